@@ -1,0 +1,52 @@
+"""The root of the error tree and the errors of the model layer.
+
+It lies in the lowest layer so that every other layer can import it. ``node/errors.py``
+draws the whole tree.
+"""
+
+from typing import ClassVar
+
+
+class OsteoNodeError(Exception):
+    """Something cannot go on.
+
+    Three positional arguments, because keyword-only arguments do not survive pickling and
+    errors cross process borders.
+
+    Parameters
+    ----------
+    found
+        What was met, with the value.
+    expected
+        What would have been right.
+    remedy
+        What the reader can do about it.
+    """
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, found: str, expected: str = "", remedy: str = "") -> None:
+        super().__init__(found, expected, remedy)
+        self.found = found
+        self.expected = expected
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        parts = [self.found]
+        if self.expected:
+            parts.append(f"expected {self.expected}")
+        if self.remedy:
+            parts.append(self.remedy)
+        return "; ".join(parts)
+
+
+class ModelError(OsteoNodeError):
+    """A network or its weights cannot be used."""
+
+
+class DigestMismatch(ModelError):
+    """A weights file is not the one its card describes."""
+
+
+class UnknownModel(ModelError):
+    """No card of that name is in the registry."""

@@ -1,0 +1,26 @@
+"""Errors of the pipeline layer: each means that this job cannot go on.
+
+A value that is withheld is no error: it is data (``pipelines.findings.Abstained``).
+"""
+
+from typing import ClassVar
+
+from models.errors import OsteoNodeError
+
+
+class PipelineError(OsteoNodeError):
+    """A job cannot go on."""
+
+
+class GeometryMismatch(PipelineError):
+    """Two arrays that must share a grid and a frame of reference do not."""
+
+
+class UnreadablePixels(PipelineError):
+    """The pixel data of an instance cannot be decoded to Hounsfield units."""
+
+
+class OutOfMemory(PipelineError):
+    """Every step of the memory ladder failed."""
+
+    retryable: ClassVar[bool] = True

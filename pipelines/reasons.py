@@ -1,0 +1,102 @@
+"""Every reason to skip, withhold, flag or fail: its code, a sentence, and what to do.
+
+The one place where such words are written. Codes are stable: they travel in ``result.json``,
+the Structured Report, the ledger and the log.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Reason(StrEnum):
+    """A coded reason; the value is the code."""
+
+    # An instance or series never becomes a job.
+    NOT_CT = "not_ct"
+    LOCALIZER = "localizer"
+    DERIVED_IMAGE = "derived_image"
+    NOT_AXIAL = "not_axial"
+    NOT_HOUNSFIELD = "not_hounsfield"
+    TOO_FEW_SLICES = "too_few_slices"
+    MISSING_SLICES = "missing_slices"
+    MIXED_ORIENTATION = "mixed_orientation"
+    SLICE_TOO_THICK = "slice_too_thick"
+    UNREADABLE_GEOMETRY = "unreadable_geometry"
+    DUPLICATE_POSITION = "duplicate_position"
+    BETTER_SERIES_CHOSEN = "better_series_chosen"
+    SUPERSEDED = "superseded"
+
+    # An examination is processed, but nothing or not everything is reported.
+    LEVELS_NOT_COVERED = "levels_not_covered"
+    TOO_FEW_VALID_LEVELS = "too_few_valid_levels"
+    NO_SPINE_FOUND = "no_spine_found"
+    UNCALIBRATED = "uncalibrated"
+    NAMING_PRESUMED = "naming_presumed"
+    CONTRAST_POSSIBLE = "contrast_possible"
+    KVP_MISSING = "kvp_missing"
+    KVP_NOT_120 = "kvp_not_120"
+    KVP_TOO_LOW = "kvp_too_low"
+    SHARP_KERNEL = "sharp_kernel"
+    MINOR = "minor"
+
+    # A level does not count.
+    LEVEL_INCOMPLETE = "level_incomplete"
+    ROI_TOO_SMALL = "roi_too_small"
+    IMPLAUSIBLE_SHAPE = "implausible_shape"
+    IMPLAUSIBLE_ATTENUATION = "implausible_attenuation"
+    METAL = "metal"
+    OUTLIER_LEVEL = "outlier_level"
+
+    # A job fails.
+    UNREADABLE_PIXELS = "unreadable_pixels"
+    OUT_OF_MEMORY = "out_of_memory"
+    WORKER_DIED = "worker_died"
+    TIME_LIMIT = "time_limit"
+    INTERNAL_ERROR = "internal_error"
+    DELIVERY_REFUSED = "delivery_refused"
+
+
+EXPLANATION: Final[dict[Reason, str]] = {
+    Reason.NOT_CT: "The object is not a CT image.",
+    Reason.LOCALIZER: "Localizer (scout) image: carries no volume.",
+    Reason.DERIVED_IMAGE: "Derived image (reformat, projection, virtual or monoenergetic): "
+    "its numbers are not plain attenuation. Send the original axial series.",
+    Reason.NOT_AXIAL: "The stack is not axial. Send the original axial series.",
+    Reason.NOT_HOUNSFIELD: "Rescaled values are not Hounsfield units.",
+    Reason.TOO_FEW_SLICES: "Too few slices for a volume.",
+    Reason.MISSING_SLICES: "Slices are missing inside the stack. Re-send the whole series.",
+    Reason.MIXED_ORIENTATION: "Slices of one series lie in different orientations.",
+    Reason.SLICE_TOO_THICK: "Slices are thicker or farther apart than 5 mm.",
+    Reason.UNREADABLE_GEOMETRY: "Position, orientation or spacing is missing or unusable.",
+    Reason.DUPLICATE_POSITION: "Several images lie at one position (several phases or echoes "
+    "in one series).",
+    Reason.BETTER_SERIES_CHOSEN: "Another series of the study suits the measurement better.",
+    Reason.SUPERSEDED: "A newer version of this result replaced it.",
+    Reason.LEVELS_NOT_COVERED: "The scan does not cover the lumbar vertebrae L1 to L4.",
+    Reason.TOO_FEW_VALID_LEVELS: "Fewer than two levels could be measured, so no mean is given.",
+    Reason.NO_SPINE_FOUND: "No vertebra was found in the scan.",
+    Reason.UNCALIBRATED: "Density is a generic estimate: this scanner has no calibration entry.",
+    Reason.NAMING_PRESUMED: "Vertebra names are presumed: the scan does not show both the sacrum "
+    "and the last rib, or they disagree.",
+    Reason.CONTRAST_POSSIBLE: "Contrast-enhanced or possibly so: attenuation may be increased "
+    "by about 10 to 25 HU.",
+    Reason.KVP_MISSING: "Tube voltage is not stated: no density is given.",
+    Reason.KVP_NOT_120: "Tube voltage differs from 120 kV: no validated conversion.",
+    Reason.KVP_TOO_LOW: "Tube voltage under 100 kV: no density is given.",
+    Reason.SHARP_KERNEL: "Sharp reconstruction kernel: noise and edge overshoot.",
+    Reason.MINOR: "Patient under 18 years: nothing is reported.",
+    Reason.LEVEL_INCOMPLETE: "The vertebral body is cut by the edge of the scan.",
+    Reason.ROI_TOO_SMALL: "The trabecular region is too small to measure.",
+    Reason.IMPLAUSIBLE_SHAPE: "Size or shape of the vertebral body is implausible; the "
+    "segmentation may have failed.",
+    Reason.IMPLAUSIBLE_ATTENUATION: "Attenuation is outside the range of trabecular bone.",
+    Reason.METAL: "Metal or cement in or near the vertebra.",
+    Reason.OUTLIER_LEVEL: "The level differs strongly from its neighbours (fracture, lesion "
+    "or sclerosis possible).",
+    Reason.UNREADABLE_PIXELS: "Pixel data could not be decoded.",
+    Reason.OUT_OF_MEMORY: "Not enough memory for this examination.",
+    Reason.WORKER_DIED: "The worker died repeatedly on this examination.",
+    Reason.TIME_LIMIT: "The examination exceeded the time limit.",
+    Reason.INTERNAL_ERROR: "An internal error stopped the examination; see the log.",
+    Reason.DELIVERY_REFUSED: "The destination refused the result.",
+}
