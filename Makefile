@@ -1,0 +1,43 @@
+# make demo            a CT in, SEG and Structured Report back, on this machine, no server needed
+# make demo CT=PATH    the same with a DICOM folder or a NIfTI file of your own
+# make test            set-up, formatting, lint, types, import contracts, tests
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check tests format peers clean
+
+demo: $(STAMP)
+	$(BIN)/osteonode demo $(if $(CT),--ct "$(CT)")
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(STAMP)-dev: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,radiomics]"
+	touch $@
+
+check: $(STAMP)-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# DCMTK, Orthanc, dicom3tools, Redis and PostgreSQL: real peers of the tests.
+peers:
+	sh tests/peers/install.sh
+
+tests: $(STAMP)-dev peers
+	$(BIN)/python -m pytest
+
+test: check tests
+
+format: $(STAMP)-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis
