@@ -1,0 +1,142 @@
+"""How fast the durable listener receives, beside DCMTK's storescp and Orthanc, in one run.
+
+usage: python -m benchmarks.receive [--images 600] [--rounds 3] [--json]
+
+The same sender (DCMTK ``dcmsend``, 128 KiB PDU) sends the same CT images to each receiver in turn,
+round after round; the figure of a receiver is the median of its rounds. Receivers run with
+``TCP_NODELAY=1``. Only this project's receiver flushes each object and its ledger row to disk
+before it answers.
+
+durable_vs_orthanc, durable_vs_dcmtk : this listener's images/s over the other's, one association
+four_vs_one : this listener's images/s with four associations over that with one
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+from tests.e2e.node_process import running_node, write_config
+from tests.peers.dcmtk import running_storescp
+from tests.peers.orthanc import running_orthanc
+from tests.peers.ports import free_port
+
+PDU = 131072
+AXIAL = [1, 0, 0, 0, 1, 0]
+
+
+def write_images(folder: Path, count: int, series: int) -> None:
+    """``count`` CT images of 512x512 with noise, so that nothing can be compressed away."""
+    folder.mkdir(parents=True)
+    noise = np.random.default_rng(series)
+    for index in range(count):
+        image = Dataset()
+        image.file_meta = FileMetaDataset()
+        image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        image.SOPClassUID = CTImageStorage
+        image.StudyInstanceUID = f"2.25.77{series}"
+        image.SeriesInstanceUID = f"2.25.77{series}.1"
+        image.SOPInstanceUID = f"2.25.77{series}.1.{index + 1}"
+        image.FrameOfReferenceUID = f"2.25.77{series}.2"
+        image.Modality = "CT"
+        image.PatientName, image.PatientID = "VIRTUAL^BENCHMARK", f"B{series}"
+        image.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+        image.ImagePositionPatient = [-200, -200, -index * 1.25]
+        image.ImageOrientationPatient = AXIAL
+        image.PixelSpacing, image.SliceThickness = [0.78, 0.78], 1.25
+        image.KVP, image.RescaleSlope, image.RescaleIntercept = 120, 1, -1024
+        image.Rows = image.Columns = 512
+        image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
+        image.BitsAllocated, image.BitsStored, image.HighBit = 16, 16, 15
+        image.PixelRepresentation = 1
+        pixels = noise.integers(-1000, 1500, (512, 512), dtype=np.int16)
+        image.PixelData = pixels.tobytes()
+        pydicom.dcmwrite(folder / f"{index:05d}.dcm", image, enforce_file_format=True)
+
+
+def send_all(folders: list[Path], port: int, called: str) -> float:
+    """Seconds to send each folder over an association of its own, all at once."""
+    commands = [
+        ["dcmsend", "-aec", called, "--max-send-pdu", str(PDU), "+sd", "-nh"]
+        + ["127.0.0.1", str(port), str(folder)]
+        for folder in folders
+    ]
+    start = time.perf_counter()
+    senders = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for command in commands]
+    if any(sender.wait() != 0 for sender in senders):
+        sys.exit(f"dcmsend failed against port {port}")
+    return time.perf_counter() - start
+
+
+def measure(images: int, rounds: int, folder: Path) -> dict[str, float]:
+    """Rates of all receivers, in images per second."""
+    rates: dict[str, list[float]] = {"osteonode": [], "osteonode_4": [], "orthanc": [], "dcmtk": []}
+    node_port, pacs = free_port(), free_port()
+    config = write_config(folder / "node", port=node_port, destination=("NOBODY", pacs))
+    peers = folder / "peers"
+    peers.mkdir()
+    with (
+        running_node(config, port=node_port, options=["--no-worker"]),
+        running_orthanc(peers, node_port=node_port, lua=False) as orthanc,
+        running_storescp(peers) as storescp,
+    ):
+        for index in range(rounds + 1):
+            sources = folder / f"round{index}"
+            write_images(sources / "one", images, 10 * index)
+            parts = [sources / f"part{part}" for part in range(4)]
+            for part, path in enumerate(parts):
+                write_images(path, images // 4, 10 * index + 1 + part)
+            turns: dict[str, Callable[[], float]] = {
+                "dcmtk": lambda: send_all([sources / "one"], storescp.port, "STORESCP"),
+                "osteonode": lambda: send_all([sources / "one"], node_port, "OSTEONODE"),
+                "orthanc": lambda: send_all([sources / "one"], orthanc.dicom_port, "ORTHANC"),
+                "osteonode_4": lambda: send_all(parts, node_port, "OSTEONODE"),
+            }
+            for name, turn in turns.items():
+                seconds = turn()
+                if index > 0:  # the first round warms caches up
+                    rates[name].append(images / seconds)
+            shutil.rmtree(sources)
+    return {name: statistics.median(values) for name, values in rates.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--images", type=int, default=600)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="print nothing but the last line")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        rates = measure(arguments.images, arguments.rounds, Path(folder))
+    if not arguments.json:
+        for name, rate in rates.items():
+            print(f"{name:12} {rate:8.1f} images/s")
+    print(
+        json.dumps(
+            {
+                "durable_vs_orthanc": round(rates["osteonode"] / rates["orthanc"], 3),
+                "durable_vs_dcmtk": round(rates["osteonode"] / rates["dcmtk"], 3),
+                "four_vs_one": round(rates["osteonode_4"] / rates["osteonode"], 3),
+                "images_per_s": {name: round(rate, 1) for name, rate in rates.items()},
+                "images": arguments.images,
+                "pdu_bytes": PDU,
+                "cpus": os.cpu_count(),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
