@@ -1,0 +1,247 @@
+"""One patient, voxel by voxel: HU before the scanner, labels, and what is true.
+
+Takes  Subject, Grid
+Gives  Anatomy
+Next   training.cohort.scanner
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.anatomy import Level
+from training.cohort.femur import core_density, cortex_depth, femur_shape, plan_femur
+from training.cohort.fields import Field, smooth_field
+from training.cohort.grid import Bounds, Floats, Grid
+from training.cohort.media import Media
+from training.cohort.organs import paint_organs
+from training.cohort.pelvis import hip_bone_shape, sacrum_shape
+from training.cohort.physics import SpongiosaHu, bone_tissue_hu, spongiosa
+from training.cohort.plan import BodyPlan, VertebraPlan, plan_body
+from training.cohort.raster import Patch, Shape, Volume
+from training.cohort.ribs import rib_shapes
+from training.cohort.sdf import capsule, superellipse
+from training.cohort.subject import Subject
+from training.cohort.trunk import inset, plan_trunk
+from training.cohort.vertebra import (
+    CANAL_HALF_DEPTH_MM,
+    CANAL_HALF_WIDTH_MM,
+    body_distance,
+    canal_centre,
+    disc_shape,
+    local_axes,
+    shell_depth,
+    vertebra_shape,
+)
+
+LABEL_FEMUR = {1: 75, -1: 76}
+LABEL_HIP_BONE = {1: 77, -1: 78}
+"""Labels beside ``pipelines.anatomy.Level``: left (1) and right (-1)."""
+
+TEXTURE_VARIATION = 0.15
+"""Coefficient of variation of the trabecular density within a body, over 2 to 3 mm."""
+
+CORTEX_SHARE = 0.88
+"""Share of bone tissue in a cortex: the rest are its canals."""
+
+SPINE: Bounds = ((-50.0, 50.0), (-70.0, 110.0), (-130.0, 480.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anatomy:
+    """A patient on a grid, seen by a perfect scanner.
+
+    Parameters
+    ----------
+    hu : (slices, rows, columns) float32
+    labels : (slices, rows, columns) uint8
+        ``pipelines.anatomy.Level``, femora and hip bones.
+    """
+
+    plan: BodyPlan
+    grid: Grid
+    hu: Floats
+    labels: NDArray[np.uint8]
+
+
+def render(
+    subject: Subject,
+    grid: Grid,
+    media: Media,
+    *,
+    on_step: Callable[[str], None] = lambda name: None,
+) -> Anatomy:
+    """Paint a patient on a grid, from the skin to the bones."""
+    plan = plan_body(subject)
+    volume = Volume.of_air(grid)
+    trunk = plan_trunk(plan)
+    spongy = spongiosa(subject.marrow_fat, media.kvp)
+    on_step("skin, fat and muscles")
+    _paint_wall(volume, plan, media)
+    on_step("organs")
+    paint_organs(volume, plan, trunk, media)
+    on_step("pelvis and femora")
+    _paint_pelvis(volume, plan, media, spongy)
+    on_step("ribs")
+    for shape in rib_shapes(plan, trunk):
+        volume.paint_shell(
+            shape, depth=0.9, shell=_cortex_hu(media), core=float(spongy.at(90.0)) + 20
+        )
+    on_step("spine")
+    _paint_spine(volume, plan, media, spongy)
+    return Anatomy(plan=plan, grid=grid, hu=volume.hu, labels=volume.labels)
+
+
+def _cortex_hu(media: Media) -> float:
+    return CORTEX_SHARE * bone_tissue_hu(media.kvp)
+
+
+def _paint_wall(volume: Volume, plan: BodyPlan, media: Media) -> None:
+    """Skin, subcutaneous fat with septa, and muscles with fat between them."""
+    trunk = plan_trunk(plan)
+    fat, muscle = media.hu("fat"), media.hu("muscle") + 6
+    septa = smooth_field(plan.subject.rng("septa"), 9.0)
+    sheets = smooth_field(plan.subject.rng("muscle sheets"), (34.0, 34.0, 90.0))
+    marbling = smooth_field(plan.subject.rng("marbling"), (4.0, 4.0, 14.0))
+
+    def subcutaneous(patch: Patch) -> Floats:
+        share = np.clip((septa.at(patch.x, patch.y, patch.z) - 1.5) / 0.8, 0, 1)
+        return np.asarray(np.float32(fat) + share * np.float32(45))
+
+    def muscles(patch: Patch) -> Floats:
+        between = np.clip(1.1 - np.abs(sheets.at(patch.x, patch.y, patch.z)) / 0.07, 0, 1)
+        within = np.clip((marbling.at(patch.x, patch.y, patch.z) - 1.0) / 1.2, 0, 0.8)
+        share = np.maximum(between, within)
+        return np.asarray(np.float32(muscle) + share * np.float32(fat - muscle))
+
+    skin = Shape(distance=trunk.skin, bounds=trunk.bounds, step_mm=4.0)
+    volume.paint_shell(skin, depth=1.8, shell=media.hu("skin") - 20, core=subcutaneous)
+    wall = Shape(distance=trunk.muscle, bounds=trunk.bounds, step_mm=4.0)
+    volume.paint(wall, muscles)
+    # The flat muscles of the flank are three layers with fat between them.
+    for depth in (5.0, 9.5):
+        _paint_layer(volume, inset(trunk.muscle, depth), trunk.bounds, fat * 0.5)
+
+
+def _paint_layer(
+    volume: Volume, surface: Callable[[Floats, Floats, Floats], Floats], bounds: Bounds, hu: float
+) -> None:
+    """Paint a sheet of 0.8 mm along a surface, at the flanks above the hips only."""
+
+    def distance(x: Floats, y: Floats, z: Floats) -> Floats:
+        sheet = np.abs(surface(x, y, z)) - np.float32(0.4)
+        place = np.maximum(np.abs(y + 45) - 55, np.maximum(20 - z, z - 170))
+        return np.asarray(np.maximum(sheet, place))
+
+    volume.paint(Shape(distance=distance, bounds=bounds), hu)
+
+
+def _paint_pelvis(volume: Volume, plan: BodyPlan, media: Media, spongy: SpongiosaHu) -> None:
+    cortex = _cortex_hu(media)
+    texture = smooth_field(plan.subject.rng("pelvis texture"), 4.0)
+    density = float(np.mean(list(plan.subject.vbmd_mg_cm3.values())))
+
+    def core(patch: Patch) -> Floats:
+        field = 1 + 0.25 * texture.at(patch.x, patch.y, patch.z)
+        return np.asarray(spongy.at(np.float32(0.85 * density) * field))
+
+    femur = plan_femur(plan)
+    for side in (1, -1):
+        bone = hip_bone_shape(plan, side=side)
+        volume.paint_shell(bone, depth=1.3, shell=cortex, core=core, label=LABEL_HIP_BONE[side])
+
+        def femoral(patch: Patch, side: int = side) -> Floats:
+            share = core_density(femur, patch, side)
+            return np.asarray(spongy.at(np.float32(1.9 * density) * share) - 40 * (1 - share))
+
+        volume.paint_shell(
+            femur_shape(femur, side=side),
+            depth=partial(cortex_depth, femur),
+            shell=cortex,
+            core=femoral,
+            label=LABEL_FEMUR[side],
+        )
+    volume.paint_shell(
+        sacrum_shape(plan),
+        depth=0.8,
+        shell=cortex * 0.9,
+        core=lambda patch: core(patch) - 20,
+        label=Level.SACRUM,
+    )
+
+
+def _paint_spine(volume: Volume, plan: BodyPlan, media: Media, spongy: SpongiosaHu) -> None:
+    texture = smooth_field(plan.subject.rng("trabeculae"), (2.4, 2.4, 4.8), SPINE)
+    for vertebra in plan.vertebrae:
+        _paint_canal(volume, vertebra, media)
+        volume.paint(disc_shape(vertebra), media.hu("disc") + 10)
+    for vertebra in plan.vertebrae:
+        volume.paint_shell(
+            vertebra_shape(vertebra),
+            depth=partial(shell_depth, vertebra),
+            shell=_cortex_hu(media),
+            core=partial(_marrow, vertebra, plan=plan, texture=texture, spongy=spongy, media=media),
+            label=vertebra.level,
+        )
+
+
+def _paint_canal(volume: Volume, vertebra: VertebraPlan, media: Media) -> None:
+    """Thecal sac and epidural fat, from this vertebra to the next."""
+    middle = canal_centre(vertebra)
+    reach = (vertebra.size_mm[2] + vertebra.disc_below_mm) / 2 + 6
+
+    def column(half_width: float, half_depth: float) -> Callable[[Floats, Floats, Floats], Floats]:
+        def distance(x: Floats, y: Floats, z: Floats) -> Floats:
+            at = local_axes(vertebra, x, y, z)
+            round_ = superellipse(
+                at.left, at.posterior - np.float32(middle), (half_width, half_depth), 2.2
+            )
+            return np.asarray(np.maximum(round_, np.abs(at.up + np.float32(3)) - np.float32(reach)))
+
+        return distance
+
+    bounds = vertebra_shape(vertebra).bounds
+    wide = column(CANAL_HALF_WIDTH_MM, CANAL_HALF_DEPTH_MM)
+    volume.paint(Shape(distance=wide, bounds=bounds), media.hu("fat") * 0.7)
+    sac = column(CANAL_HALF_WIDTH_MM - 3, CANAL_HALF_DEPTH_MM - 2.2)
+    volume.paint(Shape(distance=sac, bounds=bounds), media.hu("canal") - 8)
+
+
+def trabecular_density(
+    vertebra: VertebraPlan, mean_mg_cm3: float, patch: Patch, texture: Field
+) -> Floats:
+    """Mineral density inside a body: denser near the end plates, lower in the middle.
+
+    The profile has mean zero along the height, so the level's mean is the stated one.
+    """
+    at = local_axes(vertebra, patch.x, patch.y, patch.z)
+    share = np.clip(np.abs(at.up) / np.float32(vertebra.size_mm[2] / 2), 0, 1)
+    profile = 1 + 0.16 * (share**2 - np.float32(1 / 3))
+    grain = 1 + TEXTURE_VARIATION * texture.at(patch.x, patch.y, patch.z)
+    return np.asarray(np.float32(mean_mg_cm3) * profile * grain, dtype=np.float32)
+
+
+def _marrow(
+    vertebra: VertebraPlan,
+    patch: Patch,
+    *,
+    plan: BodyPlan,
+    texture: Field,
+    spongy: SpongiosaHu,
+    media: Media,
+) -> Floats:
+    """HU inside the shell: trabecular bone, a denser arch, and the basivertebral vein."""
+    mean = plan.subject.vbmd_mg_cm3[vertebra.level]
+    hu = spongy.at(trabecular_density(vertebra, mean, patch, texture)) + media.marrow_rise_hu
+    at = local_axes(vertebra, patch.x, patch.y, patch.z)
+    depth = vertebra.size_mm[1]
+    vein = capsule(
+        np.abs(at.left), at.posterior, at.up, (0, depth / 2, 0), (3.0, depth * 0.12, 0), (2.6, 1.0)
+    )
+    share = np.clip(np.float32(0.5) - vein, 0, 1)
+    hu = hu + share * (np.float32(media.hu("vein")) - hu)
+    in_arch = np.clip(body_distance(vertebra, at) / 2, 0, 1)
+    return np.asarray(hu + in_arch * (np.float32(spongy.at(max(mean * 1.6, 180.0))) - hu))

@@ -1,0 +1,89 @@
+"""Proximal femur: head, neck, trochanters and shaft."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.cohort.grid import Floats
+from training.cohort.plan import BodyPlan
+from training.cohort.raster import Patch, Shape
+from training.cohort.sdf import capsule, ellipsoid, enclosing, union
+
+CCD_DEG, ANTEVERSION_DEG = 127.0, 12.0
+BELOW_HIP_MM = 230.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FemurPlan:
+    """Landmarks of the left femur in LPS mm; the right one mirrors it."""
+
+    head: NDArray[np.float64]
+    head_radius: float
+    neck: NDArray[np.float64]
+    shaft_start: NDArray[np.float64]
+    shaft_end: NDArray[np.float64]
+    shaft_radius: float
+    scale: float
+
+
+def plan_femur(plan: BodyPlan) -> FemurPlan:
+    """Lay out the left femur."""
+    male, scale = plan.subject.is_male, plan.scale
+    slope, turn = np.deg2rad(CCD_DEG - 90), np.deg2rad(ANTEVERSION_DEG)
+    neck = np.array([np.cos(slope) * np.cos(turn), np.cos(slope) * np.sin(turn), -np.sin(slope)])
+    head = plan.hip_lps_mm
+    start = head + neck * (54.0 if male else 48.0) * scale
+    return FemurPlan(
+        head=head,
+        head_radius=(23.5 if male else 21.2) * scale,
+        neck=neck,
+        shaft_start=start,
+        shaft_end=start + np.array([-14.0, 6.0, -BELOW_HIP_MM]) * scale,
+        shaft_radius=(15.0 if male else 13.5) * scale,
+        scale=scale,
+    )
+
+
+def femur_shape(femur: FemurPlan, *, side: int) -> Shape:
+    """Outline of one femur (side 1 left, -1 right)."""
+    scale, start = femur.scale, femur.shaft_start
+    greater = start + np.array([5.0, 5.0, 12.0]) * scale
+    lesser = start + np.array([-17.0, 15.0, -26.0]) * scale
+
+    def distance(x: Floats, y: Floats, z: Floats) -> Floats:
+        x = x * np.float32(side)
+        solid = ellipsoid(x, y, z, femur.head, (femur.head_radius,) * 3)
+        neck = capsule(x, y, z, femur.head, start, (15.5 * scale, 17.0 * scale))
+        solid = union(solid, neck, 6.0)
+        radius = femur.shaft_radius
+        shaft = capsule(x, y, z, start, femur.shaft_end, (radius * 1.3, radius * 0.95))
+        solid = union(solid, shaft, 10.0)
+        big = ellipsoid(x, y, z, greater, np.array([13.5, 18.0, 25.0]) * scale)
+        small = ellipsoid(x, y, z, lesser, np.array([9.0, 9.0, 13.0]) * scale)
+        return union(union(solid, big, 8.0), small, 6.0)
+
+    corners = np.array([femur.head, femur.shaft_end, greater]) * np.array([side, 1, 1])
+    bounds = enclosing(corners, 34.0 * scale)
+    return Shape(distance=distance, bounds=bounds, step_mm=1.6)
+
+
+def cortex_depth(femur: FemurPlan, patch: Patch) -> Floats:
+    """Thickness of the cortex: a film around the head, 5 mm around the shaft."""
+    below = np.clip((np.float32(femur.shaft_start[2] - 5) - patch.z) / 40, 0, 1)
+    return np.asarray(np.float32(1.0) + below * np.float32(4.2))
+
+
+def core_density(femur: FemurPlan, patch: Patch, side: int) -> Floats:
+    """Trabecular density relative to the head: head 1, neck 0.55, trochanter 0.4, marrow cavity 0.
+
+    Source: cohort specification 3.3 (head 230, neck 130, trochanter 100 mg/cm3 at the peak).
+    """
+    x = patch.x * np.float32(side)
+    dx, dy, dz = x - femur.head[0], patch.y - femur.head[1], patch.z - femur.head[2]
+    along = (dx * femur.neck[0] + dy * femur.neck[1] + dz * femur.neck[2]).astype(np.float32)
+    radial = np.sqrt(dx**2 + dy**2 + dz**2).astype(np.float32)
+    head = 1 - 0.45 * np.clip((radial - femur.head_radius * 0.7) / 14, 0, 1)
+    outside = np.clip((along - 30) / 20, 0, 1)
+    below = np.clip((np.float32(femur.shaft_start[2]) - patch.z) / 35, 0, 1)
+    return np.asarray((head - 0.15 * outside) * (1 - below), dtype=np.float32)

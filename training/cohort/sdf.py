@@ -1,0 +1,119 @@
+"""Signed distances of simple solids (mm, negative inside) over broadcastable coordinates.
+
+Source: I. Quilez, distance functions; distances of ellipsoids and superellipses are first-order
+estimates along the ray from the centre, exact at the surface.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import PchipInterpolator
+from scipy.spatial import cKDTree
+
+from training.cohort.grid import Bounds, Floats
+from training.cohort.raster import Shape
+
+Point: TypeAlias = Sequence[float] | NDArray[np.float64]
+
+
+def ellipsoid(x: Floats, y: Floats, z: Floats, centre: Point, radii: Point) -> Floats:
+    """Ellipsoid along the axes."""
+    dx, dy, dz = x - np.float32(centre[0]), y - np.float32(centre[1]), z - np.float32(centre[2])
+    a, b, c = (np.float32(r) for r in radii)
+    scaled = np.sqrt((dx / a) ** 2 + (dy / b) ** 2 + (dz / c) ** 2) + np.float32(1e-6)
+    gradient = np.sqrt((dx / a**2) ** 2 + (dy / b**2) ** 2 + (dz / c**2) ** 2) + np.float32(1e-6)
+    return np.asarray(scaled * (scaled - 1) / gradient)
+
+
+def capsule(
+    x: Floats, y: Floats, z: Floats, start: Point, end: Point, radii: tuple[float, float]
+) -> Floats:
+    """Rod between two points whose radius runs from one value to the other."""
+    p, q = np.asarray(start, np.float32), np.asarray(end, np.float32)
+    way = q - p
+    share = ((x - p[0]) * way[0] + (y - p[1]) * way[1] + (z - p[2]) * way[2]) / float(way @ way)
+    share = np.clip(share, 0, 1)
+    square = (x - p[0] - share * way[0]) ** 2
+    square = square + (y - p[1] - share * way[1]) ** 2
+    square += (z - p[2] - share * way[2]) ** 2
+    return np.asarray(np.sqrt(square) - (radii[0] + share * (radii[1] - radii[0])))
+
+
+def superellipse(
+    x: Floats, y: Floats, half: tuple[ArrayLike, ArrayLike], exponent: float
+) -> Floats:
+    """Infinite column with a superellipse as its section; ``half`` may vary along z."""
+    a, b = np.asarray(half[0], np.float32), np.asarray(half[1], np.float32)
+    power = np.float32(exponent)
+    norm = ((np.abs(x) / a) ** power + (np.abs(y) / b) ** power) ** (1 / power)
+    norm = np.maximum(norm, np.float32(1e-3))
+    return np.asarray(np.hypot(x, y) * (1 - 1 / norm) - np.where(norm < 0.05, np.minimum(a, b), 0))
+
+
+def union(first: Floats, second: Floats, blend_mm: float = 0.0) -> Floats:
+    """Both bodies; with a fillet of about ``blend_mm`` where they meet (polynomial)."""
+    if blend_mm <= 0:
+        return np.minimum(first, second)
+    mix = np.maximum(blend_mm - np.abs(first - second), 0) / np.float32(blend_mm)
+    return np.asarray(np.minimum(first, second) - mix * mix * np.float32(blend_mm / 4))
+
+
+def intersection(first: Floats, second: Floats, blend_mm: float = 0.0) -> Floats:
+    """Keep what both bodies share, with a rounded edge."""
+    return -union(-first, -second, blend_mm)
+
+
+def beads(points: NDArray[np.float64], radii: NDArray[np.float64], step_mm: float) -> Shape:
+    """Body made of overlapping balls: tubes along a curve, plates along a surface.
+
+    Parameters
+    ----------
+    points : (n, 3), LPS mm, closer together than the radii
+    radii : (n,), mm, changing slowly along the body
+    """
+    tree = cKDTree(points)
+    reach = float(radii.max()) + 3 * step_mm + 3.0
+    widths = radii.astype(np.float32)
+
+    def distance(x: Floats, y: Floats, z: Floats) -> Floats:
+        shape = np.broadcast_shapes(x.shape, y.shape, z.shape)
+        places = np.stack([np.broadcast_to(axis, shape).ravel() for axis in (x, y, z)], axis=1)
+        gap, nearest = tree.query(places, distance_upper_bound=reach)
+        missing = nearest == len(points)
+        nearest = np.where(missing, 0, nearest)
+        result = np.where(missing, reach, gap - widths[nearest]).astype(np.float32)
+        return np.asarray(result.reshape(shape))
+
+    return Shape(distance=distance, bounds=enclosing(points, float(radii.max())), step_mm=step_mm)
+
+
+def enclosing(points: NDArray[np.float64], margin_mm: float) -> Bounds:
+    """Box around points."""
+    low, high = points.min(axis=0) - margin_mm, points.max(axis=0) + margin_mm
+    return (
+        (float(low[0]), float(high[0])),
+        (float(low[1]), float(high[1])),
+        (float(low[2]), float(high[2])),
+    )
+
+
+def curve(
+    knots: Sequence[Sequence[float]] | NDArray[np.float64], spacing_mm: float
+) -> NDArray[np.float64]:
+    """Smooth path through knots, sampled about every ``spacing_mm``.
+
+    Knots may carry more numbers than a place (a radius, say); all are interpolated alike.
+    """
+    places = np.asarray(knots, dtype=np.float64)
+    lengths = np.linalg.norm(np.diff(places[:, :3], axis=0), axis=1)
+    way = np.concatenate([[0], np.cumsum(lengths)])
+    samples = np.linspace(0, way[-1], max(2, int(way[-1] / spacing_mm) + 1))
+    return np.asarray(PchipInterpolator(way, places)(samples))
+
+
+def tube(knots: Sequence[Sequence[float]] | NDArray[np.float64], step_mm: float) -> Shape:
+    """Tube through knots (x, y, z, radius)."""
+    path = curve(knots, spacing_mm=1.5)
+    return beads(path[:, :3], path[:, 3], step_mm)

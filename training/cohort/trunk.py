@@ -1,0 +1,101 @@
+"""The outline of the trunk, its fat, its muscle wall and its cavity, by height."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.cohort.grid import Bounds, Floats
+from training.cohort.plan import BodyPlan
+from training.cohort.raster import Distance
+from training.cohort.sdf import superellipse
+
+HEIGHTS_MM = (-330.0, -180.0, -106.0, -60.0, 0.0, 50.0, 110.0, 170.0, 230.0, 290.0, 480.0)
+MUSCLE_HALF_WIDTH = (150.0, 156.0, 158.0, 150.0, 143.0, 136.0, 134.0, 141.0, 150.0, 154.0, 158.0)
+MUSCLE_FRONT = (-70.0, -84.0, -90.0, -96.0, -104.0, -112.0, -118.0, -118.0, -112.0, -106.0, -96.0)
+MUSCLE_BACK = (66.0, 72.0, 76.0, 76.0, 66.0, 50.0, 48.0, 54.0, 62.0, 70.0, 76.0)
+FAT_SIDE = (22.0, 26.0, 26.0, 24.0, 18.0, 14.0, 12.0, 11.0, 10.0, 9.0, 9.0)
+FAT_FRONT = (16.0, 18.0, 20.0, 22.0, 20.0, 18.0, 16.0, 13.0, 10.0, 9.0, 9.0)
+FAT_BACK = (24.0, 26.0, 24.0, 22.0, 20.0, 17.0, 14.0, 12.0, 11.0, 10.0, 10.0)
+CAVITY_HALF_WIDTH = (20.0, 40.0, 56.0, 66.0, 104.0, 116.0, 119.0, 126.0, 134.0, 138.0, 142.0)
+CAVITY_FRONT = (-30.0, -60.0, -74.0, -84.0, -93.0, -102.0, -108.0, -108.0, -101.0, -95.0, -85.0)
+CAVITY_BACK = (20.0, 38.0, 46.0, 50.0, 30.0, 18.0, 20.0, 34.0, 46.0, 55.0, 62.0)
+"""Left-right symmetrical; y of front and back relative to S1; kg/m2 24."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trunk:
+    """Skin, muscle and cavity surfaces of one patient."""
+
+    scale: float
+    fatness: float
+
+    def skin(self, x: Floats, y: Floats, z: Floats) -> Floats:
+        """Distance to the skin."""
+        fat = self.fatness
+        half = self._at(z, MUSCLE_HALF_WIDTH) + fat * self._at(z, FAT_SIDE)
+        front = self._at(z, MUSCLE_FRONT) - fat * self._at(z, FAT_FRONT)
+        back = self._at(z, MUSCLE_BACK) + fat * self._at(z, FAT_BACK)
+        groove = 7 * np.exp(-((x / 16) ** 2)) * (y > 0)
+        return _section(x, y + groove, half, front, back, 2.35)
+
+    def muscle(self, x: Floats, y: Floats, z: Floats) -> Floats:
+        """Distance to the outer surface of the muscles."""
+        groove = 8 * np.exp(-((x / 9) ** 2)) * (y > 0)
+        return _section(
+            x,
+            y + groove,
+            self._at(z, MUSCLE_HALF_WIDTH),
+            self._at(z, MUSCLE_FRONT),
+            self._at(z, MUSCLE_BACK),
+            2.35,
+        )
+
+    def cavity(self, x: Floats, y: Floats, z: Floats) -> Floats:
+        """Distance to the inner surface of the muscular wall."""
+        return _section(
+            x,
+            y,
+            self._at(z, CAVITY_HALF_WIDTH),
+            self._at(z, CAVITY_FRONT),
+            self._at(z, CAVITY_BACK),
+            2.3,
+        )
+
+    def half_width(self, z: float) -> tuple[float, float, float]:
+        """Half width, front and back of the muscle layer at a height."""
+        height = np.array([z], np.float32)
+        return tuple(
+            float(self._at(height, table)[0])
+            for table in (MUSCLE_HALF_WIDTH, MUSCLE_FRONT, MUSCLE_BACK)
+        )  # type: ignore[return-value]
+
+    @property
+    def bounds(self) -> Bounds:
+        """A box around the skin; endless above and below."""
+        wide = (158 + 26 * self.fatness) * self.scale + 6
+        front, back = 118 + 20 * self.fatness, 76 + 26 * self.fatness
+        return (-wide, wide), (-front * self.scale - 8, back * self.scale + 8), (-330.0, 480.0)
+
+    def _at(self, z: Floats, table: tuple[float, ...]) -> NDArray[np.float32]:
+        heights = np.array(HEIGHTS_MM) * self.scale
+        return (np.interp(z, heights, table) * self.scale).astype(np.float32)
+
+
+def plan_trunk(plan: BodyPlan) -> Trunk:
+    """Fat follows the body mass index; muscles and bones follow the height."""
+    return Trunk(scale=plan.scale, fatness=float((plan.subject.bmi_kg_m2 / 24.0) ** 2.2))
+
+
+def inset(surface: Distance, depth_mm: float) -> Distance:
+    """Move a surface inwards."""
+    return lambda x, y, z: surface(x, y, z) + np.float32(depth_mm)
+
+
+def _section(
+    x: Floats, y: Floats, half: Floats, front: Floats, back: Floats, exponent: float
+) -> Floats:
+    """Superellipse whose widest line lies nearer to the back than to the front."""
+    middle = front * np.float32(0.45) + back * np.float32(0.55)
+    depth = np.where(y < middle, middle - front, back - middle)
+    return superellipse(x, y - middle, (half, depth), exponent)

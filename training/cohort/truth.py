@@ -1,0 +1,91 @@
+"""What is true about a simulated examination, as the JSON beside its DICOM folder."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.anatomy import Level
+from training.cohort.anatomy import Anatomy
+from training.cohort.header import SeriesHeader
+from training.cohort.image import CtImage
+from training.cohort.media import Media
+from training.cohort.physics import spongiosa
+from training.cohort.plan import BodyPlan, VertebraPlan
+from training.cohort.scanner import Scanner
+from training.cohort.subject import Subject
+from training.cohort.vertebra import body_centroid_lps_mm
+
+
+def truth(
+    anatomy: Anatomy, image: CtImage, scanner: Scanner, media: Media, header: SeriesHeader
+) -> dict[str, object]:
+    """Collect subject, scan and one entry for every vertebra whose body lies within the image."""
+    subject = anatomy.plan.subject
+    return {
+        "simulated": True,
+        "study_instance_uid": header.study_instance_uid,
+        "series_instance_uid": header.series_instance_uid,
+        "subject": {
+            "seed": subject.seed,
+            "sex": subject.sex,
+            "age_years": subject.age_years,
+            "height_cm": round(subject.height_cm, 1),
+            "bmi_kg_m2": round(subject.bmi_kg_m2, 1),
+            "marrow_fat": round(subject.marrow_fat, 3),
+        },
+        "scan": {
+            "kvp": scanner.kvp,
+            "kernel": scanner.kernel,
+            "mas": scanner.mas,
+            "slice_thickness_mm": scanner.slice_thickness_mm,
+            "contrast_phase": media.phase,
+        },
+        "levels": {
+            vertebra.level.name: _level(vertebra, subject, scanner, media)
+            for vertebra in anatomy.plan.vertebrae
+            if is_covered(vertebra, image)
+        },
+    }
+
+
+def is_covered(vertebra: VertebraPlan, image: CtImage) -> bool:
+    """Whether the whole body of a vertebra lies between the first and the last slice."""
+    reach = vertebra.size_mm[2] / 2 + 4
+    ends = [vertebra.lps(0, 0, up) for up in (-reach, reach)]
+    to_index = np.linalg.inv(image.affine_lps)
+    for place in ends:
+        index = to_index @ np.append(place, 1)
+        if not np.all((index[:3] >= -0.5) & (index[:3] <= np.array(image.hu.shape) - 0.5)):
+            return False
+    return True
+
+
+def _level(
+    vertebra: VertebraPlan, subject: Subject, scanner: Scanner, media: Media
+) -> dict[str, object]:
+    vbmd = subject.vbmd_mg_cm3[vertebra.level]
+    hu = float(spongiosa(subject.marrow_fat, scanner.kvp).at(vbmd)) + media.marrow_rise_hu
+    return {
+        "vbmd_mg_cm3": vbmd,
+        "trabecular_hu": round(hu + scanner.hu_drift, 1),
+        "body_centroid_lps_mm": [round(float(c), 2) for c in body_centroid_lps_mm(vertebra)],
+        "body_size_mm": [round(s, 1) for s in vertebra.size_mm],
+    }
+
+
+def write_truth(content: dict[str, object], file: Path) -> None:
+    """Write JSON that is the same byte for byte for the same content."""
+    file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def covered_levels(plan: BodyPlan, image: CtImage) -> list[Level]:
+    """Levels whose bodies lie within the image."""
+    return [v.level for v in plan.vertebrae if is_covered(v, image)]
+
+
+def label_affine_ras(image: CtImage) -> NDArray[np.float64]:
+    """Affine of a NIfTI whose axes are (column, row, slice) of the image."""
+    affine = image.affine_lps[:, [2, 1, 0, 3]]
+    return np.asarray(np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)

@@ -1,0 +1,211 @@
+"""One vertebra as signed distances in its own axes: body, arch, processes; and its discs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.anatomy import Level
+from training.cohort.grid import Bounds, Floats
+from training.cohort.plan import VertebraPlan
+from training.cohort.raster import Patch, Shape
+from training.cohort.sdf import capsule, ellipsoid, enclosing, intersection, superellipse, union
+
+BODY_EXPONENT = 2.6
+WAIST = 0.08
+ENDPLATE_CONCAVITY_MM = 1.6
+CANAL_HALF_WIDTH_MM, CANAL_HALF_DEPTH_MM = 11.5, 8.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalAxes:
+    """Coordinates in the axes of a vertebra: left, posterior and up from the body's middle, mm."""
+
+    left: Floats
+    posterior: Floats
+    up: Floats
+
+
+def local_axes(plan: VertebraPlan, x: Floats, y: Floats, z: Floats) -> LocalAxes:
+    """Turn patient coordinates into those of a vertebra."""
+    dx, dy, dz = (c - np.float32(p) for c, p in zip((x, y, z), plan.centre_lps_mm, strict=True))
+    rows = plan.axes.astype(np.float32)
+    left, posterior, up = (r[0] * dx + r[1] * dy + r[2] * dz for r in rows)
+    return LocalAxes(left=left, posterior=posterior, up=up)
+
+
+def body_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
+    """Vertebral body: superellipse with a waist, concave end plates, flat towards the canal."""
+    width, depth, height = plan.size_mm
+    relative = np.clip(at.up / np.float32(height / 2), -1.2, 1.2)
+    waist = 1 - np.float32(WAIST) * (1 - relative**2)
+    half = (width / 2 * waist, depth / 2 * waist)
+    side = superellipse(at.left, at.posterior, half, BODY_EXPONENT)
+    # The back is flat to slightly hollow, behind the widest part of the body.
+    hollow = 1.5 * np.maximum(1 - (at.left / np.float32(width * 0.3)) ** 2, -2)
+    back = at.posterior - np.float32(depth / 2 - 1.5) + hollow
+    radius = np.hypot(at.left / np.float32(width / 2), at.posterior / np.float32(depth / 2))
+    dish = np.float32(ENDPLATE_CONCAVITY_MM) * np.maximum(1 - radius**2, 0)
+    wedge = np.float32(_wedge(plan.level)) * at.posterior
+    ends = np.abs(at.up) - np.float32(height / 2) + dish + wedge
+    return intersection(intersection(side, back, 3.0), ends, 2.5)
+
+
+def _wedge(level: Level) -> float:
+    """How much lower the end plates are per mm to posterior: L5 and L4 are wedges."""
+    return {Level.L5: 0.085, Level.L4: 0.03, Level.L3: 0.01}.get(level, -0.015)
+
+
+def arch_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
+    """Pedicles, laminae, facets, transverse and spinous processes, without the canal."""
+    solid = _pedicles_and_laminae(plan, at)
+    for part in (_articular, _transverse, _spinous):
+        solid = union(solid, part(plan, at), 3.0)
+    return intersection(solid, -canal_distance(plan, at), 2.0)
+
+
+def canal_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
+    """Vertebral canal: a rounded triangle behind the body."""
+    centre = canal_centre(plan)
+    behind = at.posterior - np.float32(centre)
+    narrowing = 1 - np.float32(0.25) * np.clip(behind / CANAL_HALF_DEPTH_MM, -1, 1)
+    half = (CANAL_HALF_WIDTH_MM * narrowing, CANAL_HALF_DEPTH_MM)
+    return superellipse(at.left, behind, half, 2.3)
+
+
+def canal_centre(plan: VertebraPlan) -> float:
+    """Middle of the canal behind the middle of the body, mm."""
+    return plan.size_mm[1] / 2 - 2.0 + CANAL_HALF_DEPTH_MM
+
+
+def _pedicles_and_laminae(plan: VertebraPlan, at: LocalAxes) -> Floats:
+    width, depth, height = plan.size_mm
+    side = np.abs(at.left)
+    flat = at.up * np.float32(0.62)  # taller than wide
+    level = 0.62 * height * 0.2
+    pedicle = capsule(
+        side,
+        at.posterior,
+        flat,
+        (width * 0.31, depth * 0.38, level),
+        (width * 0.33, depth / 2 + 12, level),
+        (4.6, 4.4),
+    )
+    stretched = at.up * np.float32(0.45)
+    back = canal_centre(plan) + CANAL_HALF_DEPTH_MM
+    lamina = capsule(
+        side,
+        at.posterior,
+        stretched,
+        (width * 0.33, depth / 2 + 12, 0.45 * -0.12 * height),
+        (0.0, back + 4, 0.45 * -0.32 * height),
+        (4.0, 3.6),
+    )
+    return union(pedicle, lamina, 3.0)
+
+
+def _articular(plan: VertebraPlan, at: LocalAxes) -> Floats:
+    width, depth, height = plan.size_mm
+    side = np.abs(at.left)
+    upper = ellipsoid(
+        side, at.posterior, at.up, (width * 0.38, depth / 2 + 13.5, height * 0.46), (5.2, 5.0, 9.5)
+    )
+    lower = ellipsoid(
+        side, at.posterior, at.up, (width * 0.27, depth / 2 + 20, -height * 0.62), (5.2, 5.0, 10.5)
+    )
+    return union(upper, lower)
+
+
+def _transverse(plan: VertebraPlan, at: LocalAxes) -> Floats:
+    width, depth, height = plan.size_mm
+    side = np.abs(at.left)
+    thoracic = plan.level <= Level.T12
+    reach = {Level.T12: 12.0, Level.T11: 16.0, Level.L1: 20.0, Level.L5: 21.0}.get(
+        plan.level, 20.0 if thoracic else 24.0
+    )
+    backward = 12.0 if thoracic else 3.0
+    start = (width * 0.33, depth / 2 + 10, height * 0.15)
+    end = (width * 0.33 + reach, depth / 2 + 10 + backward, height * (0.25 if thoracic else 0.2))
+    radii = (5.0, 4.5) if thoracic or plan.level == Level.L5 else (4.4, 2.8)
+    return capsule(side, at.posterior, at.up, start, end, radii)
+
+
+def _spinous(plan: VertebraPlan, at: LocalAxes) -> Floats:
+    _, _, height = plan.size_mm
+    root = canal_centre(plan) + CANAL_HALF_DEPTH_MM + 3
+    thoracic = plan.level <= Level.T10
+    length, drop = (26.0, 20.0) if thoracic else (27.0, 5.0)
+    if plan.level == Level.L5:
+        length, drop = 20.0, 4.0
+    stretch = 0.55 if thoracic else 0.36
+    return capsule(
+        at.left,
+        at.posterior,
+        at.up * np.float32(stretch),
+        (0.0, root, stretch * -0.38 * height),
+        (0.0, root + length, stretch * (-0.38 * height - drop)),
+        (3.0, 3.8),
+    )
+
+
+def vertebra_shape(plan: VertebraPlan) -> Shape:
+    """Outline of the bone."""
+
+    def distance(x: Floats, y: Floats, z: Floats) -> Floats:
+        at = local_axes(plan, x, y, z)
+        return union(body_distance(plan, at), arch_distance(plan, at), 2.0)
+
+    return Shape(distance=distance, bounds=_box(plan, behind=75.0, aside=48.0, along=42.0))
+
+
+def disc_shape(plan: VertebraPlan) -> Shape:
+    """Disc below a vertebra, and the end plates it touches."""
+    width, depth, height = plan.size_mm
+
+    def distance(x: Floats, y: Floats, z: Floats) -> Floats:
+        at = local_axes(plan, x, y, z)
+        side = superellipse(
+            at.left, at.posterior, (width / 2 + 0.5, depth / 2 - 0.5), BODY_EXPONENT
+        )
+        middle = at.up + np.float32(height / 2 + plan.disc_below_mm / 2)
+        slab = np.abs(middle) - np.float32(plan.disc_below_mm / 2 + 5)
+        return intersection(side, slab, 3.0)
+
+    return Shape(distance=distance, bounds=_box(plan, behind=25.0, aside=30.0, along=40.0))
+
+
+def shell_depth(plan: VertebraPlan, patch: Patch) -> Floats:
+    """Thickness of the dense shell: thin around the body, thick in the arch."""
+    _, depth, height = plan.size_mm
+    at = local_axes(plan, patch.x, patch.y, patch.z)
+    in_arch = np.clip((at.posterior - np.float32(depth / 2 - 1)) / 5, 0, 1)
+    on_end = np.clip((np.abs(at.up) - np.float32(height / 2 - 4)) / 2, 0, 1)
+    body = np.float32(0.5) + np.float32(0.2) * on_end
+    return np.asarray(body + in_arch * (np.float32(1.5) - body))
+
+
+def _box(plan: VertebraPlan, *, behind: float, aside: float, along: float) -> Bounds:
+    _, depth, _ = plan.size_mm
+    corners = np.array(
+        [
+            plan.lps(s, p, u)
+            for s in (-aside, aside)
+            for p in (-depth / 2, behind)
+            for u in (-along, along)
+        ]
+    )
+    return enclosing(corners, 0.0)
+
+
+def body_centroid_lps_mm(plan: VertebraPlan) -> NDArray[np.float64]:
+    """Give the centroid of the vertebral body, without the arch."""
+    width, depth, height = (s / 2 + 4 for s in plan.size_mm)
+    left, posterior, up = (
+        np.arange(-half, half + 0.5, 1.0, dtype=np.float32) for half in (width, depth, height)
+    )
+    at = LocalAxes(
+        left=left[None, None, :], posterior=posterior[None, :, None], up=up[:, None, None]
+    )
+    inside = np.argwhere(body_distance(plan, at) < 0)
+    middle = inside.mean(axis=0)
+    return plan.lps(left[0] + middle[2], posterior[0] + middle[1], up[0] + middle[0])
