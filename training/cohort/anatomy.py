@@ -44,6 +44,11 @@ LABEL_HIP_BONE = {1: 77, -1: 78}
 TEXTURE_VARIATION = 0.15
 """Coefficient of variation of the trabecular density within a body, over 2 to 3 mm."""
 
+ENDPLATE_RISE = 0.16
+"""How much denser the trabecular bone at the end plates is than in the middle."""
+
+CORE_FROM_ENDPLATE_MM = 4.0
+
 CORTEX_SHARE = 0.88
 """Share of bone tissue in a cortex: the rest are its canals."""
 
@@ -88,7 +93,7 @@ def render(
     on_step("ribs")
     for shape in rib_shapes(plan, trunk):
         volume.paint_shell(
-            shape, depth=0.9, shell=_cortex_hu(media), core=float(spongy.at(90.0)) + 20
+            shape, depth=0.7, shell=_cortex_hu(media), core=float(spongy.at(90.0)) + 20
         )
     on_step("spine")
     _paint_spine(volume, plan, media, spongy)
@@ -151,7 +156,7 @@ def _paint_pelvis(volume: Volume, plan: BodyPlan, media: Media, spongy: Spongios
     femur = plan_femur(plan)
     for side in (1, -1):
         bone = hip_bone_shape(plan, side=side)
-        volume.paint_shell(bone, depth=1.3, shell=cortex, core=core, label=LABEL_HIP_BONE[side])
+        volume.paint_shell(bone, depth=0.9, shell=cortex, core=core, label=LABEL_HIP_BONE[side])
 
         def femoral(patch: Patch, side: int = side) -> Floats:
             share = core_density(femur, patch, side)
@@ -215,11 +220,13 @@ def trabecular_density(
 ) -> Floats:
     """Mineral density inside a body: denser near the end plates, lower in the middle.
 
-    The profile has mean zero along the height, so the level's mean is the stated one.
+    The mean from 4 mm below the upper to 4 mm above the lower end plate is ``mean_mg_cm3``.
     """
     at = local_axes(vertebra, patch.x, patch.y, patch.z)
-    share = np.clip(np.abs(at.up) / np.float32(vertebra.size_mm[2] / 2), 0, 1)
-    profile = 1 + 0.16 * (share**2 - np.float32(1 / 3))
+    half = vertebra.size_mm[2] / 2
+    share = np.clip(np.abs(at.up) / np.float32(half), 0, 1)
+    mean_square = ((half - CORE_FROM_ENDPLATE_MM) / half) ** 2 / 3
+    profile = 1 + ENDPLATE_RISE * (share**2 - np.float32(mean_square))
     grain = 1 + TEXTURE_VARIATION * texture.at(patch.x, patch.y, patch.z)
     return np.asarray(np.float32(mean_mg_cm3) * profile * grain, dtype=np.float32)
 
@@ -244,4 +251,4 @@ def _marrow(
     share = np.clip(np.float32(0.5) - vein, 0, 1)
     hu = hu + share * (np.float32(media.hu("vein")) - hu)
     in_arch = np.clip(body_distance(vertebra, at) / 2, 0, 1)
-    return np.asarray(hu + in_arch * (np.float32(spongy.at(max(mean * 1.6, 180.0))) - hu))
+    return np.asarray(hu + in_arch * (np.float32(spongy.at(max(mean * 1.3, 150.0))) - hu))

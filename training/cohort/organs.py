@@ -14,7 +14,7 @@ from training.cohort.grid import Bounds, Floats
 from training.cohort.media import Media
 from training.cohort.plan import BodyPlan
 from training.cohort.raster import Patch, Shape, Volume
-from training.cohort.sdf import ellipsoid, intersection, tube, union
+from training.cohort.sdf import ellipsoid, intersection, tube, tubes, union
 from training.cohort.trunk import Trunk
 
 STEP_MM = 2.5
@@ -47,25 +47,27 @@ def _paint_mesentery(volume: Volume, plan: BodyPlan, trunk: Trunk, media: Media)
 
 
 def _paint_lumbar_muscles(volume: Volume, plan: BodyPlan, media: Media) -> None:
+    """Psoas, quadratus lumborum and erector spinae of both sides, each in a sheath of fat."""
     fat, muscle = media.hu("fat"), media.hu("muscle") + 5
-    for side in (1, -1):
-        for knots in (
-            _psoas(plan),
-            _quadratus(plan),
-            _erector(plan, 27, 23),
-            _erector(plan, 52, 15),
-        ):
-            path = knots * np.array([side, 1, 1, 1])
-            wide = path + np.array([0, 0, 0, 2.2])
-            volume.paint(tube(wide, STEP_MM), fat)
-            volume.paint(tube(path, STEP_MM), muscle)
+    marbling = smooth_field(plan.subject.rng("back marbling"), (4.0, 4.0, 16.0))
+
+    def striated(patch: Patch) -> Floats:
+        share = np.clip((marbling.at(patch.x, patch.y, patch.z) - 1.1) / 1.2, 0, 0.7)
+        return np.asarray(np.float32(muscle) + share * np.float32(fat - muscle))
+
+    erector = [_erector(plan, aside, radius) for aside, radius in ((17, 22), (36, 24), (56, 17))]
+    for muscles in ([_psoas(plan)], [_quadratus(plan)], erector):
+        for side in (1, -1):
+            knots = [path * np.array([side, 1, 1, 1]) for path in muscles]
+            volume.paint(tubes([k + np.array([0, 0, 0, 1.3]) for k in knots], STEP_MM), fat)
+            volume.paint(tubes(knots, STEP_MM), striated)
 
 
 def _psoas(plan: BodyPlan) -> NDArray[np.float64]:
     knots = []
     for level, aside, radius in (
-        (Level.T12, 5, 4), (Level.L1, 8, 8), (Level.L2, 11, 12), (Level.L3, 15, 16),
-        (Level.L4, 18, 19), (Level.L5, 22, 20),
+        (Level.T12, 3, 4), (Level.L1, 4, 9), (Level.L2, 7, 13), (Level.L3, 10, 17),
+        (Level.L4, 13, 20), (Level.L5, 19, 20),
     ):  # fmt: skip
         v = plan.vertebra(level)
         place = v.lps(v.size_mm[0] / 2 + aside, 6, 0)
@@ -93,7 +95,7 @@ def _erector(plan: BodyPlan, aside: float, radius: float) -> NDArray[np.float64]
     s = plan.scale
     return np.array(
         [
-            (aside * s, float(plan.spine_y(max(z, 0.0) * s)) + (52 if aside < 40 else 48) * s, z * s,
+            (aside * s, float(plan.spine_y(max(z, 0.0) * s)) + (50 if aside < 40 else 44) * s, z * s,
              radius * s * float(np.interp(z, (-50, 20, 120, 260), (0.45, 0.8, 1.0, 0.75))))
             for z in (-50, 0, 30, 60, 90, 130, 170, 210, 260, 310)
         ]
@@ -162,7 +164,7 @@ def _paint_kidney(
 
     volume.paint(kidney(0, (37, 33, 62)), media.hu("fat"))
     volume.paint(kidney(0, (27, 23, 52)), media.hu("kidney"))
-    volume.paint(kidney(10, (13, 8, 24)), media.hu("fat") * 0.8)
+    volume.paint(kidney(17, (14, 9, 24)), media.hu("fat") * 0.8)
 
 
 def _paint_stomach(volume: Volume, plan: BodyPlan, media: Media, bumps: Field) -> None:
@@ -177,13 +179,13 @@ def _paint_stomach(volume: Volume, plan: BodyPlan, media: Media, bumps: Field) -
 def _paint_small_bowel(volume: Volume, plan: BodyPlan, media: Media) -> None:
     """Loops that wander through the middle of the cavity."""
     rng, s = plan.subject.rng("small bowel"), plan.scale
-    for _ in range(9):
+    for _ in range(15):
         place = np.array([rng.uniform(-60, 60), rng.uniform(-85, -45), rng.uniform(-35, 125)])
         knots = []
         for _ in range(9):
             place = place + rng.normal(0, 1, 3) * np.array([24, 13, 20])
             place = np.clip(place, [-78, -92, -55], [78, -38, 135])
-            knots.append((*place, rng.uniform(9.5, 14)))
+            knots.append((*place, rng.uniform(10.5, 15)))
         contents = media.hu("gut contents") + rng.uniform(-8, 25)
         gas = float(place[1] - rng.uniform(6, 40))
         _paint_gut(
@@ -293,10 +295,10 @@ def _paint_lungs(volume: Volume, plan: BodyPlan, trunk: Trunk, media: Media) -> 
         top = np.where(x < 0, np.float32(272 * s), np.float32(262 * s))
         across = ((np.abs(x) - 72 * s) / (82 * s)) ** 2 + ((y + 22 * s) / (92 * s)) ** 2
         dome = top - np.float32(78 * s) * np.minimum(across, 1.6) ** 1.25
-        spine_side = 26 * s + 10 - np.abs(x) + 0 * y
-        middle = np.where(y < -10 * s, np.float32(48 * s), np.float32(20 * s)) - np.abs(x)
-        limit = np.maximum(dome - z, np.maximum(inside(x, y, z), np.minimum(middle, spine_side)))
-        return np.asarray(np.maximum(limit, middle))
+        mediastinum = ellipsoid(x, y, 0 * z, (10 * s, -40 * s, 0), (np.array([58, 62, 99]) * s))
+        spine = ellipsoid(x, y, 0 * z, (0, 30 * s, 0), (np.array([33, 42, 99]) * s))
+        limit = np.maximum(dome - z, inside(x, y, z))
+        return np.asarray(np.maximum(limit, -np.minimum(mediastinum, spine)))
 
     def medium(patch: Patch) -> Floats:
         share = np.clip((vessels.at(patch.x, patch.y, patch.z) - 1.5) / 0.5, 0, 1)

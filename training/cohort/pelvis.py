@@ -15,21 +15,21 @@ from training.cohort.sdf import beads, capsule, curve, enclosing, intersection, 
 
 SACRAL_SEGMENTS = (
     # height, half width and half depth of the body, lean (deg from the slope), half span, ala depth
-    (29.0, 24.0, 15.0, 2.0, 51.0, 14.0),
-    (24.0, 18.0, 11.5, 4.0, 47.0, 11.0),
-    (20.0, 14.0, 9.0, -10.0, 37.0, 8.0),
-    (17.0, 12.0, 7.0, -32.0, 28.0, 6.0),
+    (29.0, 24.5, 17.0, 2.0, 54.0, 14.0),
+    (25.0, 18.0, 12.5, 4.0, 52.0, 12.0),
+    (21.0, 14.0, 9.5, -8.0, 42.0, 9.0),
+    (18.0, 12.0, 7.5, -28.0, 31.0, 7.0),
     (15.0, 10.0, 5.5, -55.0, 17.0, 5.0),
     (22.0, 7.0, 4.0, -80.0, 7.0, 3.5),
 )
 
 BLADE_KNOTS = (
     # height; back, middle and front of the iliac blade (x, y), left side
-    (48.0, (52.0, 52.0), (110.0, 12.0), (133.0, -40.0)),
-    (20.0, (46.0, 54.0), (102.0, 20.0), (131.0, -62.0)),
-    (0.0, (45.0, 52.0), (92.0, 22.0), (126.0, -70.0)),
-    (-30.0, (52.0, 44.0), (85.0, 14.0), (114.0, -58.0)),
-    (-60.0, (72.0, 22.0), (84.0, 2.0), (101.0, -46.0)),
+    (48.0, (54.0, 54.0), (110.0, 10.0), (138.0, -42.0)),
+    (20.0, (46.0, 56.0), (94.0, 14.0), (136.0, -60.0)),
+    (0.0, (47.0, 55.0), (83.0, 12.0), (130.0, -70.0)),
+    (-30.0, (53.0, 48.0), (76.0, 6.0), (114.0, -58.0)),
+    (-60.0, (66.0, 30.0), (80.0, -2.0), (101.0, -46.0)),
     (-90.0, (80.0, 14.0), (88.0, -8.0), (95.0, -36.0)),
 )
 
@@ -64,7 +64,7 @@ def sacrum_shape(plan: BodyPlan) -> Shape:
         return intersection(solid, -holes, 2.0)
 
     corners = np.array([f[0] for f in frames])
-    bounds = enclosing(corners, 62.0 * plan.scale)
+    bounds = enclosing(corners, 64.0 * plan.scale)
     return Shape(distance=distance, bounds=bounds, step_mm=1.6)
 
 
@@ -81,13 +81,13 @@ def _segment(
     gap = 0.8 if number < 2 else 0.2
     part = intersection(body, np.abs(along - height / 2) - np.float32(height / 2 - gap), 2.0)
     if number < 5:
-        flat = np.float32(0.62)
+        flat = np.float32(0.75)
         wing = capsule(
             side,
             behind,
             (along - height * 0.48) * flat,
             (width * 0.6, 3.0, 0.0),
-            (span - ala * 0.8, 10.0 + 0.1 * span, 0.0),
+            (span - ala * 0.8, 12.0 + 0.14 * span, 0.0),
             (ala * 0.9, ala),
         )
         part = union(part, wing, 4.0)
@@ -152,7 +152,9 @@ def _blade() -> NDArray[np.float64]:
     across = np.linspace(0, 1, 60)
     heights = [k[0] for k in BLADE_KNOTS[::-1]]
     rings = np.array([k[1:] for k in BLADE_KNOTS[::-1]])  # (height, knot, xy)
-    top = np.interp(across, (0, 0.15, 0.4, 0.7, 0.92, 1), (-4, 24, 44, 36, 10, -4))
+    top = np.interp(
+        across, (0, 0.1, 0.22, 0.36, 0.5, 0.64, 0.78, 0.9, 1), (-8, 14, 30, 42, 46, 43, 32, 14, -6)
+    )
     bottom = np.interp(across, (0, 0.2, 0.36, 0.5, 0.8, 1), (-34, -42, -86, -88, -84, -42))
     up = np.linspace(0, 1, 56)[:, None]
     z = bottom + (top - bottom) * up
@@ -170,7 +172,7 @@ def _blade() -> NDArray[np.float64]:
         + knots[1] * (-4 * u * (u - 1))
         + knots[2] * (2 * u * (u - 0.5))
     )
-    radius = np.interp(u[..., 0], (0, 0.12, 0.3, 0.6, 0.85, 1), (6.5, 9, 5.0, 3.4, 4.6, 5.5))
+    radius = np.interp(u[..., 0], (0, 0.12, 0.3, 0.6, 0.85, 1), (6.5, 8.5, 5.0, 3.2, 4.0, 5.0))
     radius = radius + 2.0 * np.clip((up - 0.9) / 0.1, 0, 1) + 4.0 * np.clip((-z - 55) / 30, 0, 1)
     return np.concatenate([place, z[..., None], radius[..., None]], axis=-1).reshape(-1, 4)
 

@@ -9,13 +9,13 @@ from training.cohort.raster import Shape
 from training.cohort.sdf import beads, curve
 from training.cohort.trunk import Trunk
 
-REACH_DEG = {Level.T12: 62.0, Level.T11: 95.0, Level.T10: 128.0, Level.T9: 140.0}
+REACH_DEG = {Level.T12: 66.0, Level.T11: 98.0, Level.T10: 126.0, Level.T9: 138.0}
 """How far a rib runs round the trunk, from the back midline."""
 
-DROP_MM = {Level.T12: 40.0, Level.T11: 70.0, Level.T10: 95.0, Level.T9: 100.0}
+DROP_MM = {Level.T12: 58.0, Level.T11: 92.0, Level.T10: 112.0, Level.T9: 115.0}
 """How far it descends on the way."""
 
-RADIUS_MM = 4.6
+RADIUS_MM = 4.4
 
 
 def rib_shapes(plan: BodyPlan, trunk: Trunk) -> list[Shape]:
@@ -44,13 +44,13 @@ def _round_the_trunk(
 ) -> NDArray[np.float64]:
     """Points from the rib angle to its front end, inside the muscle layer."""
     reach = REACH_DEG.get(vertebra.level, 145.0)
-    drop = DROP_MM.get(vertebra.level, 95.0) * trunk.scale
+    drop = DROP_MM.get(vertebra.level, 112.0) * trunk.scale
     angles = np.deg2rad(np.linspace(30.0, reach, max(4, int(reach / 12))))
     share = (angles - angles[0]) / (np.deg2rad(145.0) - angles[0])
     full = drop / ((np.deg2rad(reach) - angles[0]) / (np.deg2rad(145.0) - angles[0]))
     places = []
     for angle, part in zip(angles, share, strict=True):
-        z = start[2] - 6 - full * part**0.85
+        z = start[2] - 6 - full * part**0.75
         half, front, back = trunk.half_width(float(z))
         inner = 9.0 * trunk.scale
         middle = 0.45 * front + 0.55 * back

@@ -117,3 +117,9 @@ def tube(knots: Sequence[Sequence[float]] | NDArray[np.float64], step_mm: float)
     """Tube through knots (x, y, z, radius)."""
     path = curve(knots, spacing_mm=1.5)
     return beads(path[:, :3], path[:, 3], step_mm)
+
+
+def tubes(paths: Sequence[NDArray[np.float64]], step_mm: float) -> Shape:
+    """One body of several tubes, each through knots (x, y, z, radius)."""
+    joined = np.concatenate([curve(knots, spacing_mm=1.5) for knots in paths])
+    return beads(joined[:, :3], joined[:, 3], step_mm)

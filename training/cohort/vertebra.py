@@ -91,14 +91,14 @@ def _pedicles_and_laminae(plan: VertebraPlan, at: LocalAxes) -> Floats:
         (width * 0.33, depth / 2 + 12, level),
         (4.6, 4.4),
     )
-    stretched = at.up * np.float32(0.45)
+    stretched = at.up * np.float32(0.52)
     back = canal_centre(plan) + CANAL_HALF_DEPTH_MM
     lamina = capsule(
         side,
         at.posterior,
         stretched,
-        (width * 0.33, depth / 2 + 12, 0.45 * -0.12 * height),
-        (0.0, back + 4, 0.45 * -0.32 * height),
+        (width * 0.33, depth / 2 + 12, 0.52 * -0.12 * height),
+        (0.0, back + 4, 0.52 * -0.32 * height),
         (4.0, 3.6),
     )
     return union(pedicle, lamina, 3.0)
@@ -133,11 +133,15 @@ def _transverse(plan: VertebraPlan, at: LocalAxes) -> Floats:
 def _spinous(plan: VertebraPlan, at: LocalAxes) -> Floats:
     _, _, height = plan.size_mm
     root = canal_centre(plan) + CANAL_HALF_DEPTH_MM + 3
-    thoracic = plan.level <= Level.T10
-    length, drop = (26.0, 20.0) if thoracic else (27.0, 5.0)
-    if plan.level == Level.L5:
-        length, drop = 20.0, 4.0
-    stretch = 0.55 if thoracic else 0.36
+    # Long and hanging down in the chest, short and upright below; stretch < 1 makes it tall.
+    if plan.level <= Level.T10:
+        length, drop, stretch = 26.0, 20.0, 0.62
+    elif plan.level <= Level.T12:
+        length, drop, stretch = 25.0, 9.0, 0.50
+    elif plan.level == Level.L5:
+        length, drop, stretch = 20.0, 4.0, 0.42
+    else:
+        length, drop, stretch = 27.0, 5.0, 0.38
     return capsule(
         at.left,
         at.posterior,
@@ -181,7 +185,7 @@ def shell_depth(plan: VertebraPlan, patch: Patch) -> Floats:
     in_arch = np.clip((at.posterior - np.float32(depth / 2 - 1)) / 5, 0, 1)
     on_end = np.clip((np.abs(at.up) - np.float32(height / 2 - 4)) / 2, 0, 1)
     body = np.float32(0.5) + np.float32(0.2) * on_end
-    return np.asarray(body + in_arch * (np.float32(1.5) - body))
+    return np.asarray(body + in_arch * (np.float32(1.2) - body))
 
 
 def _box(plan: VertebraPlan, *, behind: float, aside: float, along: float) -> Bounds:
