@@ -1,35 +1,88 @@
 """Command line of the virtual cohort: simulate an examination, or write a NIfTI as DICOM."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
 
 import nibabel
 import numpy as np
 import typer
-from pydicom.uid import UID
 from rich.console import Console
 from rich.progress import Progress
 
 from models.errors import OsteoNodeError
 from training.cohort.dicom import TRANSFER_SYNTAXES, write_series
+from training.cohort.enhanced import write_enhanced
 from training.cohort.errors import BadCohortConfig
 from training.cohort.header import SeriesHeader
-from training.cohort.image import content_digest
+from training.cohort.image import CtImage, content_digest
+from training.cohort.localizer import write_localizer
 from training.cohort.nifti import read_nifti
-from training.cohort.orientation import laid
+from training.cohort.orientation import gantry_tilted, laid
 from training.cohort.scanner import KERNELS, Scanner
 from training.cohort.simulate import REGIONS, Examination, ExaminationPlan, simulate
 from training.cohort.subject import draw_subject
 from training.cohort.truth import label_affine_ras, write_truth
 
 STEPS = 6
-PRESETS: Final[dict[str, dict[str, float]]] = {
-    "demo": {"size": 512, "spacing_mm": 2.5},
-    "benchmark": {"size": 512, "spacing_mm": 1.25, "slices": 250},
-    "quick": {"size": 256, "spacing_mm": 4.0},
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """Matrix and slices of a protocol; every number can be overridden.
+
+    Parameters
+    ----------
+    slices
+        ``None``: as many as the region needs.
+    """
+
+    size: int
+    spacing_mm: float
+    slices: int | None = None
+
+
+PRESETS: Final[dict[str, Preset]] = {
+    "demo": Preset(size=512, spacing_mm=2.5),
+    "benchmark": Preset(size=512, spacing_mm=1.25, slices=250),
+    "quick": Preset(size=256, spacing_mm=4.0),
 }
-"""Matrix and slices; every number can be overridden."""
+
+Position = Annotated[str, typer.Option(help="HFS, HFP, FFS or FFP.")]
+Syntax = Annotated[str, typer.Option(help=", ".join(TRANSFER_SYNTAXES))]
+Reverse = Annotated[bool, typer.Option(help="Number the instances backwards.")]
+Enhanced = Annotated[bool, typer.Option(help="One multi-frame object (enhanced.dcm).")]
+Localizer = Annotated[bool, typer.Option(help="Add a scout (localizer.dcm), series 1.")]
+Tilt = Annotated[float, typer.Option(help="Gantry tilt in degrees; the stack is resampled.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """How a series is laid out and stored.
+
+    Parameters
+    ----------
+    position
+        Patient Position.
+    syntax
+        A name of ``TRANSFER_SYNTAXES``.
+    """
+
+    position: str
+    syntax: str
+    reverse: bool
+    enhanced: bool
+    localizer: bool
+    tilt_deg: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.syntax not in TRANSFER_SYNTAXES:
+            raise BadCohortConfig(
+                f"syntax = {self.syntax!r}", "one of " + ", ".join(TRANSFER_SYNTAXES)
+            )
+        if abs(self.tilt_deg) > 30:
+            raise BadCohortConfig(f"tilt_deg = {self.tilt_deg:g}", "-30 to 30 degrees")
+
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 console = Console(stderr=True)
@@ -57,9 +110,12 @@ def simulate_examination(
     phase: Annotated[str, typer.Option(help="none, arterial or portal.")] = "none",
     sex: Annotated[str, typer.Option(help="M or F; drawn when empty.")] = "",
     age: Annotated[int | None, typer.Option(help="Years; drawn when not given.")] = None,
-    position: Annotated[str, typer.Option(help="HFS, HFP, FFS or FFP.")] = "HFS",
-    syntax: Annotated[str, typer.Option(help=", ".join(TRANSFER_SYNTAXES))] = "explicit",
-    reverse: Annotated[bool, typer.Option(help="Number the instances backwards.")] = False,
+    position: Position = "HFS",
+    syntax: Syntax = "explicit",
+    reverse: Reverse = False,
+    enhanced: Enhanced = False,
+    localizer: Localizer = False,
+    tilt_deg: Tilt = 0.0,
     truth: Annotated[Path | None, typer.Option(help="Default: truth.json beside OUT.")] = None,
     labels: Annotated[Path | None, typer.Option(help="NIfTI file for the label map.")] = None,
 ) -> None:
@@ -67,37 +123,77 @@ def simulate_examination(
     if preset not in PRESETS:
         raise BadCohortConfig(f"preset = {preset!r}", "one of " + ", ".join(PRESETS))
     standard = PRESETS[preset]
-    spacing = spacing_mm or float(standard["spacing_mm"])
+    spacing = standard.spacing_mm if spacing_mm is None else spacing_mm
     plan = ExaminationPlan(
         subject=draw_subject(seed, sex=sex or None, age_years=age),
         scanner=Scanner(
-            kvp=kvp, kernel=kernel, mas=mas, slice_thickness_mm=thickness_mm or spacing
+            kvp=kvp,
+            kernel=kernel,
+            mas=mas,
+            slice_thickness_mm=spacing if thickness_mm is None else thickness_mm,
         ),
         phase=phase,
         region=region,
-        size=size or int(standard["size"]),
+        size=standard.size if size is None else size,
         field_of_view_mm=fov_mm,
         slice_spacing_mm=spacing,
-        slices=slices or (int(standard["slices"]) if "slices" in standard else None),
+        slices=standard.slices if slices is None else slices,
     )
-    chosen_syntax = transfer_syntax_named(syntax)
+    writing = Writing(
+        position=position,
+        syntax=syntax,
+        reverse=reverse,
+        enhanced=enhanced,
+        localizer=localizer,
+        tilt_deg=tilt_deg,
+    )
     with Progress(console=console, transient=True) as progress:
         examination = _simulated(plan, progress)
-        image = laid(examination.image, position)
-        bar = progress.add_task("writing DICOM", total=len(image.hu))
-        files = write_series(
-            image,
-            replace(examination.header, patient_position=position),
-            out,
-            transfer_syntax=chosen_syntax,
-            reversed_numbers=reverse,
-            on_written=lambda: progress.advance(bar),
-        )
+        _write(examination.image, examination.header, out, writing, progress)
     truth_file = truth or out.absolute().parent / "truth.json"
     write_truth(examination.truth, truth_file)
     if labels:
         _write_labels(examination, labels)
-    console.print(f"{len(files)} instances in {out}, truth in {truth_file}")
+    console.print(f"{len(examination.image.hu)} slices in {out}, truth in {truth_file}")
+
+
+@app.command("to-dicom")
+def to_dicom(
+    nifti: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CT in HU.")],
+    out: Annotated[Path, typer.Option(help="Folder for the DICOM files.")],
+    kvp: Annotated[float | None, typer.Option(help="Left empty when unknown.")] = None,
+    kernel: Annotated[str, typer.Option(help="Convolution kernel.")] = "",
+    contrast: Annotated[str, typer.Option(help="Contrast agent; empty for none.")] = "",
+    sex: Annotated[str, typer.Option(help="M, F, O or empty.")] = "",
+    age: Annotated[int | None, typer.Option(help="Age in years.")] = None,
+    patient: Annotated[str, typer.Option(help="Patient name.")] = "CONVERTED^NIFTI",
+    position: Position = "HFS",
+    syntax: Syntax = "explicit",
+    reverse: Reverse = False,
+    enhanced: Enhanced = False,
+    localizer: Localizer = False,
+) -> None:
+    """Write a NIfTI volume as a CT series; values and patient coordinates stay as they are."""
+    image = read_nifti(nifti)
+    header = SeriesHeader(
+        key=f"nifti/{content_digest(image)}",
+        patient_name=patient,
+        patient_id=nifti.name.split(".")[0][:64],
+        patient_sex=sex,
+        patient_age_years=age,
+        study_description="CT",
+        series_description="Converted from NIfTI",
+        image_comments="CONVERTED FROM NIFTI",
+        kvp=kvp,
+        convolution_kernel=kernel or None,
+        contrast_agent=contrast or None,
+    )
+    writing = Writing(
+        position=position, syntax=syntax, reverse=reverse, enhanced=enhanced, localizer=localizer
+    )
+    with Progress(console=console, transient=True) as progress:
+        _write(image, header, out, writing, progress)
+    console.print(f"{len(image.hu)} slices in {out}")
 
 
 def _simulated(plan: ExaminationPlan, progress: Progress) -> Examination:
@@ -109,60 +205,35 @@ def _simulated(plan: ExaminationPlan, progress: Progress) -> Examination:
     return simulate(plan, on_step=next_step)
 
 
+def _write(
+    image: CtImage, header: SeriesHeader, out: Path, writing: Writing, progress: Progress
+) -> None:
+    """Lay the patient, number the slices, and store them."""
+    bar = progress.add_task("writing DICOM", total=len(image.hu))
+    syntax = TRANSFER_SYNTAXES[writing.syntax]
+    if writing.tilt_deg:
+        image = gantry_tilted(image, writing.tilt_deg)
+        header = replace(header, gantry_tilt_deg=writing.tilt_deg)
+    image = laid(image, writing.position)
+    header = replace(header, patient_position=writing.position)
+    if writing.localizer:
+        write_localizer(image, header, out / "localizer.dcm")
+    if writing.enhanced:
+        write_enhanced(image, header, out / "enhanced.dcm", transfer_syntax=syntax)
+        return
+    write_series(
+        image,
+        header,
+        out,
+        transfer_syntax=syntax,
+        reversed_numbers=writing.reverse,
+        on_written=lambda: progress.advance(bar),
+    )
+
+
 def _write_labels(examination: Examination, file: Path) -> None:
     array = np.transpose(examination.labels, (2, 1, 0))
     nibabel.save(nibabel.Nifti1Image(array, label_affine_ras(examination.image)), file)
-
-
-@app.command("to-dicom")
-def to_dicom(
-    nifti: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CT in HU.")],
-    out: Annotated[Path, typer.Option(help="Folder for the DICOM files.")],
-    kvp: Annotated[
-        float | None, typer.Option(help="Tube voltage; left empty when unknown.")
-    ] = None,
-    kernel: Annotated[str, typer.Option(help="Convolution kernel.")] = "",
-    contrast: Annotated[str, typer.Option(help="Contrast agent; empty for none.")] = "",
-    sex: Annotated[str, typer.Option(help="M, F, O or empty.")] = "",
-    age: Annotated[int | None, typer.Option(help="Age in years.")] = None,
-    position: Annotated[str, typer.Option(help="HFS, HFP, FFS or FFP.")] = "HFS",
-    patient: Annotated[str, typer.Option(help="Patient name.")] = "CONVERTED^NIFTI",
-    syntax: Annotated[str, typer.Option(help=", ".join(TRANSFER_SYNTAXES))] = "explicit",
-    reverse: Annotated[bool, typer.Option(help="Number the instances backwards.")] = False,
-) -> None:
-    """Write a NIfTI volume as a CT series; values and patient coordinates stay as they are."""
-    image = laid(read_nifti(nifti), position)
-    header = SeriesHeader(
-        key=f"nifti/{content_digest(image)}",
-        patient_name=patient,
-        patient_id=nifti.name.split(".")[0][:64],
-        patient_sex=sex,
-        patient_age_years=age,
-        series_description="Converted from NIfTI",
-        image_comments="CONVERTED FROM NIFTI",
-        kvp=kvp,
-        convolution_kernel=kernel or None,
-        contrast_agent=contrast or None,
-        patient_position=position,
-    )
-    with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task("writing DICOM", total=len(image.hu))
-        files = write_series(
-            image,
-            header,
-            out,
-            transfer_syntax=transfer_syntax_named(syntax),
-            reversed_numbers=reverse,
-            on_written=lambda: progress.advance(bar),
-        )
-    console.print(f"{len(files)} instances in {out}")
-
-
-def transfer_syntax_named(name: str) -> UID:
-    """Find a transfer syntax by its name on the command line."""
-    if name not in TRANSFER_SYNTAXES:
-        raise BadCohortConfig(f"syntax = {name!r}", "one of " + ", ".join(TRANSFER_SYNTAXES))
-    return TRANSFER_SYNTAXES[name]
 
 
 def main() -> None:
@@ -170,5 +241,5 @@ def main() -> None:
     try:
         app()
     except OsteoNodeError as error:
-        console.print(f"[red]error:[/red] {error}")
+        console.print(f"[red]error:[/red] {error}", soft_wrap=True)
         raise SystemExit(2) from error
