@@ -108,6 +108,8 @@ def curve(
     """
     places = np.asarray(knots, dtype=np.float64)
     lengths = np.linalg.norm(np.diff(places[:, :3], axis=0), axis=1)
+    moves = np.concatenate([[True], lengths > 1e-6])  # a knot may stand twice
+    places, lengths = places[moves], lengths[moves[1:]]
     way = np.concatenate([[0], np.cumsum(lengths)])
     samples = np.linspace(0, way[-1], max(2, int(way[-1] / spacing_mm) + 1))
     return np.asarray(PchipInterpolator(way, places)(samples))

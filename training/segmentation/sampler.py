@@ -1,0 +1,258 @@
+"""Random training patches: deformed anatomy, random intensities, random scanner.
+
+Takes  Specimen
+Gives  Sample
+Next   training.segmentation.train
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from models.structures import HU_CENTRE, HU_RANGE, HU_SCALE, SPACING_MM, Structure
+from training.segmentation.parts import Specimen
+
+PATCH: Final = (96, 80, 96)
+"""Voxels of 3 mm along up, posterior, left."""
+HEAT_SIGMA_MM: Final = 5.0
+MIRRORED: Final = {
+    Structure.FEMUR_LEFT: Structure.FEMUR_RIGHT,
+    Structure.FEMUR_RIGHT: Structure.FEMUR_LEFT,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One training example.
+
+    Parameters
+    ----------
+    image : (1, slices, rows, columns) float32
+        Network input.
+    parts : (slices, rows, columns) int64
+        ``Structure``.
+    heat : (slices, rows, columns) float32
+        Gaussians at the centres of the vertebral bodies.
+    """
+
+    image: torch.Tensor
+    parts: torch.Tensor
+    heat: torch.Tensor
+
+
+def samples(specimens: Sequence[Specimen], seed: int) -> Iterator[Sample]:
+    """Endless stream of random patches; every second one from a phantom with organ numbers."""
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    virtual = [s for s in specimens if not s.organs]
+    phantoms = [s for s in specimens if s.organs]
+    while True:
+        group = phantoms if phantoms and (not virtual or rng.random() < 0.4) else virtual
+        yield draw(group[int(rng.integers(len(group)))], rng)
+
+
+def draw(specimen: Specimen, rng: np.random.Generator, patch: tuple[int, ...] = PATCH) -> Sample:
+    """One random patch of a specimen."""
+    places = _places(specimen, rng, patch)
+    low, image, parts = _crop(specimen, places)
+    grid = _normalised(places - low, image.shape)
+    labels = _sampled(torch.from_numpy(parts.astype(np.float32)), grid, "nearest").long()
+    if specimen.organs:
+        organs = _sampled(torch.from_numpy(image.astype(np.float32)), grid, "nearest").long()
+        hu = torch.from_numpy(_organ_hu(specimen.organs, rng))[organs]
+    else:
+        hu = _sampled(torch.from_numpy(image.astype(np.float32) + 1000), grid, "bilinear") - 1000
+        hu = _recoloured(hu, labels, rng)
+    heat = _heat(specimen, places)
+    if rng.random() < 0.5:
+        hu, labels, heat = _mirror(hu, labels, heat)
+    hu = _scanned(_cluttered(hu, labels, rng), rng)
+    hu, labels, heat = _truncated(hu, labels, heat, rng)
+    image_in = (hu.clamp(*HU_RANGE) - HU_CENTRE) / HU_SCALE
+    return Sample(image=image_in[None].float(), parts=labels, heat=heat.float())
+
+
+def _places(
+    specimen: Specimen, rng: np.random.Generator, patch: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Source index (slice, row, column) of every voxel of the patch."""
+    scale = SPACING_MM / specimen.spacing_mm
+    matrix = np.eye(3)
+    for axis in range(3):
+        angle = rng.normal(0, 0.10)
+        turn = np.eye(3)
+        b, c = [(1, 2), (0, 2), (0, 1)][axis]
+        turn[b, b] = turn[c, c] = np.cos(angle)
+        turn[b, c], turn[c, b] = -np.sin(angle), np.sin(angle)
+        matrix = matrix @ turn
+    matrix = matrix @ np.diag(rng.uniform(0.85, 1.2, 3) * rng.uniform(0.92, 1.08)) * scale
+    middle = np.asarray(specimen.image.shape) / 2.0
+    middle[0] = rng.uniform(0.12, 0.92) * specimen.image.shape[0]
+    middle[1:] = specimen.centres[:, 1:].mean(axis=0) + rng.normal(0, 16, 2) - (16, 0)
+    axes = [np.arange(n, dtype=np.float32) - n / 2 for n in patch]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    places = grid @ matrix.T.astype(np.float32) + middle.astype(np.float32)
+    for knots, size in (((5, 4, 4), rng.uniform(0, 6)), ((14, 11, 12), rng.uniform(0, 1.3))):
+        if rng.random() < 0.75:
+            field = torch.randn(1, 3, *knots) * size
+            field = F.interpolate(field, size=patch, mode="trilinear", align_corners=True)
+            places += field[0].permute(1, 2, 3, 0).numpy()
+    return np.asarray(places, np.float32)
+
+
+def _crop(
+    specimen: Specimen, places: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.int16], NDArray[np.uint8]]:
+    shape = np.asarray(specimen.image.shape)
+    low = np.clip(np.floor(places.min(axis=(0, 1, 2))), 0, shape - 2).astype(int)
+    high = np.clip(np.ceil(places.max(axis=(0, 1, 2))) + 1, low + 2, shape).astype(int)
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    return low.astype(np.float32), specimen.image[box], specimen.parts[box]
+
+
+def _normalised(places: NDArray[np.float32], shape: tuple[int, ...]) -> torch.Tensor:
+    """Coordinates of ``grid_sample``: x, y, z from -1 to 1 between the outer voxel centres."""
+    size = np.asarray(shape, np.float32) - 1
+    return torch.from_numpy(np.ascontiguousarray((2 * places / size - 1)[..., ::-1]))[None]
+
+
+def _sampled(volume: torch.Tensor, grid: torch.Tensor, mode: str) -> torch.Tensor:
+    return F.grid_sample(volume[None, None], grid, mode=mode, align_corners=True)[0, 0]
+
+
+def _organ_hu(names: dict[int, str], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Random but plausible HU for every organ number of an ICRP phantom."""
+    lut = np.full(256, -1000, np.float32)
+    contrast = rng.random() < 0.55
+    blood = rng.uniform(90, 320) if contrast else rng.uniform(25, 65)
+    spongiosa, cortex = rng.uniform(20, 300), rng.uniform(350, 1300)
+    soft = rng.uniform(20, 130, 256) if contrast else rng.uniform(10, 75, 256)
+    for number, name in names.items():
+        lut[number] = soft[number]
+        for words, value in (
+            (("contents",), _filling(rng)),
+            (("urine", "bladder contents"), rng.uniform(-5, 30)),
+            (("kidney",), rng.uniform(90, 250) if contrast else rng.uniform(20, 60)),
+            (("blood", "aorta"), blood * rng.uniform(0.8, 1.2)),
+            (("lung",), rng.uniform(-900, -650)),
+            (("adipose", "residual", "fat"), rng.uniform(-130, -70)),
+            (("medull",), rng.uniform(-90, 40)),
+            (("disc", "cartilage"), rng.uniform(50, 120)),
+            (("spongiosa",), spongiosa * rng.uniform(0.6, 1.4)),
+            (("cortical", "cranium"), cortex * rng.uniform(0.6, 1.2)),
+        ):
+            if any(word in name for word in words):
+                lut[number] = value
+    for border in (201, 203):  # thinner than a voxel of the phantom
+        lut[border] = spongiosa + (cortex - spongiosa) * rng.uniform(0.1, 0.6)
+    return lut
+
+
+def _filling(rng: np.random.Generator) -> float:
+    gas, fluid, contrast = rng.uniform(-1000, -300), rng.uniform(-50, 120), rng.uniform(120, 600)
+    return float(rng.choice([gas, fluid, contrast]))
+
+
+def _recoloured(
+    hu: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator
+) -> torch.Tensor:
+    """Other bone, other soft tissue: a simulated CT moved away from its simulator."""
+    bone = (labels > 0) & (labels != Structure.DISC)
+    hu = torch.where(bone, 110 + (hu - 110) * rng.uniform(0.45, 1.5) + rng.uniform(-70, 90), hu)
+    hu = torch.where(labels == Structure.DISC, hu + rng.uniform(-40, 40), hu)
+    knots = np.array([-1100.0, -160, -100, -40, 20, 60, 110, 250, 3000])
+    shifted = knots + rng.normal(0, 1, 9) * np.array([0, 15, 20, 25, 15, 20, 25, 40, 0])
+    soft = np.interp(hu.numpy(), knots, shifted).astype(np.float32)
+    return torch.where(bone, hu, torch.from_numpy(soft))
+
+
+def _heat(specimen: Specimen, places: NDArray[np.float32]) -> torch.Tensor:
+    heat = np.zeros(places.shape[:3], np.float32)
+    width = 2 * (HEAT_SIGMA_MM / specimen.spacing_mm) ** 2
+    for centre in specimen.centres:
+        square = ((places - centre) ** 2).sum(axis=-1)
+        if square.min() < width:
+            np.maximum(heat, np.exp(-square / width), out=heat)
+    return torch.from_numpy(heat)
+
+
+def _mirror(
+    hu: torch.Tensor, labels: torch.Tensor, heat: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    labels = labels.flip(2)
+    swapped = labels.clone()
+    for one, other in MIRRORED.items():
+        swapped[labels == one] = int(other)
+    return hu.flip(2), swapped, heat.flip(2)
+
+
+def _cluttered(hu: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Gas, oral contrast, vessels, arms and a table: things that are not bone."""
+    hu = hu.clone()
+    free = (labels == 0) & (hu > -500)
+    axes = torch.meshgrid(*[torch.arange(n, dtype=torch.float32) for n in hu.shape], indexing="ij")
+    for _ in range(int(rng.integers(0, 6))):
+        centre = [float(rng.uniform(0, n)) for n in hu.shape]
+        radii = rng.uniform(2, 11, 3)
+        ball = sum(
+            ((a - c) / r) ** 2 for a, c, r in zip(axes, centre, radii, strict=True)
+        )
+        hu[(ball < 1) & free] = _filling(rng) if rng.random() < 0.7 else rng.uniform(60, 350)
+    if rng.random() < 0.3:
+        depth = int(rng.integers(hu.shape[1] * 3 // 4, hu.shape[1]))
+        air = hu[:, depth : depth + 2] < -800
+        hu[:, depth : depth + 2][air] = float(rng.uniform(-600, 400))
+    if rng.random() < 0.15:
+        for side in (rng.uniform(0, 8), hu.shape[2] - rng.uniform(0, 8)):
+            distance = (axes[1] - rng.uniform(20, 60)) ** 2 + (axes[2] - side) ** 2
+            hu[(distance < 14**2) & (hu < -500)] = 40.0
+            hu[distance < 4**2] = float(rng.uniform(200, 1200))
+    return hu
+
+
+def _scanned(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Texture, blur, thick slices and noise."""
+    knots = [max(2, n // int(rng.integers(2, 6))) for n in hu.shape]
+    texture = F.interpolate(torch.randn(1, 1, *knots), size=hu.shape, mode="trilinear")[0, 0]
+    x = (hu + texture * rng.uniform(0, 22))[None, None]
+    x = _blurred(x, rng.uniform(0.25, 0.85), dims=(1, 2))
+    x = _blurred(x, rng.uniform(0.25, 0.85), dims=(0,))
+    noise = torch.randn_like(x) * rng.uniform(2, 45)
+    if rng.random() < 0.5:
+        noise = _blurred(noise, rng.uniform(0.4, 0.9), dims=(0, 1, 2)) * 2
+    x = x + noise
+    if rng.random() < 0.35:  # slices of up to 6 mm, interpolated back
+        thick = (max(8, int(hu.shape[0] / rng.uniform(1.2, 2.0))), *hu.shape[1:])
+        x = F.interpolate(x, size=thick, mode="area")
+        x = F.interpolate(x, size=hu.shape, mode="trilinear", align_corners=False)
+    return x[0, 0] * rng.uniform(0.93, 1.07) + rng.uniform(-15, 15)
+
+
+def _blurred(x: torch.Tensor, sigma: float, dims: tuple[int, ...]) -> torch.Tensor:
+    kernel = torch.exp(-(torch.arange(-2, 3).float() ** 2) / (2 * sigma**2))
+    kernel /= kernel.sum()
+    for dim in dims:
+        shape, padding = [1, 1, 1, 1, 1], [0] * 6
+        shape[2 + dim] = 5
+        padding[2 * (2 - dim)] = padding[2 * (2 - dim) + 1] = 2
+        x = F.conv3d(F.pad(x, padding, mode="replicate"), kernel.view(shape))
+    return x
+
+
+def _truncated(
+    hu: torch.Tensor, labels: torch.Tensor, heat: torch.Tensor, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Fewer slices, as in a slab or a scan that ends in the middle of a vertebra."""
+    if rng.random() < 0.35:
+        keep = torch.zeros(hu.shape[0], dtype=torch.bool)
+        count = int(rng.integers(10, hu.shape[0]))
+        start = int(rng.integers(0, hu.shape[0] - count + 1))
+        keep[start : start + count] = True
+        hu, labels, heat = hu.clone(), labels.clone(), heat.clone()
+        hu[~keep], labels[~keep], heat[~keep] = -1000.0, 0, 0.0
+    return hu, labels, heat

@@ -1,0 +1,233 @@
+"""Train the 3 mm spine network on simulation alone.
+
+    python -m training.segmentation.train --data ../shared/data --out runs/spine --minutes 60
+    python -m training.segmentation.train --out runs/spine --minutes 30 --resume
+
+Trains on virtual patients of the cohort (rendered once, kept under ``--cache``) and on the ICRP
+110 phantoms where ``--data`` has them. No real CT takes part. Writes ``checkpoint.safetensors`` and ``state.json`` (resumable),
+``weights.safetensors`` (moving average) and ``log.jsonl``; ``python -m training.segmentation.curves``
+draws the log.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.losses import DiceCELoss
+from monai.networks.nets import UNet
+from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from models.networks.spine import spine_network
+from models.structures import CENTRE_CHANNEL
+from training.segmentation.icrp import reference_specimen
+from training.segmentation.parts import Specimen, virtual_specimen
+from training.segmentation.sampler import samples
+
+DEFAULT_CACHE = Path("runs/cache")
+FIRST_SEED = 1000
+AVERAGE_DECAY = 0.998
+HEAT_WEIGHT = 20.0
+LEARNING_RATE = 2e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One training run."""
+
+    out: Path
+    data: Path | None = None
+    cache: Path = DEFAULT_CACHE
+    minutes: float = 60.0
+    patients: int = 48
+    batch: int = 1
+    workers: int = 1
+    threads: int = 1
+    device: str = "cpu"
+    resume: bool = False
+    seed: int = 0
+    steps: int | None = None
+
+
+class Patches(IterableDataset[dict[str, torch.Tensor]]):
+    """Endless random patches, another stream in every worker."""
+
+    def __init__(self, config: Config, first_step: int) -> None:
+        self.config, self.first_step = config, first_step
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        """Load the specimens in the worker that uses them."""
+        torch.set_num_threads(1)
+        worker = get_worker_info()
+        seed = self.config.seed + 1000 * self.first_step + (worker.id if worker else 0)
+        for sample in samples(load_specimens(self.config, seed), seed):
+            yield {"image": sample.image, "parts": sample.parts[None], "heat": sample.heat[None]}
+
+
+def load_specimens(config: Config, seed: int) -> list[Specimen]:
+    """Virtual patients, and the ICRP phantoms with random vertebrae where there is data."""
+    rng = np.random.default_rng(seed)
+    found = [
+        virtual_specimen(FIRST_SEED + number, config.cache) for number in range(config.patients)
+    ]
+    if config.data is not None and (config.data / "icrp110").is_dir():
+        found += [
+            reference_specimen(which, config.data, rng=rng) for which in ("af", "am") for _ in "123"
+        ]
+    return found
+
+
+@dataclass(slots=True)
+class Run:
+    """The mutable state of a training run."""
+
+    network: UNet
+    average: dict[str, torch.Tensor]
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    seconds: float = 0.0
+    recent: list[tuple[float, float]] = field(default_factory=list)
+
+
+def start(config: Config) -> Run:
+    """A fresh run, or the one that ``config.out`` holds."""
+    torch.manual_seed(config.seed)
+    network = spine_network().to(config.device, memory_format=torch.channels_last_3d)
+    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-5)
+    run = Run(
+        network=network,
+        average={k: v.detach().clone() for k, v in network.state_dict().items()},
+        optimizer=optimizer,
+    )
+    if config.resume and (config.out / "state.json").exists():
+        _restore(run, config)
+    return run
+
+
+def _restore(run: Run, config: Config) -> None:
+    tensors = load_file(config.out / "checkpoint.safetensors", device=config.device)
+    named = dict(run.network.named_parameters())
+    run.network.load_state_dict({k[2:]: v for k, v in tensors.items() if k.startswith("n.")})
+    run.average = {k[2:]: v for k, v in tensors.items() if k.startswith("a.")}
+    state = json.loads((config.out / "state.json").read_text())
+    run.step, run.seconds = state["step"], state["seconds"]
+    for name, parameter in named.items():
+        if f"m.{name}" in tensors:
+            run.optimizer.state[parameter] = {
+                "step": torch.tensor(float(run.step)),
+                "exp_avg": tensors[f"m.{name}"],
+                "exp_avg_sq": tensors[f"v.{name}"],
+            }
+
+
+def save(run: Run, config: Config) -> None:
+    """Everything that a resumed run needs, as tensors and JSON (no pickle)."""
+    config.out.mkdir(parents=True, exist_ok=True)
+    tensors = {f"n.{k}": v for k, v in run.network.state_dict().items()}
+    tensors |= {f"a.{k}": v for k, v in run.average.items()}
+    for name, parameter in run.network.named_parameters():
+        state = run.optimizer.state.get(parameter)
+        if state:
+            tensors[f"m.{name}"], tensors[f"v.{name}"] = state["exp_avg"], state["exp_avg_sq"]
+    save_file({k: v.contiguous() for k, v in tensors.items()}, config.out / "new.safetensors")
+    (config.out / "new.safetensors").replace(config.out / "checkpoint.safetensors")
+    save_file({k: v.contiguous() for k, v in run.average.items()}, config.out / "w.safetensors")
+    (config.out / "w.safetensors").replace(config.out / "weights.safetensors")
+    state_text = json.dumps({"step": run.step, "seconds": run.seconds, "seed": config.seed})
+    (config.out / "state.json").write_text(state_text)
+
+
+def losses(
+    output: torch.Tensor, batch: dict[str, torch.Tensor], criterion: DiceCELoss
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Dice + cross-entropy of the structures, squared error of the centre heat map."""
+    output = output.float()
+    parts = criterion(output[:, :CENTRE_CHANNEL], batch["parts"])
+    heat = batch["heat"]
+    weight = 1 + 20 * heat
+    centre = (weight * (torch.sigmoid(output[:, CENTRE_CHANNEL:]) - heat) ** 2).mean()
+    return parts, HEAT_WEIGHT * centre
+
+
+def train(config: Config) -> Run:
+    """Run until the minutes (or steps) are used up; the rate falls as a cosine over them."""
+    torch.set_num_threads(config.threads)
+    run = start(config)
+    criterion = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False)
+    loader = DataLoader(
+        Patches(config, run.step), batch_size=config.batch, num_workers=config.workers
+    )
+    config.out.mkdir(parents=True, exist_ok=True)
+    log = (config.out / "log.jsonl").open("a")
+    started, first = time.monotonic(), run.step
+    for batch in loader:
+        elapsed = time.monotonic() - started
+        done = (run.step - first) / config.steps if config.steps else elapsed / 60 / config.minutes
+        if done >= 1:
+            break
+        _step(run, config, {k: v.to(config.device) for k, v in batch.items()}, criterion, done)
+        if run.step % 50 == 0:
+            parts, centre = np.mean(run.recent, axis=0)
+            entry = {"step": run.step, "minutes": round((run.seconds + elapsed) / 60, 2)}
+            entry |= {"parts": round(float(parts), 4), "centre": round(float(centre), 4)}
+            print(json.dumps(entry), file=log, flush=True)
+            run.recent.clear()
+        if run.step % 250 == 0:
+            save(run, config)
+    run.seconds += time.monotonic() - started
+    save(run, config)
+    return run
+
+
+def _step(
+    run: Run, config: Config, batch: dict[str, Any], criterion: DiceCELoss, done: float
+) -> None:
+    rate = LEARNING_RATE * max(0.02, 0.5 * (1 + math.cos(math.pi * done)))
+    warm = min(1.0, (run.step + 1) / 100)
+    for group in run.optimizer.param_groups:
+        group["lr"] = rate * warm
+    image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
+    with torch.autocast(config.device.split(":")[0], dtype=torch.bfloat16):
+        output = run.network(image)
+    parts, centre = losses(output, batch, criterion)
+    run.optimizer.zero_grad()
+    (parts + centre).backward()
+    torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
+    run.optimizer.step()
+    run.step += 1
+    decay = min(AVERAGE_DECAY, (run.step + 1) / (run.step + 10))
+    for name, value in run.network.state_dict().items():
+        run.average[name].lerp_(value.to(run.average[name].dtype), 1 - decay)
+    run.recent.append((parts.item(), centre.item()))
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--patients", type=int, default=48)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    run = train(Config(**vars(parser.parse_args())))
+    print(f"{run.step} steps in {run.seconds / 60:.1f} min")
+
+
+if __name__ == "__main__":
+    main()
