@@ -1,0 +1,333 @@
+"""Settings: one TOML file and the environment, read here and nowhere else.
+
+Takes  osteonode.toml, OSTEONODE_SECTION__KEY
+Gives  Settings
+Next   node.supervisor
+
+``python -m node.config --example`` and ``--markdown`` write ``deploy/osteonode.example.toml`` and
+``docs/configuration.md``; a test compares them.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from node.errors import ConfigError
+
+ENVIRONMENT_PREFIX: Final = "OSTEONODE_"
+CONFIG_VARIABLE: Final = "OSTEONODE_CONFIG"
+DEFAULT_FILES: Final = (Path("osteonode.toml"), Path("/etc/osteonode.toml"))
+EMBEDDED: Final = "embedded"
+
+
+def _ae_title(value: str) -> str:
+    """PS3.5 6.2, AE: 1 to 16 characters of the default repertoire, no backslash, no control."""
+    value = value.strip()
+    if not re.fullmatch(r"[ -\[\]-~]{1,16}", value):
+        msg = "an AE title has 1 to 16 ASCII characters, without backslash"
+        raise ValueError(msg)
+    return value
+
+
+AeTitle = Annotated[str, AfterValidator(_ae_title)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class NodeSection(_Section):
+    """The node as the PACS sees it, and where it keeps its files."""
+
+    ae_title: AeTitle = Field("OSTEONODE", description="AE title of the node.")
+    bind: str = Field("0.0.0.0", description="Address to listen on; 127.0.0.1 for this host only.")  # noqa: S104  a PACS calls from another host
+    port: Port = Field(11112, description="DICOM port.")
+    data_folder: Path = Field(
+        Path("osteonode-data"),
+        description="Spool, ledger, job folders and queue. One local file system with room for "
+        "the CTs in work; shared with workers on other machines.",
+    )
+    listener_processes: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Processes that receive on the one port. More than one helps when several "
+        "associations send at once.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Only DEBUG may show patient data."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: coloured lines on a terminal, else one JSON object a line."
+    )
+
+    @field_validator("data_folder")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+
+class IntakeSection(_Section):
+    """Who may send, and how much."""
+
+    accepted_calling_ae_titles: tuple[AeTitle, ...] = Field(
+        (), description="AE titles that may send; empty: everybody."
+    )
+    require_called_ae_title: bool = Field(
+        True, description="Reject an association that calls the node by another AE title."
+    )
+    max_pdu_bytes: int = Field(
+        131072,
+        ge=4096,
+        le=1 << 20,
+        description="Longest PDU to receive. Above 256 KiB nothing is gained.",
+    )
+    min_free_gb: float = Field(
+        2.0,
+        ge=0,
+        description="Watermark: with less free space in the data folder objects are refused with "
+        "0xA700 (out of resources) and the sender tries again. Nothing unprocessed is deleted.",
+    )
+    max_associations: int = Field(
+        32, ge=1, description="Associations at once, per listener process."
+    )
+    idle_timeout_s: Seconds = Field(
+        60.0, description="An association on which nothing happens for so long is aborted."
+    )
+
+
+class LedgerSection(_Section):
+    """The database that knows every object and every state."""
+
+    url: str | None = Field(
+        None,
+        description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/osteonode. "
+        "Without one: SQLite in the data folder.",
+    )
+
+
+class SeriesSection(_Section):
+    """When a series and a study count as complete."""
+
+    quiet_time_s: Seconds = Field(
+        15.0, description="A series without gaps closes so long after its last object."
+    )
+    study_quiet_time_s: Seconds = Field(
+        20.0,
+        description="The best series of a study is chosen so long after its last object.",
+    )
+    incomplete_wait_s: Seconds = Field(
+        120.0, description="A series with gaps waits so long for the missing slices."
+    )
+
+
+class QueueSection(_Section):
+    """How jobs reach the workers."""
+
+    broker: str = Field(
+        EMBEDDED,
+        description='"embedded" (files in the data folder, no server) or redis://host:6379/0.',
+    )
+
+    @field_validator("broker")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value != EMBEDDED and "://" not in value:
+            msg = 'say "embedded" or a URL such as redis://127.0.0.1:6379/0'
+            raise ValueError(msg)
+        return value
+
+
+class JobsSection(_Section):
+    """What becomes of a job that nobody finishes."""
+
+    requeue_after_s: Seconds = Field(
+        60.0,
+        description="A job without an outcome and without a running worker is enqueued again "
+        "after so long.",
+    )
+
+
+class WorkerSection(_Section):
+    """The processes that compute."""
+
+    concurrency: int = Field(1, ge=1, description="Examinations at once, per worker.")
+    time_limit_s: int = Field(
+        1800, ge=10, description="An examination that takes longer is stopped."
+    )
+
+
+class DeliverySection(_Section):
+    """How results are returned."""
+
+    first_retry_s: Seconds = Field(5.0, description="Wait before the second try; doubles then.")
+    max_retry_s: Seconds = Field(600.0, description="Longest wait between two tries.")
+    give_up_after_h: float = Field(
+        72.0, gt=0, description="A destination that cannot be reached for so long: failed."
+    )
+    connect_timeout_s: Seconds = Field(10.0, description="Longest wait for a connection.")
+    response_timeout_s: Seconds = Field(60.0, description="Longest wait for an answer.")
+
+
+class Destination(_Section):
+    """A PACS that takes the results."""
+
+    name: str = Field(description="Name in the log and in the status.", min_length=1)
+    ae_title: AeTitle = Field(description="AE title of the destination.")
+    host: str = Field(description="Host name or address.", min_length=1)
+    port: Port = Field(description="DICOM port.")
+    calling_ae_title: AeTitle | None = Field(
+        None, description="Name under which the node calls; without one: node.ae_title."
+    )
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; passed as an argument, never global."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
+    )
+
+    node: NodeSection = Field(default_factory=NodeSection)
+    intake: IntakeSection = IntakeSection()
+    ledger: LedgerSection = LedgerSection()
+    series: SeriesSection = SeriesSection()
+    queue: QueueSection = QueueSection()
+    jobs: JobsSection = JobsSection()
+    worker: WorkerSection = WorkerSection()
+    delivery: DeliverySection = DeliverySection()
+    destinations: tuple[Destination, ...] = ()
+
+    @field_validator("destinations")
+    @classmethod
+    def _distinct_names(cls, value: tuple[Destination, ...]) -> tuple[Destination, ...]:
+        names = [destination.name for destination in value]
+        if len(set(names)) != len(names):
+            msg = "two destinations have the same name"
+            raise ValueError(msg)
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before file; the file comes in as the initial values."""
+        return (env_settings, init_settings)
+
+    @property
+    def data_folder(self) -> Path:
+        """Where everything lies."""
+        return self.node.data_folder
+
+    @property
+    def spool_folder(self) -> Path:
+        """Received objects."""
+        return self.data_folder / "spool"
+
+    @property
+    def work_folder(self) -> Path:
+        """One folder per job."""
+        return self.data_folder / "work"
+
+    @property
+    def queue_folder(self) -> Path:
+        """Messages of the embedded broker."""
+        return self.data_folder / "queue"
+
+    @property
+    def run_folder(self) -> Path:
+        """Process numbers and the ready mark."""
+        return self.data_folder / "run"
+
+    @property
+    def ledger_url(self) -> str:
+        """SQLAlchemy URL of the ledger."""
+        return self.ledger.url or f"sqlite:///{self.data_folder / 'ledger.sqlite3'}"
+
+
+def find_settings_file() -> Path | None:
+    """File named by ``OSTEONODE_CONFIG``, else the first default file that is there."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named:
+        return Path(named)
+    return next((path for path in DEFAULT_FILES if path.is_file()), None)
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read settings from a TOML file and the environment.
+
+    Parameters
+    ----------
+    path
+        Without one: see `find_settings_file`; defaults if there is no file at all.
+
+    Raises
+    ------
+    ConfigError
+        With one line per mistake.
+    """
+    path = path or find_settings_file()
+    content = _read_toml(path) if path else {}
+    try:
+        return Settings(**content)
+    except ValidationError as error:
+        where = str(path) if path else "the environment"
+        lines = "\n".join(_mistake(one) for one in error.errors())
+        raise ConfigError(f"{where} has mistakes:\n{lines}", "", "") from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"no settings file {path}", "", "copy deploy/osteonode.example.toml there"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}", "", "") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}", "", "") from error
+
+
+def _mistake(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"  {name}: no such setting"
+    if error["type"] == "missing":
+        return f"  {name}: missing"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"  {name} = {error['input']!r}: {message}"
+
+
+def unknown_variables(names: Iterable[str] | None = None) -> list[str]:
+    """``OSTEONODE_*`` names of the environment that set nothing (pydantic ignores them)."""
+    known = {name.upper() for name in _variables()} | {CONFIG_VARIABLE}
+    return sorted(
+        name
+        for name in (os.environ if names is None else names)
+        if name.upper().startswith(ENVIRONMENT_PREFIX) and name.upper() not in known
+    )
+
+
+def _variables() -> Iterator[str]:
+    for section, field in Settings.model_fields.items():
+        yield f"{ENVIRONMENT_PREFIX}{section}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            for key in field.annotation.model_fields:
+                yield f"{ENVIRONMENT_PREFIX}{section}__{key}"
