@@ -1,0 +1,82 @@
+"""Model cards: what each network is, learned from and is good for. Free of torch.
+
+A card is a JSON file beside its weights in ``models/weights``.
+"""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from models.errors import UnknownModel
+
+WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
+CODE_GENERATION: Final = 1
+"""Raised when the same weights would give other results (post-processing, regions of interest)."""
+
+
+class Metric(BaseModel):
+    """One measured figure: on what, what, value, number of cases."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    on: str
+    what: str
+    value: float
+    n: int
+
+
+class ModelCard(BaseModel):
+    """Description of one network.
+
+    ``sha256`` is that of the weights file; the registry refuses any other content.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: str
+    network: str
+    file: str
+    sha256: str
+    task: str
+    training_data: str
+    training: str
+    metrics: tuple[Metric, ...]
+    intended_use: str
+    limits: str
+    licence: str
+
+
+@cache
+def model_cards() -> tuple[ModelCard, ...]:
+    """All cards, by name."""
+    found = [
+        ModelCard.model_validate_json(path.read_text(encoding="utf-8"))
+        for path in WEIGHTS_FOLDER.glob("*.json")
+    ]
+    return tuple(sorted(found, key=lambda card: card.name))
+
+
+def card(name: str) -> ModelCard:
+    """Card of one model.
+
+    Raises
+    ------
+    UnknownModel
+        No such card.
+    """
+    for one in model_cards():
+        if one.name == name:
+            return one
+    known = ", ".join(one.name for one in model_cards())
+    raise UnknownModel(f"model {name!r}", f"one of {known}", "")
+
+
+def model_set_version() -> str:
+    """Short digest over all weights and the code generation: part of every job key."""
+    parts = [f"{one.name} {one.version} {one.sha256}" for one in model_cards()]
+    text = "\n".join([str(CODE_GENERATION), *parts])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,85 @@
+"""Run the spine network: probabilities from an array. Whole volume, then tiles, then the CPU."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from monai.inferers import sliding_window_inference
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from models.structures import CENTRE_CHANNEL, HU_CENTRE, HU_RANGE, HU_SCALE
+
+MULTIPLE = 16
+TILE = (128, 96, 128)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpineProbabilities:
+    """What the network says of every voxel of its 3 mm grid.
+
+    Parameters
+    ----------
+    structures : (structures, slices, rows, columns) float32
+        Softmax over ``models.structures.Structure``.
+    centre : (slices, rows, columns) float32
+        From 0 to 1: nearness to the centre of a vertebral body.
+    """
+
+    structures: NDArray[np.float32]
+    centre: NDArray[np.float32]
+
+
+def default_device() -> str:
+    """``cuda`` where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def spine_probabilities(
+    network: nn.Module, hu: NDArray[np.float32], device: str = "cpu"
+) -> SpineProbabilities:
+    """Probabilities on a 3 mm grid.
+
+    Parameters
+    ----------
+    hu : (slices, rows, columns) float32, HU
+        Axes up, posterior, left; 3 mm.
+    """
+    scaled = (np.clip(hu, *HU_RANGE) - HU_CENTRE) / HU_SCALE
+    lowest = (HU_RANGE[0] - HU_CENTRE) / HU_SCALE
+    padding = [(0, -size % MULTIPLE) for size in hu.shape]
+    padded = np.pad(scaled.astype(np.float32), padding, constant_values=lowest)
+    logits = _ladder(network, torch.from_numpy(padded)[None, None], device)[0]
+    logits = logits[:, : hu.shape[0], : hu.shape[1], : hu.shape[2]]
+    return SpineProbabilities(
+        structures=functional.softmax(logits[:CENTRE_CHANNEL], dim=0).numpy(),
+        centre=torch.sigmoid(logits[CENTRE_CHANNEL]).numpy(),
+    )
+
+
+def _ladder(network: nn.Module, image: torch.Tensor, device: str) -> torch.Tensor:
+    """Whole volume; tiles when memory runs out; the CPU when tiles do not fit either."""
+    image = image.contiguous(memory_format=torch.channels_last_3d)
+
+    def whole(place: str) -> torch.Tensor:
+        output: torch.Tensor = network.to(place)(image.to(place))
+        return output
+
+    def tiled(place: str) -> torch.Tensor:
+        output = sliding_window_inference(image, TILE, 1, network.to(place), 0.25, sw_device=place)
+        assert isinstance(output, torch.Tensor)
+        return output
+
+    steps: list[tuple[Callable[[str], torch.Tensor], str]] = [(whole, device), (tiled, device)]
+    if device != "cpu":
+        steps.append((tiled, "cpu"))
+    with torch.inference_mode():
+        for run, place in steps[:-1]:
+            try:
+                return run(place).float().cpu()
+            except torch.OutOfMemoryError:
+                torch.cuda.empty_cache()
+        run, place = steps[-1]
+        return run(place).float().cpu()

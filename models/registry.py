@@ -1,0 +1,57 @@
+"""Load a network by name: only weights whose digest its card states.
+
+Weights are safetensors in half precision; nothing is ever unpickled.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import torch
+from safetensors.torch import load
+from torch import nn
+
+from models.cards import WEIGHTS_FOLDER, card
+from models.errors import DigestMismatch, UnknownModel
+from models.networks.spine import spine_network
+
+NETWORKS: Final[Mapping[str, Callable[[], nn.Module]]] = MappingProxyType(
+    {"spine_network": spine_network}
+)
+
+
+@cache
+def network(name: str, device: str = "cpu") -> nn.Module:
+    """Network ready for inference, loaded once per process.
+
+    Raises
+    ------
+    UnknownModel
+        No card of that name, or a card that names an unknown network.
+    DigestMismatch
+        The weights file is not the one that the card describes.
+    """
+    described = card(name)
+    if described.network not in NETWORKS:
+        raise UnknownModel(f"network {described.network!r}", "one of " + ", ".join(NETWORKS), "")
+    content = checked_content(WEIGHTS_FOLDER / described.file, described.sha256)
+    tensors = {key: value.float() for key, value in load(content).items()}
+    built = NETWORKS[described.network]()
+    built.load_state_dict(tensors)
+    return built.eval().to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
+
+
+def checked_content(path: Path, sha256: str) -> bytes:
+    """Content of a weights file whose SHA-256 is as stated."""
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise DigestMismatch(
+            f"{path.name} has digest {found[:16]}...",
+            f"{sha256[:16]}... as in its card",
+            "restore the file from the release",
+        )
+    return content

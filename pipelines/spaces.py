@@ -1,0 +1,147 @@
+"""The two spaces of a CT volume, and the steps between them.
+
+Patient space
+    Millimetres along the patient's left, posterior and head direction (LPS): x, y, z of
+    PS3.3 C.7.6.2.1.1, within one Frame of Reference. Names end in ``_lps_mm``.
+Index space
+    (slice, row, column) of an array, fractional where needed; integer at voxel centres. Names end
+    in ``_index``. The affine of a volume leads from index to patient space.
+
+A *canonical* grid is axis-aligned in patient space: slices go to the head, rows to posterior,
+columns to the left. Networks see nothing else.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from pipelines.errors import GeometryMismatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Geometry:
+    """Where a CT volume lies; a sheared (gantry-tilted) stack is allowed.
+
+    highdicom's ``VolumeGeometry`` refuses sheared stacks, so the project has its own.
+
+    Parameters
+    ----------
+    affine : (4, 4) float64
+        Index (slice, row, column, 1) to LPS mm.
+    shape
+        (slices, rows, columns).
+    frame_of_reference_uid
+        ``None`` where the header is silent.
+    """
+
+    affine: NDArray[np.float64]
+    shape: tuple[int, int, int]
+    frame_of_reference_uid: str | None
+
+    @property
+    def spacing_mm(self) -> NDArray[np.float64]:
+        """(3,) distance of neighbouring voxel centres along slices, rows, columns."""
+        return np.asarray(np.linalg.norm(self.affine[:3, :3], axis=0))
+
+    @property
+    def voxel_mm3(self) -> float:
+        """Volume of a voxel, also of a sheared one."""
+        return float(abs(np.linalg.det(self.affine[:3, :3])))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanonicalGrid:
+    """Axis-aligned isotropic grid around a CT.
+
+    Parameters
+    ----------
+    origin_lps_mm : (3,)
+        Patient coordinates of voxel (0, 0, 0).
+    spacing_mm
+        Along all three axes.
+    shape
+        (slices to head, rows to posterior, columns to left).
+    """
+
+    origin_lps_mm: NDArray[np.float64]
+    spacing_mm: float
+    shape: tuple[int, int, int]
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """(4, 4), index (slice, row, column, 1) to LPS mm."""
+        affine = np.eye(4)
+        affine[:3, :3] = np.eye(3)[::-1] * self.spacing_mm
+        affine[:3, 3] = self.origin_lps_mm
+        return affine
+
+
+def to_lps(affine: NDArray[np.float64], index: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., 3) indices to patient coordinates."""
+    return np.asarray(index @ affine[:3, :3].T + affine[:3, 3])
+
+
+def to_index(affine: NDArray[np.float64], lps_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., 3) patient coordinates to fractional indices."""
+    return np.asarray((lps_mm - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T)
+
+
+def canonical_grid(geometry: Geometry, spacing_mm: float) -> CanonicalGrid:
+    """Smallest canonical grid that holds every voxel centre of a volume."""
+    shape = np.asarray(geometry.shape)
+    corners = np.stack(np.meshgrid(*[(0, n - 1) for n in shape], indexing="ij"), -1).reshape(-1, 3)
+    places = to_lps(geometry.affine, corners.astype(float))
+    low, high = places.min(axis=0), places.max(axis=0)
+    counts = np.floor((high - low) / spacing_mm).astype(int) + 1
+    return CanonicalGrid(
+        origin_lps_mm=low,
+        spacing_mm=spacing_mm,
+        shape=(int(counts[2]), int(counts[1]), int(counts[0])),
+    )
+
+
+def resample_to_canonical(
+    values: NDArray[np.float32], geometry: Geometry, grid: CanonicalGrid, *, outside: float
+) -> NDArray[np.float32]:
+    """Linear resampling onto a canonical grid, smoothed first where the source is finer.
+
+    Parameters
+    ----------
+    values : (slices, rows, columns)
+        On ``geometry``.
+    outside
+        Value beyond the volume.
+    """
+    spacing = geometry.spacing_mm
+    # Standard deviation of the Gaussian that turns the source voxel into one of the grid.
+    sigma = np.sqrt(np.maximum((grid.spacing_mm / spacing) ** 2 - 1, 0)) * 0.38
+    smooth = ndimage.gaussian_filter(values, sigma, mode="nearest", truncate=2.5)
+    between = np.linalg.inv(geometry.affine) @ grid.affine
+    return np.asarray(
+        ndimage.affine_transform(
+            smooth,
+            between[:3, :3],
+            between[:3, 3],
+            output_shape=grid.shape,
+            order=1,
+            mode="constant",
+            cval=outside,
+            output=np.float32,
+        )
+    )
+
+
+def require_same_grid(one: Geometry, other: Geometry) -> None:
+    """Check shape, affine and frame of reference.
+
+    Raises
+    ------
+    GeometryMismatch
+        Anything differs.
+    """
+    if one.frame_of_reference_uid != other.frame_of_reference_uid:
+        raise GeometryMismatch("two frames of reference", "one", "segment and CT must belong together")
+    if one.shape != other.shape or not np.allclose(one.affine, other.affine, atol=1e-4):
+        raise GeometryMismatch("two grids", "one", "segment and CT must belong together")
