@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipelines.anatomy import Level
 from training.cohort.femur import core_density, cortex_depth, femur_shape, plan_femur
-from training.cohort.fields import Field, smooth_field
+from training.cohort.fields import PELVIS, SPINE, Field, smooth_field
 from training.cohort.grid import Bounds, Floats, Grid
 from training.cohort.media import Media
 from training.cohort.organs import paint_organs
@@ -51,8 +51,6 @@ CORE_FROM_ENDPLATE_MM = 4.0
 
 CORTEX_SHARE = 0.88
 """Share of bone tissue in a cortex: the rest are its canals."""
-
-SPINE: Bounds = ((-50.0, 50.0), (-70.0, 110.0), (-130.0, 480.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +144,7 @@ def _paint_layer(
 
 def _paint_pelvis(volume: Volume, plan: BodyPlan, media: Media, spongy: SpongiosaHu) -> None:
     cortex = _cortex_hu(media)
-    texture = smooth_field(plan.subject.rng("pelvis texture"), 4.0)
+    texture = smooth_field(plan.subject.rng("pelvis texture"), 4.0, PELVIS)
     density = float(np.mean(list(plan.subject.vbmd_mg_cm3.values())))
 
     def core(patch: Patch) -> Floats:

@@ -164,9 +164,9 @@ def _describe_acquisition(groups: Dataset, image: CtImage, header: SeriesHeader)
             RevolutionTime=0.5,
             SingleCollimationWidth=0.625,
             TotalCollimationWidth=40.0,
-            TableHeight=0.0,
-            GantryDetectorTilt=float(header.gantry_tilt_deg),
-            DataCollectionDiameter=max(rows, columns),
+            TableHeight=decimal(0),
+            GantryDetectorTilt=decimal(header.gantry_tilt_deg),
+            DataCollectionDiameter=decimal(round(max(rows, columns), 3)),
         )
     ]
     groups.CTTableDynamicsSequence = [

@@ -9,6 +9,10 @@ from scipy.ndimage import gaussian_filter
 from training.cohort.grid import Bounds, Floats, interpolated
 
 TORSO: Bounds = ((-240.0, 240.0), (-240.0, 170.0), (-320.0, 480.0))
+ABDOMEN: Bounds = ((-180.0, 180.0), (-180.0, 120.0), (-160.0, 340.0))
+PELVIS: Bounds = ((-190.0, 190.0), (-120.0, 120.0), (-330.0, 80.0))
+BACK: Bounds = ((-120.0, 120.0), (-110.0, 120.0), (-190.0, 480.0))
+SPINE: Bounds = ((-50.0, 50.0), (-70.0, 110.0), (-130.0, 480.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

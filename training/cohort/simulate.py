@@ -23,7 +23,7 @@ from training.cohort.media import Media
 from training.cohort.plan import BodyPlan, plan_body
 from training.cohort.scanner import Scanner, fine_grid, scan
 from training.cohort.subject import Subject
-from training.cohort.truth import covered_levels, truth
+from training.cohort.truth import is_covered, truth
 
 REGIONS: Final = ("abdomen", "chest", "slab")
 REGION_TOP: Final = MappingProxyType({"abdomen": Level.T10, "chest": Level.T6, "slab": Level.L1})
@@ -106,16 +106,16 @@ def simulate(
     """
     body = plan_body(plan.subject)
     grid = image_grid(plan, body)
+    if not any(is_covered(v, grid.affine_lps, grid.shape) for v in body.vertebrae):
+        raise BadCohortConfig(
+            f"slices = {plan.slices}, field_of_view_mm = {plan.field_of_view_mm:g}",
+            "at least one whole vertebral body in the image",
+        )
     media = Media(kvp=plan.scanner.kvp, phase=plan.phase)
     anatomy = render(plan.subject, fine_grid(grid), media, on_step=on_step)
     on_step("scan")
     parts = anatomy.grid.shape[0] // grid.shape[0]
     image = scan(anatomy, plan.scanner, grid, on_slice=on_slice)
-    if not covered_levels(body, image):
-        raise BadCohortConfig(
-            f"slices = {plan.slices}, field_of_view_mm = {plan.field_of_view_mm:g}",
-            "at least one whole vertebral body in the image",
-        )
     header = _header(plan)
     return Examination(
         image=image,

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.anatomy import Level
 from training.cohort.anatomy import Anatomy
 from training.cohort.header import SeriesHeader
 from training.cohort.image import CtImage
 from training.cohort.media import Media
 from training.cohort.physics import spongiosa
-from training.cohort.plan import BodyPlan, VertebraPlan
+from training.cohort.plan import VertebraPlan
 from training.cohort.scanner import Scanner
 from training.cohort.subject import Subject
 from training.cohort.vertebra import body_centroid_lps_mm
@@ -45,19 +44,20 @@ def truth(
         "levels": {
             vertebra.level.name: _level(vertebra, subject, scanner, media)
             for vertebra in anatomy.plan.vertebrae
-            if is_covered(vertebra, image)
+            if is_covered(vertebra, image.affine_lps, image.hu.shape)
         },
     }
 
 
-def is_covered(vertebra: VertebraPlan, image: CtImage) -> bool:
-    """Whether the whole body of a vertebra lies between the first and the last slice."""
+def is_covered(
+    vertebra: VertebraPlan, affine_lps: NDArray[np.float64], shape: tuple[int, ...]
+) -> bool:
+    """Whether the whole body of a vertebra lies within an image of (slices, rows, columns)."""
     reach = vertebra.size_mm[2] / 2 + 4
-    ends = [vertebra.lps(0, 0, up) for up in (-reach, reach)]
-    to_index = np.linalg.inv(image.affine_lps)
-    for place in ends:
-        index = to_index @ np.append(place, 1)
-        if not np.all((index[:3] >= -0.5) & (index[:3] <= np.array(image.hu.shape) - 0.5)):
+    to_index = np.linalg.inv(affine_lps)
+    for up in (-reach, reach):
+        index = (to_index @ np.append(vertebra.lps(0, 0, up), 1))[:3]
+        if not np.all((index >= -0.5) & (index <= np.array(shape) - 0.5)):
             return False
     return True
 
@@ -78,11 +78,6 @@ def _level(
 def write_truth(content: dict[str, object], file: Path) -> None:
     """Write JSON that is the same byte for byte for the same content."""
     file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def covered_levels(plan: BodyPlan, image: CtImage) -> list[Level]:
-    """Levels whose bodies lie within the image."""
-    return [v.level for v in plan.vertebrae if is_covered(v, image)]
 
 
 def label_affine_ras(image: CtImage) -> NDArray[np.float64]:
