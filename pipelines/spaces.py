@@ -51,6 +51,47 @@ class Geometry:
         return float(abs(np.linalg.det(self.affine[:3, :3])))
 
 
+def tilt_degrees(geometry: Geometry) -> float:
+    """Angle between the step from slice to slice and the slice normal."""
+    step, down, right = geometry.affine[:3, :3].T
+    normal = np.cross(right, down)
+    cosine = abs(step @ normal) / (np.linalg.norm(step) * np.linalg.norm(normal))
+    return float(np.degrees(np.arccos(np.clip(cosine, 0, 1))))
+
+
+def geometry_of_stack(
+    *,
+    first_position: NDArray[np.float64],
+    last_position: NDArray[np.float64],
+    orientation: NDArray[np.float64],
+    spacing_mm: tuple[float, float],
+    shape: tuple[int, int, int],
+    frame_of_reference_uid: str,
+) -> Geometry:
+    """Geometry of evenly spaced slices (PS3.3 C.7.6.2.1.1).
+
+    Parameters
+    ----------
+    first_position, last_position : (3,)
+        Image Position (Patient) of the outermost slices.
+    orientation : (6,)
+        Image Orientation (Patient): direction along a row, then down a column.
+    spacing_mm
+        Pixel Spacing: between rows, between columns.
+    """
+    along_row = orientation[:3] / np.linalg.norm(orientation[:3])
+    down_column = orientation[3:] - (orientation[3:] @ along_row) * along_row
+    down_column /= np.linalg.norm(down_column)
+    step = (last_position - first_position) / (shape[0] - 1)
+    affine = np.eye(4)
+    affine[:3, 0] = step
+    affine[:3, 1] = down_column * spacing_mm[0]
+    affine[:3, 2] = along_row * spacing_mm[1]
+    affine[:3, 3] = first_position
+    affine.flags.writeable = False
+    return Geometry(affine=affine, shape=shape, frame_of_reference_uid=frame_of_reference_uid)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanonicalGrid:
     """Axis-aligned isotropic grid around a CT.
@@ -142,6 +183,8 @@ def require_same_grid(one: Geometry, other: Geometry) -> None:
         Anything differs.
     """
     if one.frame_of_reference_uid != other.frame_of_reference_uid:
-        raise GeometryMismatch("two frames of reference", "one", "segment and CT must belong together")
+        raise GeometryMismatch(
+            "two frames of reference", "one", "segment and CT must belong together"
+        )
     if one.shape != other.shape or not np.allclose(one.affine, other.affine, atol=1e-4):
         raise GeometryMismatch("two grids", "one", "segment and CT must belong together")
