@@ -76,9 +76,9 @@ class UnknownPeer(RefusedObject):
 
 
 class UnsupportedObject(RefusedObject):
-    """Not an object that this node takes: its SOP class is none of CT."""
+    """The data set is of another SOP class than the request says."""
 
-    status: ClassVar[int] = 0x0122
+    status: ClassVar[int] = 0xA900
 
 
 class CorruptObject(RefusedObject):

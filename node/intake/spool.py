@@ -3,11 +3,33 @@
 Takes  encoded data set
 Gives  StoredInstance
 Next   node.ledger.ledger
+
+The final name holds the digest of the content: the same object again falls on its own place, and
+another object with the same SOP Instance UID can never overwrite the first.
 """
 
+import errno
+import hashlib
+import itertools
+import os
+import re
+import shutil
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
+
+from node.errors import SpoolFull
+
+INCOMING: Final = "incoming"
+GIGABYTE: Final = 10**9
+CHECK_SPACE_EVERY: Final = 16
+"""Objects between two looks at the free space."""
+IMPLEMENTATION_CLASS_UID: Final = "2.25.318260457113904163118127826034985172063"
+IMPLEMENTATION_VERSION_NAME: Final = "OSTEONODE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,3 +57,163 @@ class StoredInstance:
     calling_ae_title: str
     called_ae_title: str
     received_at: datetime
+
+
+class Spool:
+    """The folder of received objects, as one listener process sees it.
+
+    Parameters
+    ----------
+    folder
+        On one file system with everything below it.
+    writer
+        Name of this process among the listeners; its unfinished files carry it.
+    min_free_gb
+        Watermark under which nothing is taken.
+    """
+
+    def __init__(self, folder: Path, *, writer: str = "listener", min_free_gb: float = 0) -> None:
+        self._folder = folder
+        self._incoming = folder / INCOMING
+        self._writer = writer
+        self._min_free_bytes = min_free_gb * GIGABYTE
+        self._numbers = itertools.count()
+        self._known_folders: set[Path] = set()
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        for leftover in self._incoming.glob(f"{writer}.*.part"):
+            leftover.unlink()
+
+    def check_space(self) -> None:
+        """Look at the free space now and then.
+
+        Raises
+        ------
+        SpoolFull
+            It is under the watermark.
+        """
+        if next(self._numbers) % CHECK_SPACE_EVERY:
+            return
+        free_bytes = shutil.disk_usage(self._folder).free
+        if free_bytes < self._min_free_bytes:
+            self._numbers = itertools.count()  # look again at the very next object
+            raise SpoolFull(
+                f"{free_bytes / GIGABYTE:.1f} GB free for the spool",
+                f"{self._min_free_bytes / GIGABYTE:.1f} GB",
+                "free disk space or lower intake.min_free_gb",
+            )
+
+    def place(self, study: str, series: str, instance: str, sha256: str) -> Path:
+        """Give the final path of an object."""
+        name = f"{_safe(instance)}.{sha256[:12]}.dcm"
+        return self._folder / _safe(study) / _safe(series) / name
+
+    def write(self, meta: bytes, encoded: memoryview | bytes, path: Path) -> bool:
+        """Write a file durably; an existing one of the same name has the same content.
+
+        Returns
+        -------
+        bool
+            Whether it is new.
+
+        Raises
+        ------
+        SpoolFull
+            The file system is full.
+        """
+        if path.exists():
+            return False
+        with _full_disk_explained():
+            self._make_folder(path.parent)
+            temporary = self._incoming / f"{self._writer}.{next(self._numbers)}.part"
+            try:
+                _write_and_flush(temporary, meta, encoded)
+                temporary.rename(path)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                self._known_folders.discard(path.parent)
+                raise
+            flush_folder(path.parent)
+        return True
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder in self._known_folders:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        flush_folder(folder.parent)
+        flush_folder(self._folder)
+        self._known_folders.add(folder)
+
+
+def sha256_of(encoded: memoryview | bytes) -> str:
+    """Digest of an encoded data set."""
+    return hashlib.sha256(encoded).hexdigest()
+
+
+def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
+    """Preamble and file meta information (PS3.10 7.1), always explicit VR little endian."""
+    elements = b"".join(
+        (
+            b"\x02\x00\x01\x00OB\x00\x00\x02\x00\x00\x00\x00\x01",
+            _meta_element(0x02, b"UI", sop_class_uid),
+            _meta_element(0x03, b"UI", sop_instance_uid),
+            _meta_element(0x10, b"UI", transfer_syntax_uid),
+            _meta_element(0x12, b"UI", IMPLEMENTATION_CLASS_UID),
+            _meta_element(0x13, b"SH", IMPLEMENTATION_VERSION_NAME),
+        )
+    )
+    length = struct.pack("<HH2sHL", 0x02, 0x00, b"UL", 4, len(elements))
+    return b"".join((bytes(128), b"DICM", length, elements))
+
+
+def flush_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _meta_element(element: int, vr: bytes, text: str) -> bytes:
+    value = text.encode("ascii", "replace")
+    if len(value) % 2:
+        value += b"\0" if vr == b"UI" else b" "
+    return struct.pack("<HH2sH", 0x02, element, vr, len(value)) + value
+
+
+def _safe(uid: str) -> str:
+    """File name of a UID; of anything else its digest, so that no name leads elsewhere."""
+    if re.fullmatch(r"[0-9][0-9.]{0,63}", uid):
+        return uid
+    return "x" + hashlib.sha256(uid.encode()).hexdigest()[:32]
+
+
+def _write_and_flush(path: Path, meta: bytes, encoded: memoryview | bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+    try:
+        rest = [memoryview(meta), memoryview(encoded)]
+        while rest:
+            written = os.writev(descriptor, rest)
+            while rest and written >= len(rest[0]):
+                written -= len(rest.pop(0))
+            if rest:
+                rest[0] = rest[0][written:]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _full_disk_explained() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise SpoolFull("no space left for the spool", "", "free disk space") from error
+        raise
+
+
+def remove(path: Path) -> None:
+    """Take an object out of the spool that the ledger did not take."""
+    with suppress(FileNotFoundError):
+        path.unlink()

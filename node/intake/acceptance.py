@@ -1,0 +1,182 @@
+"""Who and what is accepted, and the DIMSE status of each refusal.
+
+Takes  A-ASSOCIATE-RQ, C-STORE-RQ
+Gives  RefusedObject
+Next   node.intake.listener
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    EnhancedCTImageStorage,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    LegacyConvertedEnhancedCTImageStorage,
+    RLELossless,
+)
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+from node.errors import (
+    CorruptObject,
+    DuplicateContent,
+    OsteoNodeError,
+    RefusedObject,
+    SpoolFull,
+    UnknownPeer,
+    UnsupportedObject,
+)
+
+CT_SOP_CLASSES: Final[tuple[UID, ...]] = (
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    LegacyConvertedEnhancedCTImageStorage,
+)
+ECHO_SOP_CLASS: Final = UID(Verification)
+TRANSFER_SYNTAXES: Final[tuple[UID, ...]] = (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    RLELossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    JPEG2000Lossless,
+    JPEG2000,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    HTJ2K,
+)
+"""All in which a CT can travel and a worker can decode it; the sender's preference decides."""
+
+SUCCESS: Final = 0x0000
+CANNOT_UNDERSTAND: Final = 0xC000
+OUT_OF_RESOURCES: Final = 0xA700
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DimseStatus:
+    """One row of the table of statuses.
+
+    Parameters
+    ----------
+    name
+        As in PS3.4 Table B.2-1 or PS3.7 Annex C.
+    meaning
+        When this node gives it.
+    """
+
+    code: int
+    name: str
+    meaning: str
+    error: type[OsteoNodeError] | None = None
+
+
+STATUSES: Final[tuple[DimseStatus, ...]] = (
+    # PS3.7 Annex C
+    DimseStatus(
+        code=SUCCESS,
+        name="Success",
+        meaning="The object and its ledger row are on disk; or the same object already was.",
+    ),
+    DimseStatus(
+        code=RefusedObject.status,
+        name="Processing failure",
+        meaning="An object that is not taken for a reason without a status of its own.",
+        error=RefusedObject,
+    ),
+    DimseStatus(
+        code=UnknownPeer.status,
+        name="Refused: Not authorized",
+        meaning="The sender may not send. (Normally the association is rejected before.)",
+        error=UnknownPeer,
+    ),
+    # PS3.4 Table B.2-1
+    DimseStatus(
+        code=SpoolFull.status,
+        name="Refused: Out of resources",
+        meaning="Free disk space is under the watermark, or the ledger cannot be written. "
+        "Send again later.",
+        error=SpoolFull,
+    ),
+    DimseStatus(
+        code=UnsupportedObject.status,
+        name="Error: Data Set does not match SOP Class",
+        meaning="The SOP Class UID in the data set is another than in the request.",
+        error=UnsupportedObject,
+    ),
+    DimseStatus(
+        code=CANNOT_UNDERSTAND,
+        name="Error: Cannot understand",
+        meaning="An internal error; the log has the details, the association stays up.",
+    ),
+    DimseStatus(
+        code=CorruptObject.status,
+        name="Error: Cannot understand",
+        meaning="No readable data set, a UID is missing or contradicts the request, or the pixel "
+        "data is cut off.",
+        error=CorruptObject,
+    ),
+    DimseStatus(
+        code=DuplicateContent.status,
+        name="Error: Cannot understand",
+        meaning="Another object with the same SOP Instance UID is already here. The first stays.",
+        error=DuplicateContent,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why an association is rejected, and what to change."""
+
+    reason: str
+    remedy: str
+
+
+REJECTIONS: Final[dict[tuple[int, int], Rejection]] = {
+    # (source, reason) of A-ASSOCIATE-RJ, PS3.8 Table 9-21
+    (1, 7): Rejection(
+        reason="called_ae_title_not_recognized",
+        remedy="set the AE title of this node at the sender, or intake.require_called_ae_title = "
+        "false",
+    ),
+    (1, 3): Rejection(
+        reason="calling_ae_title_not_recognized",
+        remedy="add the sender to intake.accepted_calling_ae_titles",
+    ),
+    (3, 2): Rejection(
+        reason="local_limit_exceeded",
+        remedy="raise intake.max_associations or node.listener_processes",
+    ),
+}
+UNEXPLAINED: Final = Rejection(reason="rejected", remedy="see the association request")
+
+
+def is_ct_storage(sop_class_uid: str) -> bool:
+    """Whether objects of this SOP class are taken."""
+    return sop_class_uid in CT_SOP_CLASSES
+
+
+def rejection(source: int, reason: int) -> Rejection:
+    """Explanation of an A-ASSOCIATE-RJ that this node sent."""
+    return REJECTIONS.get((source, reason), UNEXPLAINED)

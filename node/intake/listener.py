@@ -1,0 +1,349 @@
+"""The Application Entity that receives: handlers as plain functions.
+
+Takes  association
+Gives  StoredInstance
+Next   node.ledger.ledger
+
+An object gets 0x0000 only after its file and its ledger row are on disk.
+"""
+
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import structlog
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.events import Event
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from node.config import Settings
+from node.errors import (
+    CorruptObject,
+    DuplicateContent,
+    LedgerError,
+    OsteoNodeError,
+    RefusedObject,
+    SpoolFull,
+    UnsupportedObject,
+)
+from node.intake import acceptance
+from node.intake.header import read_header
+from node.intake.reactor import SharedSocketServer
+from node.intake.spool import Spool, StoredInstance, file_meta, remove, sha256_of
+from node.ledger.ledger import Ledger, Recorded
+from node.waiting import wait_until
+
+BACKLOG: Final = 128
+FINISH_OBJECT_S: Final = 10.0
+ERROR_COMMENT_LENGTH: Final = 64
+"""VR LO of (0000,0902), PS3.5 6.2."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """What the handlers share.
+
+    Parameters
+    ----------
+    tallies
+        Outcomes per association, for its closing log line.
+    storing
+        Associations that store an object right now.
+    """
+
+    spool: Spool
+    ledger: Ledger
+    tallies: WeakKeyDictionary[Any, Counter[str]] = field(default_factory=WeakKeyDictionary)
+    storing: set[Any] = field(default_factory=set)
+
+
+def listening_socket(settings: Settings) -> socket.socket:
+    """Open the DICOM port; listener processes share the socket."""
+    address = (settings.node.bind, settings.node.port)
+    family = socket.AF_INET6 if ":" in settings.node.bind else socket.AF_INET
+    return socket.create_server(address, family=family, backlog=BACKLOG)
+
+
+def listen(
+    settings: Settings, listening: socket.socket, stop_event: threading.Event, *, writer: str
+) -> None:
+    """Receive until the stop event, then finish the objects in hand.
+
+    Parameters
+    ----------
+    writer
+        Name of this process among the listeners.
+    """
+    spool = Spool(settings.spool_folder, writer=writer, min_free_gb=settings.intake.min_free_gb)
+    intake = Intake(spool=spool, ledger=Ledger.open(settings.ledger_url))
+    entity = application_entity(settings)
+    server = SharedSocketServer(
+        listening,
+        ae=entity,
+        ae_title=settings.node.ae_title,
+        contexts=entity.supported_contexts,
+        evt_handlers=handlers(intake),
+    )
+    entity._servers.append(server)
+    thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
+    thread.start()
+    log.info("listening", ae_title=settings.node.ae_title, port=settings.node.port)
+    stop_event.wait()
+    server.shutdown()
+    for association in server.active_associations:
+        wait_until(lambda one=association: one not in intake.storing, FINISH_OBJECT_S)  # type: ignore[misc]
+        association.abort()
+
+
+def application_entity(settings: Settings) -> AE:
+    """Application Entity that takes CT images and C-ECHO."""
+    entity = AE(settings.node.ae_title)
+    entity.maximum_pdu_size = settings.intake.max_pdu_bytes
+    entity.maximum_associations = settings.intake.max_associations
+    entity.network_timeout = settings.intake.idle_timeout_s
+    entity.require_called_aet = settings.intake.require_called_ae_title
+    entity.require_calling_aet = list(settings.intake.accepted_calling_ae_titles)
+    entity.add_supported_context(acceptance.ECHO_SOP_CLASS)
+    for sop_class in acceptance.CT_SOP_CLASSES:
+        entity.add_supported_context(sop_class, list(acceptance.TRANSFER_SYNTAXES))
+    return entity
+
+
+def handlers(intake: Intake) -> list[Any]:
+    """One function per event."""
+    return [
+        (evt.EVT_REQUESTED, handle_requested, [intake]),
+        (evt.EVT_REJECTED, handle_rejected, [intake]),
+        (evt.EVT_ACCEPTED, handle_accepted, [intake]),
+        (evt.EVT_C_ECHO, handle_echo),
+        (evt.EVT_C_STORE, handle_store, [intake]),
+        (evt.EVT_RELEASED, handle_closed, [intake]),
+        (evt.EVT_ABORTED, handle_closed, [intake]),
+    ]
+
+
+def handle_requested(event: Event, intake: Intake) -> None:
+    """Bind the association to every log line of its thread."""
+    request = _request(event)
+    clear_contextvars()
+    bind_contextvars(
+        association=event.assoc.name.removeprefix("AcceptorThread@"),
+        calling_ae_title=request.calling_ae_title,
+    )
+    intake.tallies[event.assoc] = Counter()
+
+
+def handle_rejected(event: Event, intake: Intake) -> None:
+    """Say in one line who was rejected and what to change."""
+    request = _request(event)
+    answer = event.assoc.acceptor.primitive
+    source, diagnostic = (answer.result_source, answer.diagnostic) if answer else (0, 0)
+    explained = acceptance.rejection(int(source or 0), int(diagnostic or 0))
+    log.warning(
+        "association_rejected",
+        called_ae_title=request.called_ae_title,
+        reason=explained.reason,
+        remedy=explained.remedy,
+    )
+    _record_refusal(intake, event, status=0, reason=explained.reason)
+
+
+def handle_accepted(event: Event, intake: Intake) -> None:
+    """Say which kinds of objects the sender offered in vain."""
+    refused = {
+        context.abstract_syntax: context.abstract_syntax.name
+        for context in event.assoc.rejected_contexts
+        if context.abstract_syntax and not acceptance.is_ct_storage(context.abstract_syntax)
+    }
+    unreadable = [
+        context.abstract_syntax.name
+        for context in event.assoc.rejected_contexts
+        if context.abstract_syntax and acceptance.is_ct_storage(context.abstract_syntax)
+    ]
+    if refused:
+        log.warning(
+            "sop_classes_refused",
+            sop_classes=sorted(refused.values()),
+            reason="not_ct",
+            remedy="route only CT to this node",
+        )
+        for sop_class in refused:
+            _record_refusal(intake, event, status=0, reason="not_ct", sop_class_uid=sop_class)
+    if unreadable:
+        log.warning(
+            "transfer_syntaxes_refused",
+            sop_classes=sorted(set(unreadable)),
+            remedy="offer a standard image transfer syntax too",
+        )
+
+
+def handle_echo(_event: Event) -> int:
+    """C-ECHO."""
+    return acceptance.SUCCESS
+
+
+def handle_store(event: Event, intake: Intake) -> int | Dataset:
+    """C-STORE: durable, then 0x0000; else the status of the refusal with a comment.
+
+    Returns
+    -------
+    status
+        See `node.intake.acceptance.STATUSES`.
+    """
+    tally = intake.tallies.setdefault(event.assoc, Counter())
+    try:
+        with _marked(event, intake):
+            recorded = _store(event, intake)
+    except RefusedObject as refusal:
+        tally["refused"] += 1
+        return _refuse(event, intake, refusal)
+    except (LedgerError, OSError) as error:
+        tally["refused"] += 1
+        log.exception("storing_failed", remedy="check disk and ledger")
+        return _refuse(event, intake, SpoolFull(f"cannot store now ({type(error).__name__})"))
+    except Exception:
+        tally["refused"] += 1
+        log.exception("intake_failed")
+        return _failure(acceptance.CANNOT_UNDERSTAND, "internal error, see the log of the node")
+    tally["resent" if recorded is Recorded.RESENT else "stored"] += 1
+    return acceptance.SUCCESS
+
+
+def handle_closed(event: Event, intake: Intake) -> None:
+    """Sum the association up."""
+    tally = intake.tallies.pop(event.assoc, None)
+    if tally:
+        log.info(
+            "association_closed",
+            stored=tally["stored"],
+            resent=tally["resent"],
+            refused=tally["refused"],
+        )
+
+
+def _store(event: Event, intake: Intake) -> Recorded:
+    request = event.request
+    assert isinstance(request, C_STORE)
+    intake.spool.check_space()
+    if request.DataSet is None:
+        raise CorruptObject("request without a data set", "", "send it again")
+    sop_class = str(request.AffectedSOPClassUID)
+    transfer_syntax = event.context.transfer_syntax
+    header = read_header(request.DataSet, transfer_syntax)
+    if header.sop_instance_uid != request.AffectedSOPInstanceUID:
+        raise CorruptObject("SOP Instance UID differs between request and data set", "", "")
+    if header.sop_class_uid != sop_class:
+        raise UnsupportedObject("SOP Class UID differs between request and data set", "", "")
+
+    encoded = request.DataSet.getbuffer()
+    sha256 = sha256_of(encoded)
+    path = intake.spool.place(
+        header.study_instance_uid, header.series_instance_uid, header.sop_instance_uid, sha256
+    )
+    meta = file_meta(sop_class, header.sop_instance_uid, transfer_syntax)
+    is_new = intake.spool.write(meta, encoded, path)
+    instance = StoredInstance(
+        sop_class_uid=sop_class,
+        sop_instance_uid=header.sop_instance_uid,
+        series_instance_uid=header.series_instance_uid,
+        study_instance_uid=header.study_instance_uid,
+        transfer_syntax_uid=str(transfer_syntax),
+        path=path,
+        size_bytes=len(encoded),
+        sha256=sha256,
+        calling_ae_title=_request(event).calling_ae_title,
+        called_ae_title=_request(event).called_ae_title,
+        received_at=datetime.now(UTC),
+    )
+    try:
+        return intake.ledger.record_instance(instance)
+    except DuplicateContent:
+        if is_new:
+            remove(path)
+        raise
+
+
+@contextmanager
+def _marked(event: Event, intake: Intake) -> Iterator[None]:
+    intake.storing.add(event.assoc)
+    try:
+        yield
+    finally:
+        intake.storing.discard(event.assoc)
+
+
+def _refuse(event: Event, intake: Intake, refusal: RefusedObject) -> Dataset:
+    request = event.request
+    assert isinstance(request, C_STORE)
+    log.warning(
+        "instance_refused",
+        status=f"0x{refusal.status:04X}",
+        reason=_reason(refusal),
+        found=refusal.found,
+        expected=refusal.expected,
+        remedy=refusal.remedy,
+        instance=str(request.AffectedSOPInstanceUID),
+    )
+    _record_refusal(
+        intake,
+        event,
+        status=refusal.status,
+        reason=_reason(refusal),
+        sop_class_uid=str(request.AffectedSOPClassUID),
+        sop_instance_uid=str(request.AffectedSOPInstanceUID),
+    )
+    return _failure(refusal.status, refusal.found)
+
+
+def _reason(refusal: RefusedObject) -> str:
+    """``CorruptObject`` -> ``corrupt_object``."""
+    name = type(refusal).__name__
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+def _failure(status: int, comment: str) -> Dataset:
+    answer = Dataset()
+    answer.Status = status
+    answer.ErrorComment = comment[:ERROR_COMMENT_LENGTH].replace("\\", "/")
+    return answer
+
+
+def _record_refusal(
+    intake: Intake,
+    event: Event,
+    *,
+    status: int,
+    reason: str,
+    sop_class_uid: str = "",
+    sop_instance_uid: str = "",
+) -> None:
+    """Count a refusal; that it cannot be counted must not change the answer."""
+    request = _request(event)
+    try:
+        intake.ledger.record_refusal(
+            calling_ae=request.calling_ae_title,
+            called_ae=request.called_ae_title,
+            sop_class_uid=sop_class_uid,
+            sop_instance_uid=sop_instance_uid,
+            status=status,
+            reason=reason,
+        )
+    except OsteoNodeError as error:
+        log.warning("refusal_not_recorded", error=str(error))
+
+
+def _request(event: Event) -> A_ASSOCIATE:
+    request = event.assoc.requestor.primitive
+    assert request is not None
+    return request

@@ -1,0 +1,210 @@
+"""pynetdicom's acceptor without its waits: it polls every millisecond, this one is woken.
+
+Takes  connection
+Gives  DIMSE message
+Next   node.intake.listener
+
+Three things are different from the library, all behind its own interfaces: the upper layer waits
+in ``select`` instead of sleeping, the association waits for a message instead of sleeping, and the
+socket is read in one piece instead of 4 KiB steps. The listening socket may be given, so that
+several processes accept on one port.
+"""
+
+import select
+import socket
+import threading
+from copy import deepcopy
+from typing import Any, Final, cast
+
+from pynetdicom import evt
+from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+
+from node.waiting import nap
+
+MODE_ACCEPTOR: Final = "acceptor"
+IDLE_WAIT_S: Final = 0.2
+"""Longest sleep of a loop that nothing wakes: bounds the reaction to timers and to a stop."""
+YIELD_S: Final = 0.004
+"""Per association that this process already serves, it leaves a new one to idler processes."""
+
+
+class WokenUpperLayer(DULServiceProvider):
+    """Upper layer that sleeps in ``select`` until there is something to read or to send."""
+
+    def __init__(self, assoc: "WokenAssociation") -> None:
+        super().__init__(assoc)
+        self._run_loop_delay = 0
+        self._wake_receiver, self._wake_sender = socket.socketpair()
+        self._wake_receiver.setblocking(False)
+        self._wake_sender.setblocking(False)
+
+    def send_pdu(self, primitive: Any) -> None:
+        """Queue a primitive and wake the loop."""
+        super().send_pdu(primitive)
+        self.wake()
+
+    def kill_dul(self) -> None:
+        """End the loop."""
+        super().kill_dul()
+        self.wake()
+
+    def wake(self) -> None:
+        """End the present wait."""
+        try:
+            self._wake_sender.send(b"\0")
+        except OSError:
+            return
+
+    def run_reactor(self) -> None:
+        """Run the loop; whatever happens, tell the association at the end."""
+        try:
+            super().run_reactor()
+        finally:
+            cast(WokenAssociation, self.assoc).news.set()
+            self._wake_sender.close()
+            self._wake_receiver.close()
+
+    def _is_transport_event(self) -> bool:
+        cast(WokenAssociation, self.assoc).news.set()
+        if self.event_queue.empty() and self.state_machine.current_state != "Sta13":
+            self._wait()
+        return super()._is_transport_event()
+
+    def _wait(self) -> None:
+        connection = self.socket.socket if self.socket else None
+        sources = [self._wake_receiver] if connection is None else [self._wake_receiver, connection]
+        try:
+            ready, _, _ = select.select(sources, [], [], IDLE_WAIT_S)
+            if self._wake_receiver in ready:
+                self._wake_receiver.recv(4096)
+        except (OSError, ValueError):
+            nap(0.001)  # the connection was closed meanwhile; the library notices by itself
+
+
+class WokenAssociation(Association):
+    """Association that is woken by its upper layer.
+
+    Attributes
+    ----------
+    news : threading.Event
+        Set after every turn of the upper layer.
+    """
+
+    def __init__(self, ae: Any, mode: str) -> None:
+        super().__init__(ae, mode)
+        self.news = threading.Event()
+        self.dul = WokenUpperLayer(self)
+        self.acse_timeout = ae.acse_timeout
+        self.network_timeout = ae.network_timeout
+
+    def _run_reactor(self) -> None:
+        """Serve messages until release, abort or silence (as in the library, without its sleep)."""
+        self._is_paused = False
+        while not self._kill:
+            self.news.wait(IDLE_WAIT_S)
+            self.news.clear()
+            context_id, message = self.dimse.get_msg(block=False)
+            if message:
+                self._serve_request(message, cast(int, context_id))
+                self.news.set()
+            elif self._is_over():
+                return
+
+    def _is_over(self) -> bool:
+        if self.is_established and self.acse.is_release_requested():
+            self.acse.send_release(is_response=True)
+            self.is_released = True
+            self.is_established = False
+            evt.trigger(self, evt.EVT_RELEASED, {})
+        elif self.acse.is_aborted():
+            self.dul.receive_pdu(wait=False)
+            self.is_aborted = True
+            self.is_established = False
+            evt.trigger(self, evt.EVT_ABORTED, {})
+        elif self.dul.idle_timer_expired():
+            self.abort()
+        elif self.dul.is_alive():
+            return False
+        self.kill()
+        return True
+
+
+class WholeReadSocket(AssociationSocket):
+    """Socket that reads a PDU in one piece."""
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Read ``nr_bytes``, fewer only at the end of the connection."""
+        connection = cast(socket.socket, self.socket)
+        content = bytearray(nr_bytes)
+        view = memoryview(content)
+        got = 0
+        while got < nr_bytes:
+            count = connection.recv_into(view[got:])
+            if not count:
+                return content[:got]
+            got += count
+        return content
+
+
+class WokenRequestHandler(RequestHandler):
+    """Makes a `WokenAssociation` of a connection."""
+
+    def _create_association(self) -> Association:
+        """Like the library's, with our classes."""
+        connection = cast(socket.socket, self.request)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        association = WokenAssociation(self.ae, MODE_ACCEPTOR)
+        association._server = self.server
+        host, port = self.client_address[:2]
+        association.name = f"AcceptorThread@{host}:{port}"
+        association.set_socket(WholeReadSocket(association, client_socket=connection))
+
+        acceptor = association.acceptor
+        acceptor.maximum_length = self.ae.maximum_pdu_size
+        acceptor.ae_title = self.server.ae_title
+        acceptor.address_info = self.local
+        acceptor.implementation_class_uid = self.ae.implementation_class_uid
+        acceptor.implementation_version_name = self.ae.implementation_version_name
+        acceptor.supported_contexts = deepcopy(self.server.contexts)
+        association.requestor.address_info = self.remote
+        self._bind_handlers(association)
+        return association
+
+    def _bind_handlers(self, association: Association) -> None:
+        for event, bound in self.server._handlers.items():
+            if isinstance(event, evt.NotificationEvent):
+                for handler in cast(list[tuple[Any, Any]], bound):
+                    association.bind(event, *handler)
+            elif bound:
+                association.bind(event, *cast(tuple[Any, Any], bound))
+
+
+class SharedSocketServer(ThreadedAssociationServer):
+    """Association server on a listening socket that several processes share."""
+
+    def __init__(self, listening: socket.socket, **arguments: Any) -> None:
+        self._listening = listening
+        listening.setblocking(False)
+        super().__init__(
+            address=listening.getsockname(), request_handler=WokenRequestHandler, **arguments
+        )
+
+    def server_bind(self) -> None:
+        """Take the given socket in place of a new one."""
+        cast(socket.socket, self.socket).close()
+        self.socket = self._listening
+        self.server_address = self._listening.getsockname()
+
+    def server_activate(self) -> None:
+        """Do nothing: whoever made the socket listens already."""
+
+    def server_close(self) -> None:
+        """Leave the socket open for the other processes."""
+        cast(socket.socket, self.socket).close()
+
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        """Accept; a busy process waits a moment, so that an idle one goes first."""
+        nap(min(len(self.active_associations), 10) * YIELD_S)
+        return super().get_request()
