@@ -103,9 +103,7 @@ port = {peer_port}
 
 
 @contextmanager
-def running_node(
-    config: Path, *, port: int, options: Sequence[str] = ()
-) -> Iterator[Node]:
+def running_node(config: Path, *, port: int, options: Sequence[str] = ()) -> Iterator[Node]:
     """``osteonode serve`` until the end of the context; its log lies beside the settings."""
     log = config.parent / "node.log"
     folder = config.parent / "data"

@@ -19,7 +19,11 @@ def dcmsend(
 
 
 def storescu(
-    *files: Path, port: int, called: str = "OSTEONODE", calling: str = "STORESCU", options: tuple[str, ...] = ()
+    *files: Path,
+    port: int,
+    called: str = "OSTEONODE",
+    calling: str = "STORESCU",
+    options: tuple[str, ...] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Send files one after the other and print every C-STORE status."""
     command = ["storescu", "-v", "-aet", calling, "-aec", called, *options, "127.0.0.1", str(port)]
@@ -33,7 +37,12 @@ def echoscu(port: int, called: str = "OSTEONODE") -> subprocess.CompletedProcess
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=240
+        command,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        timeout=240,
     )
 
 
@@ -55,6 +64,17 @@ def running_storescp(folder: Path, port: int | None = None) -> Iterator[StoreScp
     received.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     # --bit-preserving: write what came, as an archive should.
-    command = [program, "-aet", "STORESCP", "-od", str(received), "-pm", "+B", str(port)]
+    command = [
+        program,
+        "-aet",
+        "STORESCP",
+        "-od",
+        str(received),
+        "-pm",
+        "+B",
+        "-pdu",
+        "131072",
+        str(port),
+    ]
     with running(command, port=port, log=folder / "storescp.log"):
         yield StoreScp(port=port, folder=received)

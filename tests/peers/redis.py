@@ -9,11 +9,21 @@ from tests.peers.processes import find_program, running
 
 
 @contextmanager
-def running_redis(folder: Path) -> Iterator[str]:
+def running_redis(folder: Path, port: int | None = None) -> Iterator[str]:
     """Redis for the time of the context; gives its URL."""
     program = find_program("redis-server")
     assert program is not None
-    port = free_port()
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    port = port or free_port()
+    command = [
+        program,
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--dir",
+        str(folder),
+    ]
     with running(command, port=port, log=folder / "redis.log"):
         yield f"redis://127.0.0.1:{port}/0"

@@ -57,9 +57,7 @@ def reference_specimen(which: str, data: Path, *, rng: np.random.Generator) -> S
         organs = organs[:, :, ::-1].copy()  # the liver lies on the right, that is at low columns
     parts, centres = _cut_spine(organs, rng)
     names = _organ_names(data / "icrp110" / f"{which}_organs.txt") | EXTRA_NAMES
-    return Specimen(
-        image=organs, parts=parts, centres=centres, spacing_mm=SPACING_MM, organs=names
-    )
+    return Specimen(image=organs, parts=parts, centres=centres, spacing_mm=SPACING_MM, organs=names)
 
 
 def _organ_names(path: Path) -> dict[int, str]:

@@ -73,9 +73,7 @@ def _render(seed: int) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np
     subject = draw_subject(seed)
     phase = ("none", "none", "portal", "arterial")[int(rng.integers(4))]
     shape = (300, 180, 220)
-    grid = Grid(
-        origin_lps_mm=(-220.0, -230.0, -190.0), spacing_mm=(SPACING_MM,) * 3, shape=shape
-    )
+    grid = Grid(origin_lps_mm=(-220.0, -230.0, -190.0), spacing_mm=(SPACING_MM,) * 3, shape=shape)
     anatomy = render(subject, grid, Media(kvp=120, phase=phase))
     parts = structures(anatomy.plan, grid, anatomy.labels)
     centres = [
@@ -101,9 +99,7 @@ def structures(plan: BodyPlan, grid: Grid, labels: NDArray[np.uint8]) -> NDArray
         parts[labels == values[1]] = left
         parts[labels == values[-1]] = right
     for vertebra in plan.vertebrae:
-        body = (
-            Structure.LUMBAR_BODY if Level(vertebra.level).is_lumbar else Structure.THORACIC_BODY
-        )
+        body = Structure.LUMBAR_BODY if Level(vertebra.level).is_lumbar else Structure.THORACIC_BODY
         for patch in volume.patches(vertebra_shape(vertebra)):
             bone = labels[patch.where] == vertebra.level
             inside = body_distance(vertebra, local_axes(vertebra, patch.x, patch.y, patch.z)) < 0

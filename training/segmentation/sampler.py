@@ -158,9 +158,7 @@ def _filling(rng: np.random.Generator) -> float:
     return float(rng.choice([gas, fluid, contrast]))
 
 
-def _recoloured(
-    hu: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator
-) -> torch.Tensor:
+def _recoloured(hu: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Other bone, other soft tissue: a simulated CT moved away from its simulator."""
     bone = (labels > 0) & (labels != Structure.DISC)
     hu = torch.where(bone, 110 + (hu - 110) * rng.uniform(0.45, 1.5) + rng.uniform(-70, 90), hu)
@@ -199,9 +197,7 @@ def _cluttered(hu: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator)
     for _ in range(int(rng.integers(0, 6))):
         centre = [float(rng.uniform(0, n)) for n in hu.shape]
         radii = rng.uniform(2, 11, 3)
-        ball = sum(
-            ((a - c) / r) ** 2 for a, c, r in zip(axes, centre, radii, strict=True)
-        )
+        ball = sum(((a - c) / r) ** 2 for a, c, r in zip(axes, centre, radii, strict=True))
         hu[(ball < 1) & free] = _filling(rng) if rng.random() < 0.7 else rng.uniform(60, 350)
     if rng.random() < 0.3:
         depth = int(rng.integers(hu.shape[1] * 3 // 4, hu.shape[1]))

@@ -1,0 +1,119 @@
+"""Vertebral bodies on the grid of the CT.
+
+Takes  CtVolume, Localization
+Gives  Segmentation
+Next   pipelines.attenuation
+
+The 3 mm probability is interpolated to every voxel of the CT before it is cut at one half, so
+the border of a body lies between 3 mm voxels, and neighbours are parted by the planes through
+the middle of their discs.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from pipelines.localize import Localization, LocatedVertebra
+from pipelines.spaces import to_index
+from pipelines.volume import CtVolume, Segmentation
+
+REACH_MM: Final = 38.0
+"""No part of a vertebral body is farther from the axis of the spine."""
+
+
+def segment_bodies(ct: CtVolume, found: Localization) -> Segmentation:
+    """Label map of the vertebral bodies, without arch and processes.
+
+    Returns
+    -------
+    Segmentation
+        Labels are the values of ``Level``.
+    """
+    labels = np.zeros(ct.hu.shape, np.uint8)
+    for index, vertebra in enumerate(found.vertebrae):
+        above = found.vertebrae[index - 1] if index > 0 else vertebra
+        below = found.vertebrae[index + 1] if index + 1 < len(found.vertebrae) else vertebra
+        box = _box(ct, vertebra)
+        mask = _inside(ct, found, vertebra, box, above=above, below=below)
+        part = labels[box]
+        part[_largest(mask) & (part == 0)] = vertebra.level
+    labels.flags.writeable = False
+    return Segmentation(labels=labels, geometry=ct.geometry)
+
+
+def _box(ct: CtVolume, vertebra: LocatedVertebra) -> tuple[slice, slice, slice]:
+    """Index ranges of the CT that hold everything within reach of the vertebra's axis."""
+    ends = np.array([vertebra.lower_lps_mm, vertebra.upper_lps_mm])
+    low, high = ends.min(axis=0) - REACH_MM, ends.max(axis=0) + REACH_MM
+    corners = np.array([[(low, high)[(n >> k) & 1][k] for k in range(3)] for n in range(8)])
+    index = to_index(ct.geometry.affine, corners)
+    start = np.clip(np.floor(index.min(axis=0)), 0, ct.hu.shape).astype(int)
+    stop = np.clip(np.ceil(index.max(axis=0)) + 1, 0, ct.hu.shape).astype(int)
+    ranges = [slice(int(a), int(b)) for a, b in zip(start, stop, strict=True)]
+    return ranges[0], ranges[1], ranges[2]
+
+
+def _inside(
+    ct: CtVolume,
+    found: Localization,
+    vertebra: LocatedVertebra,
+    box: tuple[slice, slice, slice],
+    *,
+    above: LocatedVertebra,
+    below: LocatedVertebra,
+) -> NDArray[np.bool_]:
+    """Probability over one half, between the two disc planes, near the axis."""
+    start = np.array([part.start for part in box], float)
+    shape = tuple(part.stop - part.start for part in box)
+    if min(shape) == 0:
+        return np.zeros(shape, bool)
+    between = np.linalg.inv(found.grid.affine) @ ct.geometry.affine
+    probability = ndimage.affine_transform(
+        found.body_probability,
+        between[:3, :3],
+        between[:3, :3] @ start + between[:3, 3],
+        output_shape=shape,
+        order=1,
+        mode="nearest",
+        output=np.float32,
+    )
+    up = np.asarray(vertebra.up_lps)
+    floor = up + np.asarray(below.up_lps)
+    ceiling = up + np.asarray(above.up_lps)
+    affine = ct.geometry.affine
+
+    def height_over(
+        point_lps_mm: tuple[float, float, float], normal: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        normal = normal / np.linalg.norm(normal)
+        gradient = affine[:3, :3].T @ normal
+        origin = normal @ (affine[:3, :3] @ start + affine[:3, 3] - np.asarray(point_lps_mm))
+        axes = [gradient[k] * np.arange(shape[k]) for k in range(3)]
+        planes = origin + axes[0][:, None, None] + axes[1][None, :, None] + axes[2][None, None, :]
+        return np.asarray(planes, np.float32)
+
+    inside = probability > 0.5
+    inside &= height_over(vertebra.lower_lps_mm, floor) > 0
+    inside &= height_over(vertebra.upper_lps_mm, ceiling) < 0
+    for axis in _across(up):
+        inside &= np.abs(height_over(vertebra.centre_lps_mm, axis)) < REACH_MM
+    return inside
+
+
+def _across(up: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two unit vectors across the spine: towards the left, and towards posterior."""
+    posterior = np.cross(up, (1.0, 0.0, 0.0))
+    posterior /= np.linalg.norm(posterior)
+    return np.cross(posterior, up), posterior
+
+
+def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Largest connected part."""
+    parts, count = ndimage.label(mask)
+    if count <= 1:
+        return mask
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    return np.asarray(parts == int(np.argmax(sizes)))

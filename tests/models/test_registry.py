@@ -1,0 +1,52 @@
+"""Only the weights that a card describes are ever loaded."""
+
+import pytest
+import torch
+
+from models.cards import WEIGHTS_FOLDER, card, model_cards, model_set_version
+from models.errors import DigestMismatch, UnknownModel
+from models.registry import checked_content, network
+
+
+def test_a_changed_weights_file_is_refused(tmp_path):
+    """One flipped bit is enough."""
+    described = card("spine")
+    content = bytearray((WEIGHTS_FOLDER / described.file).read_bytes())
+    content[-1] ^= 1
+    changed = tmp_path / described.file
+    changed.write_bytes(bytes(content))
+    with pytest.raises(DigestMismatch):
+        checked_content(changed, described.sha256)
+
+
+def test_every_card_describes_a_network_that_loads_and_runs():
+    """All shipped weights fit the network that their card names."""
+    for described in model_cards():
+        built = network(described.name)
+        output = built(torch.zeros(1, 1, 32, 32, 32))
+        assert torch.isfinite(output).all()
+
+
+def test_an_unknown_name_says_what_is_there():
+    """The error lists the known names."""
+    with pytest.raises(UnknownModel, match="spine"):
+        card("nothing")
+
+
+def test_weights_stay_small_enough_for_the_repository():
+    """Each file under 50 MB, all under 150 MB."""
+    sizes = [path.stat().st_size for path in WEIGHTS_FOLDER.glob("*.safetensors")]
+    assert max(sizes) < 50e6
+    assert sum(sizes) < 150e6
+
+
+def test_every_weights_file_has_a_card():
+    """No weights without a description."""
+    described = {one.file for one in model_cards()}
+    assert {path.name for path in WEIGHTS_FOLDER.glob("*.safetensors")} == described
+
+
+def test_the_model_set_has_a_short_version():
+    """Twelve hexadecimal digits, part of every job key."""
+    assert len(model_set_version()) == 12
+    int(model_set_version(), 16)
