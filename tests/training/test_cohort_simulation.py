@@ -219,6 +219,22 @@ def test_a_wrong_option_is_one_clear_line(tmp_path: Path):
     assert run.stderr.strip() == "error: kvp = 111; expected one of 80, 100, 120, 140"
 
 
+def test_a_folder_with_another_series_is_refused(tmp_path: Path):
+    """An examination must not be mixed with what an earlier, longer one left there."""
+    stale = tmp_path / "ct" / "IM0999.dcm"
+    stale.parent.mkdir()
+    stale.touch()
+    nifti = tmp_path / "tiny.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 3), np.int16), np.eye(4)), nifti)
+    command = [sys.executable, "-m", "training.cohort", "to-dicom", str(nifti)]
+    run = subprocess.run(
+        [*command, "--out", str(stale.parent)], check=False, capture_output=True, text=True,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert "IM0999.dcm" in run.stderr
+
+
 def test_labels_share_the_geometry_of_the_image(slab):
     affine = label_affine_ras(slab.image)
     place = affine @ (3, 5, 7, 1)

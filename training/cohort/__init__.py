@@ -1,8 +1,12 @@
 r"""Virtual cohort: simulated patients with known bone, as CT examinations in DICOM.
 
-The way of one examination::
+The way of one examination (``simulate`` reads top-down)::
 
-    Subject -> anatomy -> (scanner) CtImage -> orientation -> dicom -> files
-                      \-> truth.json
-    NIfTI   -> nifti   ->           CtImage -> orientation -> dicom -> files
+    subject -> plan -> anatomy -> scanner -> CtImage -> orientation -> dicom, enhanced, localizer
+                  \-> truth.json                ^
+                                  nifti ---------'
+
+``plan`` says where everything lies; ``trunk``, ``organs``, ``vertebra``, ``ribs``, ``pelvis`` and
+``femur`` draw it as signed distances (``sdf``) that ``raster`` paints on a ``grid``; ``physics`` and
+``media`` turn composition into HU; ``fields`` are the random textures.
 """

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from models.errors import OsteoNodeError
-from training.cohort.dicom import TRANSFER_SYNTAXES, write_series
+from training.cohort.dicom import TRANSFER_SYNTAXES, instance_names, write_series
 from training.cohort.enhanced import write_enhanced
 from training.cohort.errors import BadCohortConfig
 from training.cohort.header import SeriesHeader
@@ -216,6 +216,7 @@ def _write(
         header = replace(header, gantry_tilt_deg=writing.tilt_deg)
     image = laid(image, writing.position)
     header = replace(header, patient_position=writing.position)
+    _refuse_other_files(out, writing, len(image.hu))
     if writing.localizer:
         write_localizer(image, header, out / "localizer.dcm")
     if writing.enhanced:
@@ -229,6 +230,19 @@ def _write(
         reversed_numbers=writing.reverse,
         on_written=lambda: progress.advance(bar),
     )
+
+
+def _refuse_other_files(out: Path, writing: Writing, slices: int) -> None:
+    """Leave no instance of an earlier, longer series among the new ones."""
+    written = {"enhanced.dcm"} if writing.enhanced else set(instance_names(slices))
+    if writing.localizer:
+        written.add("localizer.dcm")
+    others = sorted(file.name for file in out.glob("*.dcm") if file.name not in written)
+    if others:
+        raise BadCohortConfig(
+            f"out = {out} holds {len(others)} other DICOM files, {others[0]} for one",
+            "a new or empty folder",
+        )
 
 
 def _write_labels(examination: Examination, file: Path) -> None:

@@ -82,12 +82,18 @@ def write_series(
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for number, ds in enumerate(ct_instances(image, header, reversed_numbers=reversed_numbers), 1):
-        file = folder / f"IM{number:04d}.dcm"
+    datasets = ct_instances(image, header, reversed_numbers=reversed_numbers)
+    for name, ds in zip(instance_names(len(image.hu)), datasets, strict=True):
+        file = folder / name
         save(ds, file, transfer_syntax)
         files.append(file)
         on_written()
     return files
+
+
+def instance_names(slices: int) -> list[str]:
+    """File names of a series, in the order of Instance Number."""
+    return [f"IM{number:04d}.dcm" for number in range(1, slices + 1)]
 
 
 def ct_instances(

@@ -242,7 +242,7 @@ def _paint_vessels(volume: Volume, plan: BodyPlan, media: Media) -> None:
     ):
         trunk_path = []
         for v in plan.vertebrae:
-            if v.level < Level.T9 or v.level > Level.L4:
+            if v.level > Level.L4 or (tissue == "vein" and v.level < Level.T9):
                 continue
             gap = 15.0 if tissue == "vein" and v.level < Level.L1 else 11.0
             away = -2.0 if tissue == "vein" else 0.0

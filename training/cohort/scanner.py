@@ -35,7 +35,7 @@ WATER_ATTENUATION_PER_CM: Final = 0.19
 PROFILE_BLUR_MM: Final = 0.5
 FWHM_PER_SIGMA: Final = 2.355
 LOWEST_HU, HIGHEST_HU = -1024, 3071
-TABLE_HU = -850.0
+TABLE_HU, TABLE_SHELL_HU = -850.0, -60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +187,7 @@ def _add_table(anatomy: Anatomy) -> None:
     depth = y - top
     inside = (np.abs(x) < 230) & (depth > 0) & (depth < 42)
     shell = inside & ((depth < 2) | (depth > 40))
-    table = np.where(shell, -250.0, TABLE_HU).astype(np.float32)
+    table = np.where(shell, TABLE_SHELL_HU, TABLE_HU).astype(np.float32)
     for plane in anatomy.hu:
         air = inside & (plane < -990)
         plane[air] = table[air]

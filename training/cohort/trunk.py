@@ -13,7 +13,7 @@ from training.cohort.sdf import superellipse
 HEIGHTS_MM = (-330.0, -180.0, -106.0, -60.0, 0.0, 50.0, 110.0, 170.0, 230.0, 290.0, 480.0)
 MUSCLE_HALF_WIDTH = (150.0, 156.0, 158.0, 150.0, 143.0, 136.0, 134.0, 141.0, 150.0, 154.0, 158.0)
 MUSCLE_FRONT = (-74.0, -90.0, -98.0, -106.0, -116.0, -124.0, -130.0, -132.0, -128.0, -120.0, -106.0)
-MUSCLE_BACK = (66.0, 72.0, 76.0, 76.0, 66.0, 50.0, 48.0, 54.0, 62.0, 70.0, 76.0)
+MUSCLE_BACK = (66.0, 72.0, 76.0, 76.0, 66.0, 51.0, 50.0, 56.0, 66.0, 78.0, 88.0)
 FAT_SIDE = (22.0, 26.0, 26.0, 24.0, 18.0, 14.0, 12.0, 11.0, 10.0, 9.0, 9.0)
 FAT_FRONT = (16.0, 18.0, 20.0, 22.0, 20.0, 18.0, 16.0, 13.0, 10.0, 9.0, 9.0)
 FAT_BACK = (24.0, 26.0, 24.0, 22.0, 20.0, 17.0, 14.0, 12.0, 11.0, 10.0, 10.0)
@@ -74,7 +74,7 @@ class Trunk:
     def bounds(self) -> Bounds:
         """A box around the skin; endless above and below."""
         wide = (158 + 26 * self.fatness) * self.scale + 6
-        front, back = 134 + 20 * self.fatness, 76 + 26 * self.fatness
+        front, back = 134 + 20 * self.fatness, 88 + 26 * self.fatness
         return (-wide, wide), (-front * self.scale - 8, back * self.scale + 8), (-330.0, 480.0)
 
     def _at(self, z: Floats, table: tuple[float, ...]) -> NDArray[np.float32]:

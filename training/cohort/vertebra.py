@@ -11,7 +11,7 @@ from training.cohort.plan import VertebraPlan
 from training.cohort.raster import Patch, Shape
 from training.cohort.sdf import capsule, ellipsoid, enclosing, intersection, superellipse, union
 
-BODY_EXPONENT = 2.6
+BODY_EXPONENT = 2.4
 WAIST = 0.08
 ENDPLATE_CONCAVITY_MM = 1.6
 CANAL_HALF_WIDTH_MM, CANAL_HALF_DEPTH_MM = 11.5, 8.5
@@ -121,7 +121,7 @@ def _transverse(plan: VertebraPlan, at: LocalAxes) -> Floats:
     side = np.abs(at.left)
     thoracic = plan.level <= Level.T12
     reach = {Level.T12: 12.0, Level.T11: 16.0, Level.L1: 20.0, Level.L5: 21.0}.get(
-        plan.level, 20.0 if thoracic else 24.0
+        plan.level, 20.0 if thoracic else 26.0
     )
     backward = 12.0 if thoracic else 3.0
     start = (width * 0.33, depth / 2 + 10, height * 0.15)
@@ -141,7 +141,7 @@ def _spinous(plan: VertebraPlan, at: LocalAxes) -> Floats:
     elif plan.level == Level.L5:
         length, drop, stretch = 20.0, 4.0, 0.42
     else:
-        length, drop, stretch = 27.0, 5.0, 0.38
+        length, drop, stretch = 26.0, 7.0, 0.44
     return capsule(
         at.left,
         at.posterior,
@@ -185,7 +185,7 @@ def shell_depth(plan: VertebraPlan, patch: Patch) -> Floats:
     in_arch = np.clip((at.posterior - np.float32(depth / 2 - 1)) / 5, 0, 1)
     on_end = np.clip((np.abs(at.up) - np.float32(height / 2 - 4)) / 2, 0, 1)
     body = np.float32(0.5) + np.float32(0.2) * on_end
-    return np.asarray(body + in_arch * (np.float32(1.2) - body))
+    return np.asarray(body + in_arch * (np.float32(0.9) - body))
 
 
 def _box(plan: VertebraPlan, *, behind: float, aside: float, along: float) -> Bounds:
