@@ -190,12 +190,12 @@ def test_an_impossible_patient_names_the_field(field, change):
 @pytest.mark.peer("dciodvfy")
 def test_the_command_writes_an_examination_and_its_truth(tmp_path: Path):
     """End to end, as ``osteonode demo`` calls it."""
-    command = [sys.executable, "-m", "training.cohort", "simulate", "--out", str(tmp_path / "ct")]
+    command = [sys.executable, "-m", "training.cohort", "simulate", "--out", str(tmp_path)]
     options = ["--seed", "11", "--region", "slab", "--size", "96", "--localizer"]
-    options += ["--phase", "portal", "--labels", str(tmp_path / "labels.nii.gz")]
+    options += ["--phase", "portal", "--labels"]
     subprocess.run([*command, *options], check=True, cwd=Path(__file__).parents[2])
     truth = json.loads((tmp_path / "truth.json").read_text())
-    files = sorted((tmp_path / "ct").glob("IM*.dcm"))
+    files = sorted((tmp_path / "dicom").glob("IM*.dcm"))
     first = pydicom.dcmread(files[0])
     assert dciodvfy_errors(files[0]) == []
     assert truth["series_instance_uid"] == first.SeriesInstanceUID

@@ -95,7 +95,7 @@ def cohort() -> None:
 
 @app.command("simulate")
 def simulate_examination(
-    out: Annotated[Path, typer.Option(help="Folder for the DICOM files; truth goes beside it.")],
+    out: Annotated[Path, typer.Option(help="Gets dicom/ and truth.json.")],
     seed: Annotated[int, typer.Option(help="Draws patient and noise.")] = 1,
     region: Annotated[str, typer.Option(help=", ".join(REGIONS))] = "abdomen",
     preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "demo",
@@ -116,8 +116,7 @@ def simulate_examination(
     enhanced: Enhanced = False,
     localizer: Localizer = False,
     tilt_deg: Tilt = 0.0,
-    truth: Annotated[Path | None, typer.Option(help="Default: truth.json beside OUT.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="NIfTI file for the label map.")] = None,
+    labels: Annotated[bool, typer.Option(help="Write labels.nii.gz too.")] = False,
 ) -> None:
     """Simulate a CT examination of a virtual patient whose bone density is known."""
     if preset not in PRESETS:
@@ -149,12 +148,11 @@ def simulate_examination(
     )
     with Progress(console=console, transient=True) as progress:
         examination = _simulated(plan, progress)
-        _write(examination.image, examination.header, out, writing, progress)
-    truth_file = truth or out.absolute().parent / "truth.json"
-    write_truth(examination.truth, truth_file)
+        _write(examination.image, examination.header, out / "dicom", writing, progress)
+    write_truth(examination.truth, out / "truth.json")
     if labels:
-        _write_labels(examination, labels)
-    console.print(f"{len(examination.image.hu)} slices in {out}, truth in {truth_file}")
+        _write_labels(examination, out / "labels.nii.gz")
+    console.print(f"{len(examination.image.hu)} slices in {out / 'dicom'}, truth.json beside it")
 
 
 @app.command("to-dicom")
