@@ -1,0 +1,1 @@
+"""Speed, measured beside a peer in one run. Never part of the tests."""

@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -68,9 +67,9 @@ def write_images(folder: Path, count: int, series: int) -> None:
 
 def send_all(folders: list[Path], port: int, called: str) -> float:
     """Seconds to send each folder over an association of its own, all at once."""
+    target = ["127.0.0.1", str(port)]
     commands = [
-        ["dcmsend", "-aec", called, "--max-send-pdu", str(PDU), "+sd", "-nh"]
-        + ["127.0.0.1", str(port), str(folder)]
+        ["dcmsend", "-aec", called, "--max-send-pdu", str(PDU), "+sd", "-nh", *target, str(folder)]
         for folder in folders
     ]
     start = time.perf_counter()
@@ -92,24 +91,22 @@ def measure(images: int, rounds: int, folder: Path) -> dict[str, float]:
         running_orthanc(peers, node_port=node_port, lua=False) as orthanc,
         running_storescp(peers) as storescp,
     ):
-        for index in range(rounds + 1):
-            sources = folder / f"round{index}"
-            write_images(sources / "one", images, 10 * index)
-            parts = [sources / f"part{part}" for part in range(4)]
+        receivers = {
+            "dcmtk": (storescp.port, "STORESCP"),
+            "osteonode": (node_port, "OSTEONODE"),
+            "orthanc": (orthanc.dicom_port, "ORTHANC"),
+        }
+        for index in range(rounds + 1):  # the first round warms caches up
+            source, parts = folder / "one", [folder / f"part{part}" for part in range(4)]
+            write_images(source, images, 10 * index)
             for part, path in enumerate(parts):
                 write_images(path, images // 4, 10 * index + 1 + part)
-            turns: dict[str, Callable[[], float]] = {
-                "dcmtk": lambda: send_all([sources / "one"], storescp.port, "STORESCP"),
-                "osteonode": lambda: send_all([sources / "one"], node_port, "OSTEONODE"),
-                "orthanc": lambda: send_all([sources / "one"], orthanc.dicom_port, "ORTHANC"),
-                "osteonode_4": lambda: send_all(parts, node_port, "OSTEONODE"),
-            }
-            for name, turn in turns.items():
-                seconds = turn()
-                if index > 0:  # the first round warms caches up
-                    rates[name].append(images / seconds)
-            shutil.rmtree(sources)
-    return {name: statistics.median(values) for name, values in rates.items()}
+            for name, (port, called) in receivers.items():
+                rates[name].append(images / send_all([source], port, called))
+            rates["osteonode_4"].append(images / send_all(parts, node_port, "OSTEONODE"))
+            for path in (source, *parts):
+                shutil.rmtree(path)
+    return {name: statistics.median(values[1:]) for name, values in rates.items()}
 
 
 def main() -> None:

@@ -100,7 +100,7 @@ def interpret(found: SpineProbabilities, grid: CanonicalGrid) -> Localization:
     if curve is None:
         return Localization(vertebrae=(), presumed=True, grid=grid, body_probability=body)
     places = find_bodies(curve, body, found.structures[Structure.DISC], found.centre)
-    evidence = [_evidence(curve, place, found, body) for place in places]
+    evidence = [_evidence(curve, place, found) for place in places]
     names = name_vertebrae(evidence, sacrum_below=_sacrum_below(curve, places, found))
     vertebrae = tuple(
         _located(level, curve, place, grid, body)
@@ -133,10 +133,7 @@ def _box(centre: NDArray[np.float64], half_mm: tuple[float, float, float]) -> _B
 
 
 def _evidence(
-    curve: SpinalCurve,
-    place: tuple[float, float, float],
-    found: SpineProbabilities,
-    body: NDArray[np.float32],
+    curve: SpinalCurve, place: tuple[float, float, float], found: SpineProbabilities
 ) -> VertebraEvidence:
     """What speaks for lumbar or thoracic: the class of the body, and ribs beside it."""
     low, middle, high = place
@@ -144,11 +141,10 @@ def _evidence(
     inside = _box(centre, ((high - low) * SPACING_MM / 2, 21.0, 24.0))
     lumbar = inside.of(found.structures[Structure.LUMBAR_BODY]).sum()
     thoracic = inside.of(found.structures[Structure.THORACIC_BODY]).sum()
-    aside = _box(centre + (0, 5, 0), (15.0, 30.0, RIB_REACH_MM))
-    ribs = inside_ribs = aside.of(found.structures[Structure.RIB])
+    aside = _box(centre + np.array([0, 5, 0]), (15.0, 30.0, RIB_REACH_MM))
+    ribs = aside.of(found.structures[Structure.RIB])
     middle_column = ribs.shape[2] // 2
-    left, right = inside_ribs[:, :, middle_column:].sum(), ribs[:, :, :middle_column].sum()
-    del body
+    left, right = ribs[:, :, middle_column:].sum(), ribs[:, :, :middle_column].sum()
     return VertebraEvidence(
         lumbar=float(lumbar / max(lumbar + thoracic, 1e-6)),
         ribs_cm3=float(min(left, right)) * SPACING_MM**3 / 1000,

@@ -5,6 +5,7 @@ curve are its parameter, counted in voxels of arc length from the lowest point u
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -100,7 +101,7 @@ def profiles(
     """Mean of each map over a disk across the curve, at places ``PROFILE_STEP`` apart."""
     places = np.arange(-4.0, curve.length + 4.0, PROFILE_STEP)
     radius = DISK_RADIUS_MM / SPACING_MM
-    offsets = np.stack(np.mgrid[-3:4, -3:4], -1).reshape(-1, 2)
+    offsets = np.moveaxis(np.mgrid[-3:4, -3:4], 0, -1).reshape(-1, 2)
     offsets = offsets[np.hypot(*offsets.T) <= radius]
     points = []
     for place in places:
@@ -136,7 +137,7 @@ def find_bodies(
     peaks = np.array([p for p in peaks if b[max(0, p - 4) : p + 5].max() > 0.4], int)
     if len(peaks) == 0:
         return []
-    cuts = [_cut(score, one, other) for one, other in zip(peaks[:-1], peaks[1:], strict=True)]
+    cuts = [_cut(score, one, other) for one, other in pairwise(peaks)]
     half = np.median(np.diff(peaks)) / 2 if len(peaks) > 1 else 16.0 / SPACING_MM / PROFILE_STEP
     first, last = peaks[0] - half, peaks[-1] + half
     borders = [first, *cuts, last]

@@ -1,0 +1,1 @@
+"""Network definitions: MONAI by factory where the field has a standard one."""

@@ -1,0 +1,1 @@
+"""Training of the spine network by simulation: specimens -> patches -> loop -> export."""

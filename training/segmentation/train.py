@@ -99,7 +99,7 @@ class Run:
 def start(config: Config) -> Run:
     """A fresh run, or the one that ``config.out`` holds."""
     torch.manual_seed(config.seed)
-    network = spine_network().to(config.device, memory_format=torch.channels_last_3d)
+    network = spine_network().to(config.device)
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-5)
     run = Run(
         network=network,

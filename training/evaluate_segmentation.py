@@ -1,0 +1,217 @@
+"""Measure the shipped spine network on real CTs that took no part in training.
+
+    python -m training.evaluate_segmentation --data ../shared/data [--json] [--pictures DIR]
+
+Rows: on, what, value, goal, n. ``--json`` prints them as one JSON list; ``--pictures`` writes an
+overlay of every CT, to be looked at.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.acquisition import AcquisitionHeader
+from pipelines.anatomy import Level
+from pipelines.localize import Localization, localize
+from pipelines.segment import segment_bodies
+from pipelines.spaces import Geometry, to_lps
+from pipelines.volume import CtVolume, Segmentation, read_volume
+
+REFERENCE_LEVELS = {
+    19: Level.T12,
+    20: Level.L1,
+    21: Level.L2,
+    22: Level.L3,
+    23: Level.L4,
+    24: Level.L5,
+}
+"""Body labels of ``abdomen_pelvis_3mm_vertebral_bodies`` (checked against its organ labels)."""
+
+VISIBLE: dict[str, tuple[str, ...]] = {
+    "colonography_1p5mm": ("L1", "L2", "L3", "L4", "L5"),
+    "torso_2p5mm": ("L1", "L2", "L3", "L4", "L5"),
+}
+"""Levels that a person counted from the sacrum in each CT."""
+
+SILENT = AcquisitionHeader(
+    kvp=None,
+    convolution_kernel=None,
+    slice_thickness_mm=None,
+    contrast_agent=None,
+    patient_age_years=None,
+    patient_sex=None,
+    patient_position=None,
+    manufacturer=None,
+    model_name=None,
+)
+"""A NIfTI file has no header that a gate could ask."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One measured figure."""
+
+    on: str
+    what: str
+    value: float
+    goal: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One CT with what was found in it."""
+
+    name: str
+    ct: CtVolume
+    found: Localization
+    bodies: Segmentation
+    seconds: float
+
+
+def read_nifti(path: Path) -> CtVolume:
+    """NIfTI in HU as a volume without header; RAS becomes LPS."""
+    image = nib.load(path)
+    hu = np.ascontiguousarray(np.asarray(image.dataobj), np.float32)
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
+    shape = (hu.shape[0], hu.shape[1], hu.shape[2])
+    return CtVolume(
+        hu=hu,
+        geometry=Geometry(affine=affine, shape=shape, frame_of_reference_uid=None),
+        frames=(),
+        header=SILENT,
+    )
+
+
+def run(name: str, read: Callable[[], CtVolume]) -> Case:
+    """Localize and segment one CT."""
+    ct = read()
+    start = time.perf_counter()
+    found = localize(ct)
+    bodies = segment_bodies(ct, found)
+    return Case(name=name, ct=ct, found=found, bodies=bodies, seconds=time.perf_counter() - start)
+
+
+def cases(data: Path) -> Iterator[Case]:
+    """All real CTs of the data folder."""
+    ct = data / "ct"
+    for path in sorted(ct.glob("*.nii.gz")):
+        name = path.name.removesuffix(".nii.gz")
+        if not any(
+            word in name for word in ("organs", "bodies", "bones", "t12", "regions", "vertebrae")
+        ):
+            yield run(name, lambda path=path: read_nifti(path))  # type: ignore[misc]
+    for folder in sorted(ct.glob("*_dicom")):
+        yield run(folder.name, lambda folder=folder: read_volume(sorted(folder.iterdir())))  # type: ignore[misc]
+
+
+def evaluate(case: Case, data: Path) -> list[Row]:
+    """The figures that this CT can give."""
+    rows = [Row(on=case.name, what="seconds", value=round(case.seconds, 2), goal="", n=1)]
+    if case.name == "abdomen_pelvis_3mm":
+        rows += _against_bodies(case, data)
+    if case.name == "l3_crop_ct":
+        rows += _against_l3(case, data)
+    if case.name in VISIBLE:
+        names = {v.level.name for v in case.found.vertebrae}
+        right = sum(level in names for level in VISIBLE[case.name])
+        rows.append(
+            Row(on=case.name, what="levels found", value=right, goal="5", n=len(VISIBLE[case.name]))
+        )
+    if case.name in {"pet_ct_slab_dicom", "thorax_crop_cta_1p5mm"}:
+        lumbar = sum(v.level.is_lumbar for v in case.found.vertebrae)
+        rows.append(Row(on=case.name, what="bodies called lumbar", value=lumbar, goal="0", n=1))
+    return rows
+
+
+def _against_bodies(case: Case, data: Path) -> list[Row]:
+    path = data / "ct" / "abdomen_pelvis_3mm_vertebral_bodies.nii.gz"
+    reference = np.asarray(nib.load(path).dataobj)
+    rows, distances, scores = [], [], []
+    for value, level in REFERENCE_LEVELS.items():
+        mine, theirs = case.bodies.labels == level, reference == value
+        score = dice(mine, theirs)
+        rows.append(
+            Row(on=case.name, what=f"Dice body {level.name}", value=score, goal="0.88", n=1)
+        )
+        if level in (Level.L1, Level.L2, Level.L3, Level.L4):
+            scores.append(score)
+            distances.append(_apart_mm(case, mine, theirs))
+    rows.append(
+        Row(
+            on=case.name,
+            what="largest centroid distance L1-L4, mm",
+            value=round(max(distances), 2),
+            goal="6",
+            n=4,
+        )
+    )
+    mean = round(float(np.mean(scores)), 4)
+    rows.append(Row(on=case.name, what="mean Dice body L1-L4", value=mean, goal="0.88", n=4))
+    return rows
+
+
+def _against_l3(case: Case, data: Path) -> list[Row]:
+    """Sub-region labels of L3: 49 border and 50 inside of the body."""
+    path = data / "ct" / "l3_crop_subregions.nii.gz"
+    vertebrae = data / "ct" / "l3_crop_vertebrae.nii.gz"
+    body = np.isin(np.asarray(nib.load(path).dataobj), (49, 50))
+    theirs = body & (np.asarray(nib.load(vertebrae).dataobj) == 22)
+    best = max(
+        (dice(case.bodies.labels == v.level, theirs) for v in case.found.vertebrae), default=0.0
+    )
+    return [Row(on=case.name, what="Dice body L3, any name", value=best, goal="0.90", n=1)]
+
+
+def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Dice coefficient, four digits."""
+    total = int(one.sum()) + int(other.sum())
+    return round(2 * int((one & other).sum()) / total, 4) if total else 0.0
+
+
+def _apart_mm(case: Case, one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    if not one.any():
+        return float("inf")
+    affine = case.ct.geometry.affine
+    places = [to_lps(affine, np.argwhere(mask).mean(axis=0)) for mask in (one, other)]
+    return float(np.linalg.norm(places[0] - places[1]))
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--pictures", type=Path)
+    arguments = parser.parse_args()
+    rows = []
+    for case in cases(arguments.data):
+        rows += evaluate(case, arguments.data)
+        names = " ".join(v.level.name for v in case.found.vertebrae)
+        sure = "presumed" if case.found.presumed else "certain"
+        print(f"{case.name}: {names or 'no spine'} ({sure})", file=sys.stderr)
+        if arguments.pictures:
+            from training.segmentation.pictures import overlay
+
+            overlay(case, arguments.pictures)
+    if arguments.json:
+        print(json.dumps([asdict(row) for row in rows]))
+        return
+    table = Table("on", "what", "value", "goal", "n")
+    for row in rows:
+        table.add_row(row.on, row.what, f"{row.value:g}", row.goal, str(row.n))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
