@@ -163,6 +163,11 @@ class WorkerSection(_Section):
     time_limit_s: int = Field(
         1800, ge=10, description="An examination that takes longer is stopped."
     )
+    stop_wait_s: Seconds = Field(
+        20.0,
+        description="On a stop of the node the examination in work may take so long to finish; "
+        "else it starts again with the next start.",
+    )
 
 
 class DeliverySection(_Section):

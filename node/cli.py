@@ -1,0 +1,255 @@
+"""The door for people: ``osteonode``.
+
+Takes  command line
+Gives  exit code
+Next   node.supervisor, node.demo, node.sender, node.offline
+
+Exit codes: 0 done, 1 something failed, 2 a mistake in the call or the settings. A mistake of the
+user is one red line with what to do, never a traceback. ``docs/cli.md`` is written from this
+module by ``python -m node.cli_docs``.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from models.cards import model_cards, model_set_version
+from node import __version__
+from node.config import load_settings
+from node.errors import ConfigError, OsteoNodeError
+from node.logs import configure_logging
+
+app = typer.Typer(
+    name="osteonode",
+    help="Bone health from routine CT: a DICOM node that takes CTs and returns SEG and SR.\n\n"
+    "For research use only, not for diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+config_app = typer.Typer(help="Explain and check the settings.", no_args_is_help=True)
+models_app = typer.Typer(help="The networks and what is known of them.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+app.add_typer(models_app, name="models")
+
+out = Console()
+err = Console(stderr=True)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="Settings file. [default: $OSTEONODE_CONFIG, else "
+        "./osteonode.toml, else /etc/osteonode.toml]",
+        show_default=False,
+    ),
+]
+
+
+def main() -> None:
+    """Run the command; turn every foreseen error into one line."""
+    try:
+        app()
+    except OsteoNodeError as error:
+        _explain(error)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
+    except BrokenPipeError:  # the reader of our output went away (head, less)
+        sys.exit(0)
+
+
+def _explain(error: OsteoNodeError) -> None:
+    text = Text("error: ", style="bold red").append(Text(error.found, style="red"))
+    if error.expected:
+        text.append(f"; expected {error.expected}", style="red")
+    if error.remedy:
+        text.append(f"\n  → {error.remedy}", style="yellow")
+    err.print(text)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        out.print(f"osteonode {__version__} (models {model_set_version()})", highlight=False)
+        raise typer.Exit
+
+
+@app.command()
+def serve(
+    config: ConfigOption = None,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Workers run elsewhere (osteonode worker).")
+    ] = False,
+) -> None:
+    """Run the node: receive, choose, compute and return, until Ctrl-C."""
+    from node import supervisor
+
+    settings = load_settings(config)
+    configure_logging("supervisor", settings.node)
+    supervisor.serve(settings, with_worker=not no_worker)
+
+
+@app.command()
+def worker(config: ConfigOption = None) -> None:
+    """Run a worker alone; it needs the data folder and the broker of the node."""
+    from node.supervisor import worker_command
+
+    settings = load_settings(config)
+    command = worker_command(settings)
+    sys.stdout.flush()
+    os.execv(command[0], command)  # noqa: S606  the worker takes the place of this process
+
+
+@app.command()
+def demo(
+    ct: Annotated[
+        Path | None,
+        typer.Option(
+            "--ct", help="A folder of DICOM or a NIfTI file in place of the simulated CT."
+        ),
+    ] = None,
+    out_folder: Annotated[
+        Path, typer.Option("--out", help="Where all files go; emptied first.")
+    ] = Path("demo-out"),
+    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to wait.")] = 1200,
+) -> None:
+    """Show everything once: a CT goes in, SEG and report come back to a small archive."""
+    from node.demo import run_demo
+
+    raise typer.Exit(run_demo(ct, out_folder, timeout_s=timeout_s, console=out))
+
+
+@app.command()
+def send(
+    folder: Annotated[Path, typer.Argument(help="Folder (or one file) of DICOM, searched deeply.")],
+    to: Annotated[str, typer.Option("--to", help="Receiver, as AET@HOST:PORT.")],
+    calling: Annotated[str, typer.Option("--from", help="Own AE title.")] = "OSTEOSEND",
+) -> None:
+    """Send DICOM files by C-STORE, as they are; exit code 1 if any was refused."""
+    from node.sender import Peer, send_folder
+
+    configure_logging("send")
+    if not folder.exists():
+        raise ConfigError(f"no such folder: {folder}", "", "name a folder with DICOM files")
+    peer = Peer.parse(to)
+    with progress_bar() as progress:
+        task = progress.add_task(f"sending to {peer}", total=None)
+        report = send_folder(
+            folder,
+            peer,
+            calling_ae_title=calling,
+            on_file=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    table = Table("answer", "files", box=None)
+    for words, count in sorted(report.statuses.items()):
+        table.add_row(words, str(count))
+    out.print(table)
+    if report.not_dicom:
+        out.print(f"{report.not_dicom} other files were not sent: no DICOM")
+    raise typer.Exit(1 if report.failed else 0)
+
+
+@app.command()
+def status(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Print the balance of the ledger: what became of every object received."""
+    from node.ledger.ledger import Ledger
+
+    balance = Ledger.open(load_settings(config).ledger_url).balance()
+    values = {**dataclasses.asdict(balance), "is_balanced": balance.is_balanced}
+    if as_json:
+        sys.stdout.write(json.dumps(values, default=str) + "\n")
+        return
+    table = Table("objects", "", title="OsteoNode", title_justify="left", box=None)
+    for name, value in values.items():
+        if isinstance(value, int) and not isinstance(value, bool):
+            table.add_row(name, str(value))
+    out.print(table)
+    for reason, count in sorted(values.get("reasons", {}).items()):
+        out.print(f"  {count} x {_sentence(str(reason))}", highlight=False)
+    words = "received = skipped + waiting + failed + delivered + committed"
+    out.print(f"[green]balanced:[/] {words}" if balance.is_balanced else f"[red]NOT {words}[/]")
+
+
+def _sentence(code: str) -> str:
+    from pipelines.reasons import EXPLANATION, Reason
+
+    try:
+        return f"{code}: {EXPLANATION[Reason(code)]}"
+    except ValueError:
+        return code
+
+
+@app.command()
+def process(
+    folder: Annotated[Path, typer.Argument(help="Folder of DICOM, searched deeply.")],
+    out_folder: Annotated[Path, typer.Option("--out", help="Where SEG, SR and result.json go.")],
+) -> None:
+    """Measure a folder with no network: writes the SEG and SR files and result.json.
+
+    Exit code 0 also when nothing can be reported: result.json then says why.
+    """
+    from node.offline import process_folder
+
+    configure_logging("process")
+    raise typer.Exit(process_folder(folder, out_folder, console=out))
+
+
+@config_app.command("check")
+def config_check(
+    file: Annotated[Path | None, typer.Argument(help="Settings file.", show_default=False)] = None,
+    peers: Annotated[bool, typer.Option("--peers", help="C-ECHO every destination.")] = False,
+) -> None:
+    """Explain every mistake in the settings, one line each; exit code 2 if there is one."""
+    from node.config_check import findings
+
+    settings = load_settings(file)
+    found = findings(settings, with_peers=peers)
+    for one in found:
+        style = "red" if one.is_mistake else "yellow"
+        out.print(Text("mistake: " if one.is_mistake else "note: ", style=style) + Text(one.text))
+    if any(one.is_mistake for one in found):
+        raise typer.Exit(2)
+    out.print(f"[green]ok[/] {settings.node.ae_title} on port {settings.node.port}")
+
+
+@config_app.command("show")
+def config_show(config: ConfigOption = None) -> None:
+    """Print the settings in force, as JSON, without passwords."""
+    from node.config_check import without_passwords
+
+    sys.stdout.write(without_passwords(load_settings(config)) + "\n")
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List the networks: version, task, digest, limits."""
+    table = Table("name", "version", "task", "SHA-256", "licence", box=None)
+    for card in model_cards():
+        table.add_row(card.name, card.version, card.task, card.sha256[:16], card.licence)
+    out.print(table)
+    out.print(f"model set {model_set_version()}", highlight=False)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """Progress on standard error, so that output can be piped."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as progress:
+        yield progress

@@ -1,0 +1,218 @@
+"""Send a folder of DICOM files by C-STORE, as they are.
+
+Takes  folder
+Gives  SendReport
+Next   node.cli
+
+Every file travels in its own transfer syntax; nothing is decoded or converted.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+from pynetdicom import AE, _config
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.status import code_to_category
+
+from node.errors import ConfigError, PeerRefused, PeerUnreachable
+
+DEFAULT_CALLING_AE_TITLE: Final = "OSTEOSEND"
+MAX_CONTEXTS: Final = 128
+MAX_PDU_BYTES: Final = 131072
+NO_CONTEXT: Final = "not offered: the peer does not take this kind of object"
+NO_ANSWER: Final = "no answer: the association broke"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A DICOM application entity, written ``AET@HOST:PORT``."""
+
+    ae_title: str
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Peer":
+        """Read ``AET@HOST:PORT``.
+
+        Raises
+        ------
+        ConfigError
+            It is written otherwise.
+        """
+        match = re.fullmatch(r"([^@\\]{1,16})@(.+):(\d{1,5})", text)
+        if match is None:
+            raise ConfigError(
+                f"{text!r} is no DICOM peer", "AET@HOST:PORT", "e.g. PACS@10.0.0.5:104"
+            )
+        ae_title, host, port = match.groups()
+        return cls(ae_title=ae_title, host=host.strip("[]"), port=int(port))
+
+    def __str__(self) -> str:
+        return f"{self.ae_title}@{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DicomFile:
+    """A file that can be sent."""
+
+    path: Path
+    sop_class_uid: str
+    transfer_syntax_uid: str
+
+
+@dataclass(slots=True)
+class SendReport:
+    """What became of the files, by the words of the answer."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
+    not_dicom: int = 0
+
+    @property
+    def sent(self) -> int:
+        """Files that the peer took."""
+        return self.statuses.total() - self.failed
+
+
+def find_dicom_files(folder: Path) -> tuple[list[DicomFile], int]:
+    """DICOM files below a folder (or the one file), and how many files are something else."""
+    found, others = [], 0
+    for path in _walk(folder):
+        try:
+            meta = read_file_meta_info(path)
+            entry = DicomFile(
+                path=path,
+                sop_class_uid=str(meta.MediaStorageSOPClassUID),
+                transfer_syntax_uid=str(meta.TransferSyntaxUID),
+            )
+        except (InvalidDicomError, AttributeError, OSError, ValueError):
+            others += 1
+            continue
+        if path.name != "DICOMDIR":
+            found.append(entry)
+    return found, others
+
+
+def send_folder(
+    folder: Path,
+    peer: Peer,
+    *,
+    calling_ae_title: str = DEFAULT_CALLING_AE_TITLE,
+    on_file: Callable[[int, int], None] = lambda _done, _total: None,
+) -> SendReport:
+    """Send every DICOM file below a folder.
+
+    Parameters
+    ----------
+    on_file
+        Called with the number of files done and of all files.
+
+    Raises
+    ------
+    ConfigError
+        There is no DICOM file.
+    PeerUnreachable, PeerRefused
+        No association.
+    """
+    files, others = find_dicom_files(folder)
+    if not files:
+        raise ConfigError(f"no DICOM file in {folder}", "", "name a folder with DICOM files")
+    report = SendReport(not_dicom=others)
+    done = 0
+    for batch in _batches(files):
+        association = _associate(batch, peer, calling_ae_title)
+        try:
+            for one in batch:
+                _send(association, one, report)
+                done += 1
+                on_file(done, len(files))
+        finally:
+            if association.is_established:
+                association.release()
+    return report
+
+
+def echo(peer: Peer, *, calling_ae_title: str = DEFAULT_CALLING_AE_TITLE) -> None:
+    """C-ECHO.
+
+    Raises
+    ------
+    PeerUnreachable, PeerRefused
+        No association, or no success.
+    """
+    context = build_context("1.2.840.10008.1.1")
+    association = _request([context], peer, calling_ae_title)
+    try:
+        status = association.send_c_echo()
+        if getattr(status, "Status", None) != 0:
+            raise PeerRefused(f"{peer} does not answer C-ECHO with success", "", "")
+    finally:
+        if association.is_established:
+            association.release()
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    if folder.is_file():
+        yield folder
+    yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _batches(files: Iterable[DicomFile]) -> Iterator[list[DicomFile]]:
+    """Split files so that each association needs no more contexts than there can be."""
+    kinds: dict[tuple[str, str], list[DicomFile]] = {}
+    for one in files:
+        kinds.setdefault((one.sop_class_uid, one.transfer_syntax_uid), []).append(one)
+    groups = list(kinds.values())
+    for start in range(0, len(groups), MAX_CONTEXTS):
+        yield [one for group in groups[start : start + MAX_CONTEXTS] for one in group]
+
+
+def _associate(batch: list[DicomFile], peer: Peer, calling_ae_title: str) -> Association:
+    kinds = sorted({(one.sop_class_uid, one.transfer_syntax_uid) for one in batch})
+    contexts = [build_context(sop_class, syntax) for sop_class, syntax in kinds]
+    return _request(contexts, peer, calling_ae_title)
+
+
+def _request(contexts: list[PresentationContext], peer: Peer, calling_ae_title: str) -> Association:
+    entity = AE(calling_ae_title)
+    association = entity.associate(
+        peer.host, peer.port, contexts, ae_title=peer.ae_title, max_pdu=MAX_PDU_BYTES
+    )
+    if association.is_established:
+        return association
+    if association.is_rejected:
+        answer = association.acceptor.primitive
+        why = answer.reason_str if answer else "no reason given"
+        raise PeerRefused(f"{peer} rejects the association: {why}", "", "check the AE titles")
+    raise PeerUnreachable(f"{peer} cannot be reached", "", "check address, port and firewall")
+
+
+def _send(association: Association, one: DicomFile, report: SendReport) -> None:
+    if not association.is_established:
+        report.statuses[NO_ANSWER] += 1
+        report.failed += 1
+        return
+    _config.STORE_SEND_CHUNKED_DATASET = True  # the bytes of the file, not decoded and encoded
+    try:
+        answer = association.send_c_store(one.path)
+    except ValueError:
+        report.statuses[NO_CONTEXT] += 1
+        report.failed += 1
+        return
+    if "Status" not in answer:
+        report.statuses[NO_ANSWER] += 1
+        report.failed += 1
+        return
+    category = code_to_category(answer.Status)
+    comment = f": {answer.ErrorComment}" if answer.get("ErrorComment") else ""
+    report.statuses[f"0x{answer.Status:04X} {category}{comment}"] += 1
+    if category not in {"Success", "Warning"}:
+        report.failed += 1
