@@ -22,11 +22,20 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """A number with its unit (UCUM), and its spread where one was measured."""
+    """A number with its unit (UCUM).
+
+    Parameters
+    ----------
+    standard_deviation
+        Spread over the voxels or levels that it summarises, where there is one.
+    standard_uncertainty
+        Of the value itself (one standard deviation, GUM), where it is known.
+    """
 
     value: float
     unit: str
     standard_deviation: float | None = None
+    standard_uncertainty: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +43,6 @@ class Abstained:
     """A value that is withheld, and why."""
 
     reason: Reason
-
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     KVP_TOO_LOW = "kvp_too_low"
     SHARP_KERNEL = "sharp_kernel"
     MINOR = "minor"
+    GANTRY_TILT = "gantry_tilt"
 
     # A level does not count.
     LEVEL_INCOMPLETE = "level_incomplete"
@@ -85,6 +86,7 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.KVP_TOO_LOW: "Tube voltage under 100 kV: no density is given.",
     Reason.SHARP_KERNEL: "Sharp reconstruction kernel: noise and edge overshoot.",
     Reason.MINOR: "Patient under 18 years: nothing is reported.",
+    Reason.GANTRY_TILT: "The gantry was tilted: positions are corrected, sampling is oblique.",
     Reason.LEVEL_INCOMPLETE: "The vertebral body is cut by the edge of the scan.",
     Reason.ROI_TOO_SMALL: "The trabecular region is too small to measure.",
     Reason.IMPLAUSIBLE_SHAPE: "Size or shape of the vertebral body is implausible; the "

@@ -1,0 +1,22 @@
+"""Age: neither the reference ranges nor the networks are meant for children.
+
+Takes  CtVolume
+Gives  Concern
+Next   pipelines.quality
+"""
+
+from typing import Final
+
+from pipelines.gates.concern import Concern, Reach
+from pipelines.reasons import Reason
+from pipelines.volume import CtVolume
+
+ADULT_YEARS: Final = 18.0
+
+
+def check_age(ct: CtVolume) -> Concern | None:
+    """Withhold everything for a patient known to be under 18 years; unknown age passes."""
+    age = ct.header.patient_age_years
+    if age is not None and age < ADULT_YEARS:
+        return Concern(reason=Reason.MINOR, reach=Reach.WITHHOLD_ALL)
+    return None

@@ -1,0 +1,23 @@
+"""Rescale Type: only Hounsfield units are attenuation.
+
+Takes  CtVolume
+Gives  Concern
+Next   pipelines.quality
+"""
+
+from typing import Final
+
+from pipelines.gates.concern import Concern, Reach
+from pipelines.reasons import Reason
+from pipelines.volume import CtVolume
+
+HOUNSFIELD: Final = frozenset({"HU", "US"})
+"""``US`` (unspecified) is the default of scanners that do not bother (PS3.3 C.11.1.1.2)."""
+
+
+def check_rescaling(ct: CtVolume) -> Concern | None:
+    """Withhold everything where the header names another unit (electron density, iodine ...)."""
+    unit = ct.header.rescale_type
+    if unit is not None and unit.upper() not in HOUNSFIELD:
+        return Concern(reason=Reason.NOT_HOUNSFIELD, reach=Reach.WITHHOLD_ALL)
+    return None

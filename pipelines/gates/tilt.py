@@ -1,0 +1,22 @@
+"""Gantry tilt: the geometry carries it exactly, but slices cut the bodies obliquely.
+
+Takes  CtVolume
+Gives  Concern
+Next   pipelines.quality
+"""
+
+from typing import Final
+
+from pipelines.gates.concern import Concern, Reach
+from pipelines.reasons import Reason
+from pipelines.spaces import tilt_degrees
+from pipelines.volume import CtVolume
+
+NEGLIGIBLE_DEGREES: Final = 1.0
+
+
+def check_tilt(ct: CtVolume) -> Concern | None:
+    """Flag a stack whose slices step aside as they advance."""
+    if tilt_degrees(ct.geometry) > NEGLIGIBLE_DEGREES:
+        return Concern(reason=Reason.GANTRY_TILT, reach=Reach.FLAG)
+    return None

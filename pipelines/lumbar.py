@@ -1,0 +1,193 @@
+"""Lumbar pipeline: L1 to L4 measured, levels left out with their reasons, means over the rest.
+
+Takes  CtVolume, Localization, Segmentation, Quality
+Gives  LumbarResult
+Next   pipelines.reporting.seg, pipelines.reporting.sr
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+from typing import Final
+
+from pipelines.anatomy import MEASURED_LEVELS, Level
+from pipelines.attenuation import ATTENUATION_UNIT, LevelMeasurement, measure_level
+from pipelines.calibration import GENERIC, estimate_density
+from pipelines.findings import (
+    Abstained,
+    ExaminationFindings,
+    Measured,
+    ModelUse,
+    Status,
+    VertebraFindings,
+)
+from pipelines.localize import Localization, LocatedVertebra
+from pipelines.outliers import levels_disagree, outlying_levels
+from pipelines.quality import Quality
+from pipelines.reasons import Reason
+from pipelines.trabecular import LevelRegion, trabecular_region
+from pipelines.volume import CtVolume, Segmentation
+
+FEWEST_LEVELS: Final = 2
+"""For a mean (more than two of four excluded: no mean)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LumbarResult:
+    """Findings, and the masks they rest on.
+
+    Parameters
+    ----------
+    regions
+        One per measured level that was segmented, from the head down.
+    """
+
+    findings: ExaminationFindings
+    regions: tuple[LevelRegion, ...]
+
+
+def measure_lumbar(
+    ct: CtVolume,
+    localization: Localization,
+    segmentation: Segmentation,
+    quality: Quality,
+    models: tuple[ModelUse, ...],
+) -> LumbarResult:
+    """Measure L1 to L4 and decide what is reported.
+
+    Nothing is reported where no level could be measured; a mean needs two.
+    """
+    vertebrae = [v for v in localization.vertebrae if v.level in MEASURED_LEVELS]
+    regions = {
+        vertebra.level: region
+        for vertebra in vertebrae
+        if (region := trabecular_region(segmentation, vertebra)) is not None
+    }
+    if not regions:
+        some = localization.vertebrae
+        return nothing_reported(
+            (Reason.LEVELS_NOT_COVERED if some else Reason.NO_SPINE_FOUND,), models
+        )
+    measured = {
+        vertebra.level: measure_level(ct, regions[vertebra.level], complete=vertebra.complete)
+        for vertebra in vertebrae
+        if vertebra.level in regions
+    }
+    rows = _rows(vertebrae, regions, measured, localization.presumed, quality)
+    findings = _examination(rows, localization.presumed, quality, models)
+    if findings.status == Status.NOT_REPORTED:
+        return LumbarResult(findings=findings, regions=())
+    return LumbarResult(findings=findings, regions=tuple(regions.values()))
+
+
+def nothing_reported(
+    reasons: tuple[Reason, ...],
+    models: tuple[ModelUse, ...],
+    rows: Sequence[VertebraFindings] = (),
+) -> LumbarResult:
+    """Result of an examination in which nothing is reported; the first reason is the main one."""
+    main = Abstained(reason=reasons[0])
+    findings = ExaminationFindings(
+        status=Status.NOT_REPORTED,
+        reasons=reasons,
+        vertebrae=tuple(rows),
+        mean_attenuation=main,
+        mean_vbmd=main,
+        calibration=GENERIC,
+        models=models,
+    )
+    return LumbarResult(findings=findings, regions=())
+
+
+def _rows(
+    vertebrae: Sequence[LocatedVertebra],
+    regions: dict[Level, LevelRegion],
+    measured: dict[Level, LevelMeasurement],
+    presumed: bool,
+    quality: Quality,
+) -> tuple[VertebraFindings, ...]:
+    values = {
+        level: result.attenuation.value
+        for level, result in measured.items()
+        if isinstance(result.attenuation, Measured)
+    }
+    outlying = outlying_levels(values)
+    rows = []
+    for vertebra in vertebrae:
+        if vertebra.level not in measured:
+            continue
+        result = measured[vertebra.level]
+        excluded = None
+        if isinstance(result.attenuation, Abstained):
+            excluded = result.attenuation.reason
+        elif vertebra.level in outlying:
+            excluded = Reason.OUTLIER_LEVEL
+        rows.append(
+            VertebraFindings(
+                level=vertebra.level,
+                presumed=presumed,
+                centroid_lps_mm=regions[vertebra.level].centroid_lps_mm,
+                used=excluded is None,
+                excluded_reason=excluded,
+                trabecular_attenuation=result.attenuation,
+                roi_volume=result.core_volume,
+                vbmd=estimate_density(
+                    result.attenuation, quality.density_withheld_because or excluded
+                ),
+            )
+        )
+    return tuple(rows)
+
+
+def _examination(
+    rows: tuple[VertebraFindings, ...],
+    presumed: bool,
+    quality: Quality,
+    models: tuple[ModelUse, ...],
+) -> ExaminationFindings:
+    used = {
+        row.level: row.trabecular_attenuation.value
+        for row in rows
+        if row.used and isinstance(row.trabecular_attenuation, Measured)
+    }
+    excluded = tuple(row.excluded_reason for row in rows if row.excluded_reason is not None)
+    if not used:
+        why = _unique((Reason.TOO_FEW_VALID_LEVELS, *excluded, *quality.reasons))
+        return nothing_reported(why, models, [_withheld(row) for row in rows]).findings
+    mean = _mean(tuple(used.values()))
+    density = estimate_density(mean, quality.density_withheld_because)
+    reasons = list(quality.reasons)
+    if isinstance(density, Measured) or any(isinstance(row.vbmd, Measured) for row in rows):
+        reasons.append(Reason.UNCALIBRATED)
+    if presumed:
+        reasons.append(Reason.NAMING_PRESUMED)
+    if isinstance(mean, Abstained):
+        reasons.append(mean.reason)
+    if levels_disagree(used):
+        reasons.append(Reason.OUTLIER_LEVEL)
+    reasons += excluded
+    return ExaminationFindings(
+        status=Status.CAUTION if reasons else Status.RESULT,
+        reasons=_unique(reasons),
+        vertebrae=rows,
+        mean_attenuation=mean,
+        mean_vbmd=density,
+        calibration=GENERIC,
+        models=models,
+    )
+
+
+def _mean(values: tuple[float, ...]) -> Measured | Abstained:
+    if len(values) < FEWEST_LEVELS:
+        return Abstained(reason=Reason.TOO_FEW_VALID_LEVELS)
+    return Measured(value=fmean(values), unit=ATTENUATION_UNIT, standard_deviation=stdev(values))
+
+
+def _withheld(row: VertebraFindings) -> VertebraFindings:
+    """A level of an examination in which nothing is reported: no numbers, only the reason."""
+    reason = Abstained(reason=row.excluded_reason or Reason.TOO_FEW_VALID_LEVELS)
+    return replace(row, trabecular_attenuation=reason, roi_volume=reason, vbmd=reason)
+
+
+def _unique(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
+    return tuple(dict.fromkeys(reasons))
