@@ -7,6 +7,7 @@ Next   node.ledger.ledger
 An object gets 0x0000 only after its file and its ledger row are on disk.
 """
 
+import logging
 import socket
 import threading
 from collections import Counter
@@ -44,6 +45,8 @@ from node.waiting import wait_until
 
 BACKLOG: Final = 128
 FINISH_OBJECT_S: Final = 10.0
+MAX_NAMES: Final = 5
+"""SOP classes to name in one log line; some senders offer a hundred."""
 ERROR_COMMENT_LENGTH: Final = 64
 """VR LO of (0000,0902), PS3.5 6.2."""
 
@@ -160,32 +163,27 @@ def handle_rejected(event: Event, intake: Intake) -> None:
 
 
 def handle_accepted(event: Event, intake: Intake) -> None:
-    """Say which kinds of objects the sender offered in vain."""
-    refused = {
-        context.abstract_syntax: context.abstract_syntax.name
-        for context in event.assoc.rejected_contexts
-        if context.abstract_syntax and not acceptance.is_ct_storage(context.abstract_syntax)
-    }
-    unreadable = [
-        context.abstract_syntax.name
-        for context in event.assoc.rejected_contexts
-        if context.abstract_syntax and acceptance.is_ct_storage(context.abstract_syntax)
-    ]
-    if refused:
-        log.warning(
-            "sop_classes_refused",
-            sop_classes=sorted(refused.values()),
-            reason="not_ct",
-            remedy="route only CT to this node",
-        )
-        for sop_class in refused:
-            _record_refusal(intake, event, status=0, reason="not_ct", sop_class_uid=sop_class)
-    if unreadable:
-        log.warning(
-            "transfer_syntaxes_refused",
-            sop_classes=sorted(set(unreadable)),
-            remedy="offer a standard image transfer syntax too",
-        )
+    """Say which kinds of objects the sender offered in vain; it may only have offered them."""
+    refused = sorted(
+        {
+            context.abstract_syntax.name
+            for context in event.assoc.rejected_contexts
+            if context.abstract_syntax
+        }
+    )
+    if not refused:
+        return
+    is_useless = not event.assoc.accepted_contexts
+    log.log(
+        logging.WARNING if is_useless else logging.INFO,
+        "sop_classes_refused",
+        sop_classes=refused[:MAX_NAMES],
+        count=len(refused),
+        reason="not_ct",
+        remedy="route only CT to this node, in a standard image transfer syntax",
+    )
+    if is_useless:
+        _record_refusal(intake, event, status=0, reason="not_ct")
 
 
 def handle_echo(_event: Event) -> int:
@@ -240,6 +238,7 @@ def _store(event: Event, intake: Intake) -> Recorded:
         raise CorruptObject("request without a data set", "", "send it again")
     sop_class = str(request.AffectedSOPClassUID)
     transfer_syntax = event.context.transfer_syntax
+    request.DataSet.seek(0)
     header = read_header(request.DataSet, transfer_syntax)
     if header.sop_instance_uid != request.AffectedSOPInstanceUID:
         raise CorruptObject("SOP Instance UID differs between request and data set", "", "")
