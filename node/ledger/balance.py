@@ -1,0 +1,36 @@
+"""The balance: received = skipped + waiting + failed + delivered + committed."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """What became of every object.
+
+    Parameters
+    ----------
+    received
+        Objects that were acknowledged with 0x0000 for the first time.
+    refused
+        Objects and associations that were not taken; not part of ``received``.
+    resent
+        Times that a known object came again.
+    reasons
+        Code -> number of objects, for everything skipped or failed.
+    """
+
+    received: int
+    skipped: int
+    waiting: int
+    failed: int
+    delivered: int
+    committed: int
+    refused: int
+    resent: int
+    reasons: dict[str, int]
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether every received object is accounted for."""
+        parts = self.skipped + self.waiting + self.failed + self.delivered + self.committed
+        return self.received == parts

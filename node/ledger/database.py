@@ -1,0 +1,97 @@
+"""Engine and migrations: SQLite (WAL, full synchronisation) by default, PostgreSQL by URL."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+
+from node.errors import LedgerError
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+MIGRATION_LOCK: Final = 7_220_011
+"""Key of PostgreSQL's advisory lock while tables change."""
+
+
+def open_engine(url: str) -> Engine:
+    """Engine whose transactions are durable when they have been committed."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": 30})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    """Let SQLAlchemy, not the driver, begin transactions; flush every commit to disk."""
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    """Take the writer's lock at once: two readers that both want to write cannot deadlock."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring the tables up to date; one process at a time.
+
+    Raises
+    ------
+    LedgerError
+        The database is newer than this program.
+    """
+    script = ScriptDirectory.from_config(_config())
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    if revision == "head" and current == script.get_current_head():
+        return
+    known = {one.revision for one in script.walk_revisions()}
+    if current is not None and current not in known:
+        raise LedgerError(
+            f"ledger of revision {current}",
+            f"at most {script.get_current_head()}",
+            "install the release that wrote it, or a newer one",
+        )
+    with _one_at_a_time(engine), engine.begin() as connection:
+        command.upgrade(_config(connection), revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Take the tables back to an older revision."""
+    with _one_at_a_time(engine), engine.begin() as connection:
+        command.downgrade(_config(connection), revision)
+
+
+@contextmanager
+def _one_at_a_time(engine: Engine) -> Iterator[None]:
+    if engine.dialect.name == "sqlite":
+        with Path(f"{engine.url.database}.migrating").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        return
+    with engine.connect() as connection:
+        connection.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))
+        try:
+            yield
+        finally:
+            connection.execute(text(f"SELECT pg_advisory_unlock({MIGRATION_LOCK})"))

@@ -1,0 +1,574 @@
+"""Every change of state, one transaction each.
+
+Takes  StoredInstance
+Gives  Recorded
+Next   node.series.index
+
+Nothing else in the node writes to the database. Rows change only along the arrows of
+``node.ledger.states``; a function that returns has its work on disk.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Table, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from node.errors import DuplicateContent, ForbiddenTransition, LedgerError
+from node.intake.spool import StoredInstance
+from node.ledger.balance import Balance
+from node.ledger.database import open_engine, upgrade
+from node.ledger.states import (
+    InstanceState,
+    JobState,
+    OutputState,
+    SeriesState,
+    State,
+    sources_of,
+)
+from node.ledger.tables import instances, jobs, outputs, refusals, series
+from pipelines.job import OutputObject
+from pipelines.reasons import Reason
+
+
+class Recorded(Enum):
+    """Whether an object was new."""
+
+    NEW = "new"
+    RESENT = "resent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceRow:
+    """What the ledger knows of one object; ``header`` once it has been read."""
+
+    sop_instance_uid: str
+    series_instance_uid: str
+    path: str
+    header: Mapping[str, Any] | None
+    state: InstanceState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySnapshot:
+    """All readable objects of a study at one moment; ``last_received_at`` dates it."""
+
+    study_instance_uid: str
+    instances: tuple[InstanceRow, ...]
+    open_series: frozenset[str]
+    last_received_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """One job."""
+
+    key: str
+    folder: str
+    state: JobState
+    created_at: float
+    enqueued_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueOutput:
+    """One result that a destination should get now."""
+
+    id: int
+    job_key: str
+    kind: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    path: str
+    destination: str
+    attempts: int
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What becomes of a study: one job for the chosen series, reasons for the others.
+
+    Parameters
+    ----------
+    losers
+        Reason by Series Instance UID.
+    skipped_instances
+        Reason by SOP Instance UID: single objects of the chosen series that are not used.
+    """
+
+    study_instance_uid: str
+    job_key: str | None
+    job_folder: str | None
+    chosen_series: str | None
+    losers: Mapping[str, Reason]
+    skipped_instances: Mapping[str, Reason] = MappingProxyType({})
+
+
+class Ledger:
+    """The database behind functions; safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+
+    @classmethod
+    def open(cls, url: str) -> "Ledger":
+        """Open, and migrate, the ledger at a SQLAlchemy URL.
+
+        Raises
+        ------
+        LedgerError
+            It cannot be opened.
+        """
+        try:
+            engine = open_engine(url)
+            upgrade(engine)
+        except SQLAlchemyError as error:
+            raise LedgerError(f"ledger: {error}", "", "check ledger.url and the folder") from error
+        return cls(engine)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    # Station 1: intake
+
+    def record_instance(self, instance: StoredInstance) -> Recorded:
+        """Take a stored object into the books; on disk when this returns.
+
+        Raises
+        ------
+        DuplicateContent
+            The SOP Instance UID is known with other content in the same transfer syntax.
+            (The same object in another transfer syntax counts as sent again.)
+        LedgerError
+            The database does not answer.
+        """
+        now = instance.received_at.timestamp()
+        values = {
+            "sop_instance_uid": instance.sop_instance_uid,
+            "sop_class_uid": instance.sop_class_uid,
+            "series_instance_uid": instance.series_instance_uid,
+            "study_instance_uid": instance.study_instance_uid,
+            "transfer_syntax_uid": instance.transfer_syntax_uid,
+            "path": str(instance.path),
+            "size_bytes": instance.size_bytes,
+            "sha256": instance.sha256,
+            "calling_ae_title": instance.calling_ae_title,
+            "called_ae_title": instance.called_ae_title,
+            "received_at": now,
+            "state": InstanceState.WAITING,
+        }
+        try:
+            with self._engine.begin() as connection:
+                insert = self._insert(instances).values(values).on_conflict_do_nothing()
+                if connection.execute(insert).rowcount == 0:
+                    return self._record_again(connection, instance)
+                self._open_series(connection, instance, now)
+        except SQLAlchemyError as error:
+            raise LedgerError(f"ledger: {error}", "", "check the disk and ledger.url") from error
+        return Recorded.NEW
+
+    def _record_again(self, connection: Connection, instance: StoredInstance) -> Recorded:
+        mine = instances.c.sop_instance_uid == instance.sop_instance_uid
+        known = connection.execute(
+            select(instances.c.sha256, instances.c.transfer_syntax_uid).where(mine)
+        ).one()
+        same_syntax = known.transfer_syntax_uid == instance.transfer_syntax_uid
+        if same_syntax and known.sha256 != instance.sha256:
+            raise DuplicateContent(
+                f"other content under SOP Instance UID {instance.sop_instance_uid}",
+                "one object per UID",
+                "the first object is kept; give a changed object a UID of its own",
+            )
+        connection.execute(update(instances).where(mine).values(resent=instances.c.resent + 1))
+        return Recorded.RESENT
+
+    def _open_series(self, connection: Connection, instance: StoredInstance, now: float) -> None:
+        """New content opens a series, also one about which was decided before."""
+        insert = self._insert(series).values(
+            series_instance_uid=instance.series_instance_uid,
+            study_instance_uid=instance.study_instance_uid,
+            state=SeriesState.OPEN,
+            last_received_at=now,
+        )
+        connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=[series.c.series_instance_uid],
+                set_={"state": SeriesState.OPEN, "reason": None, "last_received_at": now},
+            )
+        )
+
+    def record_refusal(
+        self,
+        *,
+        calling_ae: str,
+        called_ae: str,
+        sop_class_uid: str | None,
+        sop_instance_uid: str | None,
+        status: int,
+        reason: str,
+    ) -> None:
+        """Note what was not taken, and why."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                refusals.insert().values(
+                    refused_at=time.time(),
+                    calling_ae_title=calling_ae[:16],
+                    called_ae_title=called_ae[:16],
+                    sop_class_uid=sop_class_uid,
+                    sop_instance_uid=sop_instance_uid,
+                    status=status,
+                    reason=reason,
+                )
+            )
+
+    # Station 2: series
+
+    def unread_instances(self, limit: int) -> list[tuple[str, str]]:
+        """(SOP Instance UID, path) of objects whose header is not in the books yet."""
+        query = (
+            select(instances.c.sop_instance_uid, instances.c.path)
+            .where(instances.c.header.is_(None))
+            .order_by(instances.c.id)
+            .limit(limit)
+        )
+        return [(row.sop_instance_uid, row.path) for row in self._read(query)]
+
+    def record_headers(self, headers: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep the headers of objects by SOP Instance UID."""
+        with self._engine.begin() as connection:
+            for uid, header in headers.items():
+                connection.execute(
+                    update(instances)
+                    .where(instances.c.sop_instance_uid == uid)
+                    .values(header=dict(header))
+                )
+
+    def open_studies(self) -> list[str]:
+        """Studies with a series about which nothing has been decided."""
+        query = (
+            select(series.c.study_instance_uid).where(series.c.state == SeriesState.OPEN).distinct()
+        )
+        return [row.study_instance_uid for row in self._read(query)]
+
+    def study(self, study_instance_uid: str) -> StudySnapshot:
+        """Everything known of a study."""
+        mine = series.c.study_instance_uid == study_instance_uid
+        rows = self._read(select(series).where(mine))
+        uids = [row.series_instance_uid for row in rows]
+        found = self._read(
+            select(instances)
+            .where(instances.c.series_instance_uid.in_(uids))
+            .order_by(instances.c.id)
+        )
+        return StudySnapshot(
+            study_instance_uid=study_instance_uid,
+            instances=tuple(_instance(row) for row in found),
+            open_series=frozenset(
+                row.series_instance_uid for row in rows if row.state == SeriesState.OPEN
+            ),
+            last_received_at=max((row.last_received_at for row in rows), default=0.0),
+        )
+
+    def decide(self, decision: Decision, *, seen: StudySnapshot) -> bool:
+        """Close a study's series: a job for the chosen one, a reason for each other.
+
+        Returns
+        -------
+        bool
+            ``False``, and nothing changed, where the study grew since it was ``seen``.
+        """
+        with self._engine.begin() as connection:
+            last = connection.execute(
+                select(func.max(series.c.last_received_at)).where(
+                    series.c.study_instance_uid == decision.study_instance_uid
+                )
+            ).scalar_one()
+            if last != seen.last_received_at:
+                return False
+            for uid, reason in decision.losers.items():
+                self._skip_series(connection, uid, reason)
+            if decision.job_key is not None:
+                self._choose(connection, decision)
+            for uid, reason in decision.skipped_instances.items():
+                connection.execute(
+                    update(instances)
+                    .where(instances.c.sop_instance_uid == uid)
+                    .values(state=InstanceState.SKIPPED, reason=reason, job_key=None)
+                )
+            if decision.job_key is not None:
+                self._settle(connection, decision.job_key)
+        return True
+
+    def _skip_series(self, connection: Connection, uid: str, reason: Reason) -> None:
+        of_series = series.c.series_instance_uid == uid
+        connection.execute(
+            update(series).where(of_series).values(state=SeriesState.SKIPPED, reason=reason)
+        )
+        connection.execute(
+            update(instances)
+            .where(instances.c.series_instance_uid == uid)
+            .where(instances.c.state.in_([*sources_of(InstanceState.SKIPPED), "skipped"]))
+            .values(state=InstanceState.SKIPPED, reason=reason, job_key=None)
+        )
+
+    def _choose(self, connection: Connection, decision: Decision) -> None:
+        assert decision.chosen_series is not None
+        key = decision.job_key
+        connection.execute(
+            update(series)
+            .where(series.c.series_instance_uid == decision.chosen_series)
+            .values(state=SeriesState.CHOSEN, reason=None)
+        )
+        connection.execute(
+            update(instances)
+            .where(instances.c.series_instance_uid == decision.chosen_series)
+            .values(state=InstanceState.WAITING, reason=None, job_key=key)
+        )
+        self._supersede(connection, decision)
+        insert = self._insert(jobs).values(
+            key=key,
+            study_instance_uid=decision.study_instance_uid,
+            series_instance_uid=decision.chosen_series,
+            folder=decision.job_folder,
+            state=JobState.QUEUED,
+            created_at=time.time(),
+        )
+        connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=[jobs.c.key],
+                set_={"state": JobState.QUEUED, "enqueued_at": None},
+                where=jobs.c.state == JobState.SUPERSEDED,
+            )
+        )
+
+    def _supersede(self, connection: Connection, decision: Decision) -> None:
+        """Older jobs of the study lose their undelivered results."""
+        older = (
+            (jobs.c.study_instance_uid == decision.study_instance_uid)
+            & (jobs.c.key != decision.job_key)
+            & (jobs.c.state != JobState.SUPERSEDED)
+        )
+        keys = [row.key for row in connection.execute(select(jobs.c.key).where(older))]
+        connection.execute(
+            update(jobs).where(jobs.c.key.in_(keys)).values(state=JobState.SUPERSEDED)
+        )
+        connection.execute(
+            update(outputs)
+            .where(outputs.c.job_key.in_(keys), outputs.c.state == OutputState.DUE)
+            .values(state=OutputState.DROPPED)
+        )
+
+    # Station 3: jobs
+
+    def unfinished_jobs(self) -> list[JobRow]:
+        """Jobs without an outcome in the books."""
+        query = select(jobs).where(jobs.c.state == JobState.QUEUED).order_by(jobs.c.created_at)
+        return [
+            JobRow(
+                key=row.key,
+                folder=row.folder,
+                state=JobState(row.state),
+                created_at=row.created_at,
+                enqueued_at=row.enqueued_at,
+            )
+            for row in self._read(query)
+        ]
+
+    def mark_enqueued(self, key: str) -> None:
+        """Note that the broker has the job now."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(jobs).where(jobs.c.key == key).values(enqueued_at=time.time())
+            )
+
+    def finish_job(
+        self, key: str, objects: Sequence[OutputObject], destinations: Iterable[str]
+    ) -> None:
+        """Take the results of a job into the outbox, once for each destination.
+
+        Raises
+        ------
+        ForbiddenTransition
+            The job is not queued.
+        """
+        now = time.time()
+        with self._engine.begin() as connection:
+            self._step(connection, jobs, jobs.c.key == key, JobState.SUCCEEDED)
+            for destination in destinations:
+                for made in objects:
+                    insert = self._insert(outputs).values(
+                        job_key=key,
+                        kind=made.kind,
+                        sop_class_uid=made.sop_class_uid,
+                        sop_instance_uid=made.sop_instance_uid,
+                        path=made.path,
+                        destination=destination,
+                        state=OutputState.DUE,
+                        created_at=now,
+                        next_try_at=now,
+                    )
+                    connection.execute(
+                        insert.on_conflict_do_update(
+                            index_elements=[outputs.c.sop_instance_uid, outputs.c.destination],
+                            set_={"state": OutputState.DUE, "next_try_at": now},
+                            where=outputs.c.state == OutputState.DROPPED,
+                        )
+                    )
+            self._settle(connection, key)
+
+    def fail_job(self, key: str, reason: Reason) -> None:
+        """Close a job that yields nothing; its objects count as failed, with the reason."""
+        with self._engine.begin() as connection:
+            self._step(connection, jobs, jobs.c.key == key, JobState.FAILED, reason)
+            self._settle(connection, key)
+
+    def delivered_report(self, study_instance_uid: str, *, other_than: str) -> str | None:
+        """Path of the latest report of the study that a destination has, of another job."""
+        query = (
+            select(outputs.c.path)
+            .join(jobs, jobs.c.key == outputs.c.job_key)
+            .where(
+                jobs.c.study_instance_uid == study_instance_uid,
+                jobs.c.key != other_than,
+                outputs.c.kind == "sr",
+                outputs.c.state == OutputState.DELIVERED,
+            )
+            .order_by(outputs.c.id.desc())
+            .limit(1)
+        )
+        rows = self._read(query)
+        return str(rows[0].path) if rows else None
+
+    # Station 5: delivery
+
+    def due_outputs(self, now: float) -> list[DueOutput]:
+        """Results to be sent now: segmentations before the reports that point at them."""
+        order = {"seg": 0, "sc": 1, "sr": 2}
+        query = (
+            select(outputs)
+            .where(outputs.c.state == OutputState.DUE, outputs.c.next_try_at <= now)
+            .order_by(outputs.c.id)
+        )
+        names = DueOutput.__slots__
+        found = [DueOutput(**{n: getattr(row, n) for n in names}) for row in self._read(query)]
+        return sorted(found, key=lambda one: (one.job_key, order.get(one.kind, 3)))
+
+    def record_delivered(self, output: DueOutput, status: int) -> None:
+        """The destination has it."""
+        self._record_try(output, OutputState.DELIVERED, status)
+
+    def record_dead(self, output: DueOutput, status: int | None) -> None:
+        """The destination will not have it."""
+        self._record_try(output, OutputState.DEAD, status)
+
+    def record_retry(self, output: DueOutput, next_try_at: float, status: int | None) -> None:
+        """Try again later."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(outputs)
+                .where(outputs.c.id == output.id, outputs.c.state == OutputState.DUE)
+                .values(
+                    attempts=outputs.c.attempts + 1, next_try_at=next_try_at, last_status=status
+                )
+            )
+
+    def _record_try(self, output: DueOutput, state: OutputState, status: int | None) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(outputs)
+                .where(outputs.c.id == output.id, outputs.c.state == OutputState.DUE)
+                .values(state=state, attempts=outputs.c.attempts + 1, last_status=status)
+            )
+            self._settle(connection, output.job_key)
+
+    # The balance
+
+    def balance(self) -> Balance:
+        """Count what became of every object."""
+        states = self._read(select(instances.c.state, func.count()).group_by(instances.c.state))
+        reasons = self._read(
+            select(instances.c.reason, func.count())
+            .where(instances.c.reason.is_not(None))
+            .group_by(instances.c.reason)
+        )
+        counts = {str(state): int(count) for state, count in states}
+        refused = self._read(select(func.count()).select_from(refusals))[0][0]
+        resent = self._read(select(func.coalesce(func.sum(instances.c.resent), 0)))[0][0]
+        return Balance(
+            received=sum(counts.values()),
+            **{state.value: counts.get(state, 0) for state in InstanceState},
+            refused=int(refused),
+            resent=int(resent),
+            reasons={str(reason): int(count) for reason, count in reasons},
+        )
+
+    # Shared steps
+
+    def _settle(self, connection: Connection, key: str) -> None:
+        """Give the objects of a job the state that follows from the job and its outputs."""
+        job = connection.execute(select(jobs).where(jobs.c.key == key)).one()
+        mine = instances.c.job_key == key
+        if job.state == JobState.FAILED:
+            self._move(connection, mine, InstanceState.FAILED, job.reason)
+        if job.state != JobState.SUCCEEDED:
+            return
+        states = {
+            row.state
+            for row in connection.execute(select(outputs.c.state).where(outputs.c.job_key == key))
+        }
+        if OutputState.DUE in states:
+            return
+        if OutputState.DEAD in states:
+            self._move(connection, mine, InstanceState.FAILED, Reason.DELIVERY_REFUSED)
+        else:
+            self._move(connection, mine, InstanceState.DELIVERED, None)
+
+    def _move(
+        self, connection: Connection, where: Any, target: InstanceState, reason: str | None
+    ) -> None:
+        connection.execute(
+            update(instances)
+            .where(where, instances.c.state.in_(sources_of(target)))
+            .values(state=target, reason=reason)
+        )
+
+    def _step(
+        self,
+        connection: Connection,
+        table: Table,
+        where: Any,
+        target: State,
+        reason: str | None = None,
+    ) -> None:
+        """Move one row along an arrow of the table of states."""
+        changed = connection.execute(
+            update(table)
+            .where(where, table.c.state.in_(sources_of(target)))
+            .values(state=target, reason=reason)
+        )
+        if changed.rowcount != 1:
+            allowed = ", ".join(sources_of(target))
+            raise ForbiddenTransition(f"a row that cannot become {target}", f"one of {allowed}")
+
+    def _read(self, query: Any) -> Sequence[Row[Any]]:
+        """Read without taking the writer's lock."""
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            return connection.execute(query).all()
+
+
+def _instance(row: Row[Any]) -> InstanceRow:
+    return InstanceRow(
+        sop_instance_uid=row.sop_instance_uid,
+        series_instance_uid=row.series_instance_uid,
+        path=row.path,
+        header=row.header,
+        state=InstanceState(row.state),
+    )
