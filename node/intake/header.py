@@ -74,8 +74,7 @@ def read_header(encoded: BinaryIO, transfer_syntax: UID) -> ObjectHeader:
         series_instance_uid=_identifier(dataset, "SeriesInstanceUID"),
         study_instance_uid=_identifier(dataset, "StudyInstanceUID"),
     )
-    if pixels is not None:
-        _check_pixels(encoded, dataset, pixels, transfer_syntax)
+    _check_pixels(encoded, dataset, pixels, transfer_syntax)
     return header
 
 
@@ -99,9 +98,7 @@ def _inflate(deflated: bytes) -> bytes:
     return content
 
 
-def _read_until_pixels(
-    encoded: BinaryIO, transfer_syntax: UID
-) -> tuple[Dataset, _PixelElement | None]:
+def _read_until_pixels(encoded: BinaryIO, transfer_syntax: UID) -> tuple[Dataset, _PixelElement]:
     pixels: list[_PixelElement] = []
 
     def at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
@@ -110,7 +107,6 @@ def _read_until_pixels(
         pixels.append(_PixelElement(encoded.tell(), length))
         return True
 
-    size = _size(encoded)
     try:
         dataset = read_dataset(
             encoded,
@@ -123,9 +119,9 @@ def _read_until_pixels(
         raise CorruptObject(
             f"data set cannot be parsed ({type(error).__name__})", "", "send it again"
         ) from error
-    if not pixels and encoded.tell() > size:
-        raise CorruptObject("data set ends inside an element", "", "send it again")
-    return dataset, pixels[0] if pixels else None
+    if not pixels:
+        raise CorruptObject("no pixel data; cut off before them?", "a CT image", "send it again")
+    return dataset, pixels[0]
 
 
 def _identifier(dataset: Dataset, keyword: str) -> str:

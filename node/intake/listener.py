@@ -31,7 +31,6 @@ from node.errors import (
     CorruptObject,
     DuplicateContent,
     LedgerError,
-    OsteoNodeError,
     RefusedObject,
     SpoolFull,
     UnsupportedObject,
@@ -338,8 +337,8 @@ def _record_refusal(
             status=status,
             reason=reason,
         )
-    except OsteoNodeError as error:
-        log.warning("refusal_not_recorded", error=str(error))
+    except Exception:
+        log.exception("refusal_not_recorded")
 
 
 def _request(event: Event) -> A_ASSOCIATE:

@@ -1,0 +1,91 @@
+"""Files in the spool: whole or not there, and never overwritten by another object."""
+
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+from node.errors import SpoolFull
+from node.intake.spool import Spool, file_meta, sha256_of
+from tests.node.ct_objects import ct_image, encoded, write
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    """An empty spool."""
+    return Spool(tmp_path / "spool")
+
+
+def test_written_file_is_the_object_as_it_came(tmp_path: Path, spool: Spool) -> None:
+    """Byte for byte, behind file meta information that pydicom reads."""
+    content = encoded(write(ct_image(), tmp_path / "source.dcm"))
+    path = spool.place("1.2", "1.2.3", "1.2.3.4", sha256_of(content))
+
+    is_new = spool.write(
+        file_meta(CTImageStorage, "1.2.3.4", ExplicitVRLittleEndian), content, path
+    )
+
+    assert is_new
+    assert encoded(path) == content
+    assert pydicom.dcmread(path).file_meta.MediaStorageSOPInstanceUID == "1.2.3.4"
+
+
+def test_same_object_again_stays_where_it_is(spool: Spool) -> None:
+    """The second write does nothing."""
+    path = spool.place("1", "2", "3", sha256_of(b"abcd"))
+    assert spool.write(b"meta", b"abcd", path)
+    before = path.stat().st_mtime_ns
+
+    assert not spool.write(b"meta", b"abcd", path)
+
+    assert path.stat().st_mtime_ns == before
+
+
+def test_other_content_has_another_place(spool: Spool) -> None:
+    """The first object of a UID cannot be overwritten."""
+    first = spool.place("1", "2", "3", sha256_of(b"abcd"))
+    assert first != spool.place("1", "2", "3", sha256_of(b"abce"))
+
+
+@pytest.mark.parametrize("uid", ["../../etc/passwd", "..", "", "a/b", "1.2/3", "1." * 40, "\0"])
+def test_no_identifier_leads_out_of_the_spool(tmp_path: Path, spool: Spool, uid: str) -> None:
+    """UIDs come from the network."""
+    path = spool.place(uid, uid, uid, sha256_of(b""))
+
+    assert path.resolve().is_relative_to((tmp_path / "spool").resolve())
+    assert len(path.relative_to(tmp_path / "spool").parts) == 3
+
+
+def test_unfinished_files_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
+    """Only its own: other listeners may be writing."""
+    incoming = tmp_path / "spool" / "incoming"
+    incoming.mkdir(parents=True)
+    (incoming / "listener.7.part").touch()
+    (incoming / "listener-2.7.part").touch()
+
+    Spool(tmp_path / "spool", writer="listener")
+
+    assert [path.name for path in incoming.iterdir()] == ["listener-2.7.part"]
+
+
+def test_watermark_refuses_before_the_disk_is_full(tmp_path: Path) -> None:
+    """At every object, until there is space again."""
+    spool = Spool(tmp_path, min_free_gb=1e9)
+    for _ in range(3):
+        with pytest.raises(SpoolFull, match="GB free"):
+            spool.check_space()
+
+
+def test_file_meta_is_what_pydicom_writes(tmp_path: Path) -> None:
+    """Group length, padding and order as PS3.10 wants them."""
+    ours = file_meta(CTImageStorage, "1.2.345", ExplicitVRLittleEndian)
+    path = tmp_path / "meta.dcm"
+    path.write_bytes(ours)
+
+    buffer = BytesIO()
+    meta = pydicom.filereader.read_file_meta_info(path)
+    pydicom.filewriter.write_file_meta_info(buffer, meta)
+
+    assert ours == bytes(128) + b"DICM" + buffer.getvalue()

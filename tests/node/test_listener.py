@@ -1,0 +1,355 @@
+"""The listener with real senders: DCMTK, and files that are broken in every way."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    MRImageStorage,
+    RLELossless,
+)
+
+from node.intake.listener import listening_socket
+from tests.node.ct_objects import ct_image, encoded, stored_files, write, write_raw, write_series
+from tests.node.listener_process import Listener, running_listener, settings_for, start_listener
+from tests.peers.dcmtk import dcmsend, echoscu, storescu
+from tests.peers.waiting import wait_until
+
+pytestmark = pytest.mark.peer("dcmtk")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
+    """One listener for the tests that do not change it; each uses a study of its own."""
+    with running_listener(tmp_path_factory.mktemp("node")) as listener:
+        yield listener
+
+
+@pytest.fixture(autouse=True)
+def _still_up(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a sender does, the listener answers afterwards."""
+    yield
+    if "shared" in request.fixturenames:
+        listener: Listener = request.getfixturevalue("shared")
+        assert echoscu(listener.port).returncode == 0
+
+
+def _spooled(listener: Listener, study: str) -> list[Path]:
+    return [path for path in stored_files(listener.folder) if study in path.parts]
+
+
+def test_echo_is_answered(shared: Listener) -> None:
+    """C-ECHO by DCMTK."""
+    assert echoscu(shared.port).returncode == 0
+
+
+def test_objects_are_stored_byte_for_byte(shared: Listener, tmp_path: Path) -> None:
+    """What DCMTK sent lies in the spool as DICOM files, and in the ledger."""
+    sources = write_series(tmp_path / "ct", 5, study="2.25.1")
+    before = shared.balance().received
+
+    run = dcmsend(tmp_path / "ct", port=shared.port)
+
+    assert run.returncode == 0, run.stdout
+    files = _spooled(shared, "2.25.1")
+    assert sorted(encoded(path) for path in files) == sorted(encoded(path) for path in sources)
+    assert all(pydicom.dcmread(path).PatientName == "VIRTUAL^TEST" for path in files)
+    assert shared.balance().received == before + 5
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        ImplicitVRLittleEndian,
+        DeflatedExplicitVRLittleEndian,
+        ExplicitVRBigEndian,
+        RLELossless,
+        JPEGLSLossless,
+        JPEG2000Lossless,
+    ],
+    ids=lambda syntax: syntax.name,
+)
+def test_every_transfer_syntax_is_kept(shared: Listener, tmp_path: Path, syntax: UID) -> None:
+    """Nothing is decoded or converted on the way in."""
+    study = f"2.25.2{len(syntax.name)}"
+    image = ct_image(study=study)
+    if syntax.is_encapsulated and syntax != JPEGLSLossless:
+        image.compress(syntax, generate_instance_uid=False)
+        image.file_meta.TransferSyntaxUID = syntax
+        path = write(image, tmp_path / "one.dcm")
+    elif syntax == JPEGLSLossless:
+        plain = write(image, tmp_path / "plain.dcm")
+        path = tmp_path / "one.dcm"
+        subprocess.run(["dcmcjpls", "+un", plain, path], check=True)
+    else:
+        if syntax == ExplicitVRBigEndian:
+            image["PixelData"].VR = "OW"
+        image.file_meta.TransferSyntaxUID = syntax
+        path = write(image, tmp_path / "one.dcm")
+
+    report = shared.send(path)
+
+    assert report.failed == 0, report
+    (stored,) = _spooled(shared, study)
+    assert encoded(stored) == encoded(path)
+    assert pydicom.filereader.read_file_meta_info(stored).TransferSyntaxUID == syntax
+
+
+def test_unknown_called_ae_is_rejected_with_the_reason(shared: Listener) -> None:
+    """A-ASSOCIATE-RJ "called AE title not recognized", and one line with what to change."""
+    run = echoscu(shared.port, called="WRONG")
+
+    assert "Called AE Title Not Recognized" in run.stdout
+    line = shared.await_line("association_rejected")
+    assert line["called_ae_title"] == "WRONG"
+    assert "intake.require_called_ae_title" in line["remedy"]
+
+
+def test_other_kinds_of_objects_are_not_negotiated(shared: Listener, tmp_path: Path) -> None:
+    """An MR image finds no presentation context; one line says that only CT is taken."""
+    image = ct_image(study="2.25.3", sop_class=MRImageStorage, Modality="MR")
+    path = write(image, tmp_path / "mr.dcm")
+
+    run = dcmsend(path, port=shared.port)
+
+    assert "no acceptable pres." in run.stdout
+    line = shared.await_line("sop_classes_refused")
+    assert line["level"] == "warning"
+    assert line["sop_classes"] == ["MR Image Storage"]
+    assert line["remedy"].startswith("route only CT")
+    assert not _spooled(shared, "2.25.3")
+
+
+def test_file_that_is_no_dicom_never_leaves_the_sender(shared: Listener, tmp_path: Path) -> None:
+    """DCMTK refuses to send it."""
+    text = tmp_path / "letter.txt"
+    text.write_text("not DICOM")
+    run = storescu(text, port=shared.port)
+    assert run.returncode != 0
+
+
+@pytest.mark.parametrize("content", [b"not a data set " * 90, b"", bytes(3000)])
+def test_unreadable_data_set_is_corrupt(shared: Listener, tmp_path: Path, content: bytes) -> None:
+    """0xC001; the association and the listener stay up."""
+    broken = write_raw(tmp_path / "a.dcm", content, sop_instance="2.25.4.1.1")
+    write(ct_image(study=f"2.25.40{len(content)}"), tmp_path / "b.dcm")
+
+    report = shared.send(tmp_path)
+
+    assert report.failed == 1
+    assert any(words.startswith("0xC001 Failure") for words in report.statuses), report
+    assert report.statuses["0x0000 Success"] == 1, "the next object of the association"
+    assert broken.exists()
+
+
+def test_truncated_object_is_corrupt(shared: Listener, tmp_path: Path) -> None:
+    """Pixel data shorter than their length says."""
+    whole = write(ct_image(study="2.25.5"), tmp_path / "whole.dcm")
+    cut = write_raw(tmp_path / "cut" / "cut.dcm", encoded(whole)[:-100], sop_instance="2.25.5.1.1")
+
+    report = shared.send(cut.parent)
+
+    assert report.failed == 1
+    assert "cut off" in next(iter(report.statuses))
+    line = shared.await_line("instance_refused")
+    assert (line["status"], line["reason"]) == ("0xC001", "corrupt_object")
+    assert not _spooled(shared, "2.25.5")
+
+
+def test_object_that_contradicts_its_request_is_refused(shared: Listener, tmp_path: Path) -> None:
+    """Another SOP Instance UID (0xC001) or SOP Class UID (0xA900) than announced."""
+    content = encoded(write(ct_image(study="2.25.6"), tmp_path / "source" / "a.dcm"))
+    write_raw(tmp_path / "uid" / "a.dcm", content, sop_instance="2.25.6.1.77")
+    other = encoded(
+        write(ct_image(study="2.25.6", sop_class=MRImageStorage), tmp_path / "source" / "b.dcm")
+    )
+    write_raw(tmp_path / "class" / "b.dcm", other, sop_instance="2.25.6.1.1")
+
+    first, second = shared.send(tmp_path / "uid"), shared.send(tmp_path / "class")
+
+    assert next(iter(first.statuses)).startswith("0xC001 Failure")
+    assert next(iter(second.statuses)).startswith("0xA900 Failure")
+
+
+def test_same_object_again_is_acknowledged_without_a_second_row(
+    shared: Listener, tmp_path: Path
+) -> None:
+    """A PACS that sends twice gets 0x0000 twice."""
+    path = write(ct_image(study="2.25.7"), tmp_path / "one.dcm")
+    assert shared.send(path).failed == 0
+    before = shared.balance().received
+
+    assert shared.send(path).failed == 0
+
+    assert shared.balance().received == before
+    assert len(_spooled(shared, "2.25.7")) == 1
+    assert wait_until(lambda: shared.lines("association_closed")[-1]["resent"], 5)
+
+
+def test_other_content_under_a_known_uid_is_refused(shared: Listener, tmp_path: Path) -> None:
+    """0xC002 with a comment; the first object stays as it is."""
+    first = write(ct_image(study="2.25.8"), tmp_path / "a.dcm")
+    second = write(ct_image(study="2.25.8", value=99), tmp_path / "b.dcm")
+    assert shared.send(first).failed == 0
+
+    run = storescu(second, port=shared.port, options=("-d",))
+
+    assert re.search(r"DIMSE Status\s*: 0xc002", run.stdout), run.stdout
+    assert "ErrorComment" in run.stdout
+    (stored,) = _spooled(shared, "2.25.8")
+    assert encoded(stored) == encoded(first)
+
+
+def test_refusals_are_counted_beside_the_balance(shared: Listener, tmp_path: Path) -> None:
+    """A refused object is not received, and not forgotten."""
+    before = shared.balance()
+    path = write_raw(tmp_path / "a.dcm", b"nothing", sop_instance="2.25.9.1.1")
+
+    shared.send(path)
+
+    after = shared.balance()
+    assert after.refused == before.refused + 1
+    assert after.received == before.received
+    assert after.is_balanced
+
+
+@pytest.mark.parametrize("noise", [b"GET / HTTP/1.1\r\n\r\n", os.urandom(2000), b"\x01\x00", b""])
+def test_noise_on_the_port_harms_nobody(shared: Listener, noise: bytes) -> None:
+    """Port scanners, browsers and half-open connections."""
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=5) as connection:
+        connection.sendall(noise)
+
+
+def test_no_patient_data_in_the_log(shared: Listener) -> None:
+    """Neither name nor identifier nor birth date, whatever was sent in this module."""
+    text = shared.log.read_text()
+    for secret in ("VIRTUAL", "19500101", "PatientName"):
+        assert secret not in text
+
+
+def test_only_listed_senders_may_call(tmp_path: Path) -> None:
+    """``intake.accepted_calling_ae_titles``."""
+    text = '[intake]\naccepted_calling_ae_titles = ["PACS"]\n'
+    with running_listener(tmp_path / "node", text) as listener:
+        path = write(ct_image(), tmp_path / "one.dcm")
+
+        assert dcmsend(path, port=listener.port, calling="STRANGER").returncode != 0
+        line = listener.await_line("association_rejected")
+        assert line["reason"] == "calling_ae_title_not_recognized"
+        assert "accepted_calling_ae_titles" in line["remedy"]
+        assert dcmsend(path, port=listener.port, calling="PACS").returncode == 0
+
+
+def test_full_disk_is_out_of_resources(tmp_path: Path) -> None:
+    """Under the watermark: 0xA700, nothing stored, nothing deleted."""
+    with running_listener(tmp_path / "node", "[intake]\nmin_free_gb = 1e9\n") as listener:
+        path = write(ct_image(), tmp_path / "one.dcm")
+
+        report = listener.send(path)
+
+        assert next(iter(report.statuses)).startswith("0xA700 Failure")
+        assert "intake.min_free_gb" in listener.await_line("instance_refused")["remedy"]
+        assert list(stored_files(listener.folder)) == []
+
+
+def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
+    """Killed between objects again and again: every success is a file and a row."""
+    source = tmp_path / "ct"
+    write_series(source, 60)
+    settings = settings_for(tmp_path / "node")
+    for part in (settings.spool_folder, settings.run_folder):
+        part.mkdir(parents=True)
+    log = tmp_path / "listener.log"
+    acknowledged: set[str] = set()
+    with listening_socket(settings) as listening:
+        for kill_after in (7, 20, 33):
+            listener = start_listener(settings, listening.fileno(), log)
+            output = (tmp_path / f"sender{kill_after}.log").open("w+")
+            sender = subprocess.Popen(
+                [
+                    "dcmsend",
+                    "-v",
+                    "-d",
+                    "-aec",
+                    "OSTEONODE",
+                    "+sd",
+                    "127.0.0.1",
+                    str(listener.port),
+                    str(source),
+                ],
+                stdout=output,
+                stderr=output,
+            )
+            wait_until(
+                lambda count=kill_after: len(list(stored_files(settings.data_folder))) >= count,
+                20,
+                what="objects in the spool",
+                poll_s=0.001,
+            )
+            listener.process.send_signal(signal.SIGKILL)
+            listener.process.wait()
+            sender.wait(60)
+            with output:
+                output.seek(0)
+                acknowledged |= _acknowledged(output.read())
+        listener = start_listener(settings, listening.fileno(), log)
+        assert acknowledged <= {_uid(path) for path in stored_files(settings.data_folder)}
+        assert listener.balance().received >= len(acknowledged) > 0
+        assert dcmsend(source, port=listener.port).returncode == 0
+        assert listener.balance().received == 60
+        assert len(list(stored_files(settings.data_folder))) == 60
+        listener.process.terminate()
+        listener.process.wait(20)
+
+
+def _acknowledged(output: str) -> set[str]:
+    """SOP Instance UIDs that DCMTK got 0x0000 for."""
+    found = set()
+    for part in output.split("C-STORE RSP")[1:]:
+        uid = re.search(r"Affected SOP Instance UID\s*: ([0-9.]+)", part)
+        if uid and re.search(r"DIMSE Status\s*: 0x0000", part):
+            found.add(uid[1])
+    return found
+
+
+def _uid(path: Path) -> str:
+    header: Dataset = pydicom.dcmread(path, stop_before_pixels=True)
+    return str(header.SOPInstanceUID)
+
+
+def test_stop_finishes_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    """SIGTERM in mid-association ends the process with 0 and an empty incoming folder."""
+    write_series(tmp_path / "ct", 80)
+    with running_listener(tmp_path / "node") as listener:
+        sender = subprocess.Popen(
+            [
+                "dcmsend",
+                "-aec",
+                "OSTEONODE",
+                "+sd",
+                "127.0.0.1",
+                str(listener.port),
+                str(tmp_path / "ct"),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(lambda: list(stored_files(listener.folder)), 20, poll_s=0.001)
+        listener.process.terminate()
+        assert listener.process.wait(20) == 0
+        sender.wait(30)
+        assert list((listener.folder / "spool" / "incoming").iterdir()) == []
+        assert listener.balance().received == len(list(stored_files(listener.folder)))
