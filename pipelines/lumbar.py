@@ -64,10 +64,9 @@ def measure_lumbar(
         if (region := trabecular_region(segmentation, vertebra)) is not None
     }
     if not regions:
-        some = localization.vertebrae
-        return nothing_reported(
-            (Reason.LEVELS_NOT_COVERED if some else Reason.NO_SPINE_FOUND,), models
-        )
+        found = bool(localization.vertebrae)
+        why = Reason.LEVELS_NOT_COVERED if found else Reason.NO_SPINE_FOUND
+        return nothing_reported(why, quality.reasons, models)
     measured = {
         vertebra.level: measure_level(ct, regions[vertebra.level], complete=vertebra.complete)
         for vertebra in vertebrae
@@ -81,15 +80,16 @@ def measure_lumbar(
 
 
 def nothing_reported(
+    main_reason: Reason,
     reasons: tuple[Reason, ...],
     models: tuple[ModelUse, ...],
     rows: Sequence[VertebraFindings] = (),
 ) -> LumbarResult:
-    """Result of an examination in which nothing is reported; the first reason is the main one."""
-    main = Abstained(reason=reasons[0])
+    """Result of an examination in which nothing is reported, and why."""
+    main = Abstained(reason=main_reason)
     findings = ExaminationFindings(
         status=Status.NOT_REPORTED,
-        reasons=reasons,
+        reasons=_unique((main_reason, *reasons)),
         vertebrae=tuple(rows),
         mean_attenuation=main,
         mean_vbmd=main,
@@ -152,23 +152,26 @@ def _examination(
     }
     excluded = tuple(row.excluded_reason for row in rows if row.excluded_reason is not None)
     if not used:
-        why = _unique((Reason.TOO_FEW_VALID_LEVELS, *excluded, *quality.reasons))
-        return nothing_reported(why, models, [_withheld(row) for row in rows]).findings
+        withheld = [_withheld(row) for row in rows]
+        reasons = (*excluded, *quality.reasons)
+        cut = set(excluded) == {Reason.LEVEL_INCOMPLETE}
+        main = Reason.LEVELS_NOT_COVERED if cut else Reason.TOO_FEW_VALID_LEVELS
+        return nothing_reported(main, reasons, models, withheld).findings
     mean = _mean(tuple(used.values()))
     density = estimate_density(mean, quality.density_withheld_because)
-    reasons = list(quality.reasons)
+    why = list(quality.reasons)
     if isinstance(density, Measured) or any(isinstance(row.vbmd, Measured) for row in rows):
-        reasons.append(Reason.UNCALIBRATED)
+        why.append(Reason.UNCALIBRATED)
     if presumed:
-        reasons.append(Reason.NAMING_PRESUMED)
+        why.append(Reason.NAMING_PRESUMED)
     if isinstance(mean, Abstained):
-        reasons.append(mean.reason)
+        why.append(mean.reason)
     if levels_disagree(used):
-        reasons.append(Reason.OUTLIER_LEVEL)
-    reasons += excluded
+        why.append(Reason.OUTLIER_LEVEL)
+    why += excluded
     return ExaminationFindings(
-        status=Status.CAUTION if reasons else Status.RESULT,
-        reasons=_unique(reasons),
+        status=Status.CAUTION if why else Status.RESULT,
+        reasons=_unique(why),
         vertebrae=rows,
         mean_attenuation=mean,
         mean_vbmd=density,

@@ -20,6 +20,8 @@ QUEUE: Final = "examinations"
 VISIBILITY_TIMEOUT_S: Final = 4 * 3600
 """Above the longest job; a lost worker is noticed by its lock, not by this."""
 EMBEDDED_POLL_S: Final = 0.1
+SOFT_SHARE: Final = 0.9
+"""Of the hard limit: then the task is asked to stop and can still say why."""
 
 
 def make_app(broker: str, *, embedded_folder: Path, time_limit_s: int = 1800) -> Celery:
@@ -44,6 +46,7 @@ def make_app(broker: str, *, embedded_folder: Path, time_limit_s: int = 1800) ->
         worker_prefetch_multiplier=1,
         task_default_queue=QUEUE,
         task_time_limit=time_limit_s,
+        task_soft_time_limit=max(1, int(SOFT_SHARE * time_limit_s)),
         broker_connection_retry_on_startup=True,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,

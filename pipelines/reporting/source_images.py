@@ -1,0 +1,117 @@
+"""The stored images as the output refers to them: only what it inherits, with gaps closed.
+
+Takes  SourceSeries
+Gives  Dataset
+Next   pipelines.reporting.seg, pipelines.reporting.sr
+"""
+
+from typing import Final
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.valuerep import DSfloat
+
+from pipelines.sources import SourcePlane, SourceSeries, functional_group
+
+INHERITED: Final = (
+    "SpecificCharacterSet",
+    "TimezoneOffsetFromUTC",
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "StudyInstanceUID",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "StudyDescription",
+    "AccessionNumber",
+    "IssuerOfAccessionNumberSequence",
+    "ReferringPhysicianName",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "Modality",
+    "FrameOfReferenceUID",
+    "PositionReferenceIndicator",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "ImageType",
+)
+"""Patient, study and frame of reference of the output (PS3.3 C.7.1.1, C.7.2.1, C.7.4.1)."""
+MAY_BE_EMPTY: Final = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+)
+"""Type 2: an object that lacks them gets them empty, never invented."""
+
+
+def source_images(series: SourceSeries) -> list[Dataset]:
+    """Light copies of the stored objects, in the order of their slices."""
+    distance_mm = float(series.geometry.spacing_mm[0])
+    if series.is_multiframe:
+        return [_multiframe(series.datasets[0], series.planes, distance_mm)]
+    return [
+        _single_frame(dataset, plane, distance_mm)
+        for dataset, plane in zip(series.datasets, series.planes, strict=True)
+    ]
+
+
+def _inherited(dataset: Dataset) -> Dataset:
+    light = Dataset()
+    for keyword in INHERITED:
+        if keyword in dataset:
+            light.add(dataset[keyword])
+    for keyword in MAY_BE_EMPTY:
+        if keyword not in light:
+            setattr(light, keyword, None)
+    return light
+
+
+def _single_frame(dataset: Dataset, plane: SourcePlane, distance_mm: float) -> Dataset:
+    light = _inherited(dataset)
+    light.ImagePositionPatient = dataset.ImagePositionPatient
+    light.update(_orientation(plane))
+    light.update(_measures(plane, dataset.get("SliceThickness"), distance_mm))
+    return light
+
+
+def _multiframe(dataset: Dataset, planes: tuple[SourcePlane, ...], distance_mm: float) -> Dataset:
+    """Orientation and measures become shared: highdicom looks for them nowhere else."""
+    light = _inherited(dataset)
+    light.PerFrameFunctionalGroupsSequence = dataset.PerFrameFunctionalGroupsSequence
+    measures = functional_group(dataset, 0, "PixelMeasuresSequence")
+    thickness = measures.get("SliceThickness") if measures is not None else None
+    shared = Dataset()
+    shared.PixelMeasuresSequence = [_measures(planes[0], thickness, distance_mm)]
+    shared.PlaneOrientationSequence = [_orientation(planes[0])]
+    light.SharedFunctionalGroupsSequence = [shared]
+    return light
+
+
+def _orientation(plane: SourcePlane) -> Dataset:
+    part = Dataset()
+    part.ImageOrientationPatient = [DSfloat(v, auto_format=True) for v in plane.orientation]
+    return part
+
+
+def _measures(plane: SourcePlane, thickness: object, distance_mm: float) -> Dataset:
+    """Pixel measures; an absent thickness is taken as the slice distance, which is known."""
+    part = Dataset()
+    part.PixelSpacing = [DSfloat(v, auto_format=True) for v in plane.spacing_mm]
+    part.SliceThickness = thickness or DSfloat(np.round(distance_mm, 6), auto_format=True)
+    part.SpacingBetweenSlices = DSfloat(np.round(distance_mm, 6), auto_format=True)
+    return part

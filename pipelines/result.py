@@ -1,0 +1,247 @@
+"""``result.json``: the findings as a document for programs, with its published schema.
+
+Takes  ExaminationFindings
+Gives  ResultDocument
+Next   pipelines.run
+
+``python -m pipelines.result --schema`` prints the JSON Schema (``docs/result.schema.json``).
+"""
+
+import json
+import sys
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.calibration import STANDARD
+from pipelines.findings import (
+    Abstained,
+    ExaminationFindings,
+    Measured,
+    Status,
+    VertebraFindings,
+)
+from pipelines.job import Job
+from pipelines.reasons import EXPLANATION, Reason
+from pipelines.reporting.equipment import INTENDED_USE, MODEL_NAME, software_version
+from pipelines.volume import CtVolume
+
+SCHEMA_VERSION: Final = "1.0"
+SCHEMA_URI: Final = "https://json-schema.org/draft/2020-12/schema"
+DECIMALS: Final = 2
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CodedReason(_Part):
+    """A reason by its stable code, and in words."""
+
+    code: Reason
+    text: str
+
+
+class Software(_Part):
+    """What made the document."""
+
+    name: str
+    version: str
+
+
+class Model(_Part):
+    """A network that took part."""
+
+    name: str
+    version: str
+    digest: str = Field(description="SHA-256 of the weights file, hexadecimal")
+
+
+class ModelSet(_Part):
+    """Networks that took part, and the name of their set."""
+
+    version: str
+    models: tuple[Model, ...]
+
+
+class SourceSeriesSummary(_Part):
+    """The CT series that was measured. Null means that its header is silent."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    frame_of_reference_uid: str | None
+    slices: int
+    rows: int
+    columns: int
+    spacing_mm: tuple[float, float, float] = Field(description="slices, rows, columns")
+    slice_thickness_mm: float | None
+    kvp: float | None
+    convolution_kernel: str | None
+    contrast_agent: str | None
+
+
+class Withheld(_Part):
+    """Why a number is null; null for a number that is given."""
+
+    trabecular_hu_mean: Reason | None
+    roi_volume_mm3: Reason | None
+    vbmd_mg_cm3: Reason | None
+
+
+class Vertebra(_Part):
+    """One vertebra. A null number is withheld: see ``withheld``."""
+
+    level: str
+    presumed: bool = Field(description="The name rests on one anchor, or the anchors disagree")
+    used: bool = Field(description="Counts in the means of the examination")
+    excluded_reason: Reason | None
+    trabecular_hu_mean: float | None
+    trabecular_hu_sd: float | None = Field(description="Over the voxels of the core")
+    roi_volume_mm3: float | None
+    centroid_lps_mm: tuple[float, float, float] = Field(
+        description="Centroid of the vertebral body, DICOM patient coordinates"
+    )
+    vbmd_mg_cm3: float | None
+    vbmd_standard_uncertainty_mg_cm3: float | None
+    calibration: str | None = Field(description="Kind of calibration; null where density is null")
+    withheld: Withheld
+
+
+class Mean(_Part):
+    """Mean over the levels that count."""
+
+    levels: tuple[str, ...]
+    trabecular_hu_mean: float | None
+    trabecular_hu_sd: float | None = Field(description="Between levels")
+    vbmd_mg_cm3: float | None
+    vbmd_standard_uncertainty_mg_cm3: float | None
+    withheld_reason: Reason | None = Field(description="Why the attenuation is null")
+    vbmd_withheld_reason: Reason | None = Field(description="Why the density is null")
+
+
+class ResultDocument(_Part):
+    """Content of ``result.json``."""
+
+    schema_version: str
+    intended_use: str
+    software: Software
+    job_key: str
+    source: SourceSeriesSummary
+    status: Status
+    reasons: tuple[CodedReason, ...]
+    vertebrae: tuple[Vertebra, ...]
+    mean: Mean
+    calibration: str | None = Field(description="Kind of calibration; null without any density")
+    calibration_standard: str | None = Field(description="Material that densities are told in")
+    model_set: ModelSet
+
+
+def make_result(job: Job, ct: CtVolume, findings: ExaminationFindings) -> ResultDocument:
+    """Findings of one job as a document."""
+    has_density = isinstance(findings.mean_vbmd, Measured) or any(
+        isinstance(row.vbmd, Measured) for row in findings.vertebrae
+    )
+    return ResultDocument(
+        schema_version=SCHEMA_VERSION,
+        intended_use=INTENDED_USE,
+        software=Software(name=MODEL_NAME, version=software_version()),
+        job_key=job.key,
+        source=_source(job, ct),
+        status=findings.status,
+        reasons=tuple(CodedReason(code=r, text=EXPLANATION[r]) for r in findings.reasons),
+        vertebrae=tuple(_vertebra(row, findings.calibration) for row in findings.vertebrae),
+        mean=_mean(findings),
+        calibration=findings.calibration if has_density else None,
+        calibration_standard=STANDARD if has_density else None,
+        model_set=ModelSet(
+            version=job.model_set,
+            models=tuple(
+                Model(name=model.name, version=model.version, digest=model.digest)
+                for model in findings.models
+            ),
+        ),
+    )
+
+
+def _source(job: Job, ct: CtVolume) -> SourceSeriesSummary:
+    slices, rows, columns = ct.hu.shape
+    spacing = ct.geometry.spacing_mm
+    return SourceSeriesSummary(
+        study_instance_uid=job.study_instance_uid,
+        series_instance_uid=job.series_instance_uid,
+        frame_of_reference_uid=ct.geometry.frame_of_reference_uid,
+        slices=slices,
+        rows=rows,
+        columns=columns,
+        spacing_mm=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
+        slice_thickness_mm=ct.header.slice_thickness_mm,
+        kvp=ct.header.kvp,
+        convolution_kernel=ct.header.convolution_kernel,
+        contrast_agent=ct.header.contrast_agent,
+    )
+
+
+def _vertebra(row: VertebraFindings, calibration: str) -> Vertebra:
+    x, y, z = row.centroid_lps_mm
+    return Vertebra(
+        level=row.level.name,
+        presumed=row.presumed,
+        used=row.used,
+        excluded_reason=row.excluded_reason,
+        trabecular_hu_mean=_value(row.trabecular_attenuation),
+        trabecular_hu_sd=_spread(row.trabecular_attenuation),
+        roi_volume_mm3=_value(row.roi_volume),
+        centroid_lps_mm=(round(x, DECIMALS), round(y, DECIMALS), round(z, DECIMALS)),
+        vbmd_mg_cm3=_value(row.vbmd),
+        vbmd_standard_uncertainty_mg_cm3=_uncertainty(row.vbmd),
+        calibration=calibration if isinstance(row.vbmd, Measured) else None,
+        withheld=Withheld(
+            trabecular_hu_mean=_reason(row.trabecular_attenuation),
+            roi_volume_mm3=_reason(row.roi_volume),
+            vbmd_mg_cm3=_reason(row.vbmd),
+        ),
+    )
+
+
+def _mean(findings: ExaminationFindings) -> Mean:
+    return Mean(
+        levels=tuple(row.level.name for row in findings.vertebrae if row.used),
+        trabecular_hu_mean=_value(findings.mean_attenuation),
+        trabecular_hu_sd=_spread(findings.mean_attenuation),
+        vbmd_mg_cm3=_value(findings.mean_vbmd),
+        vbmd_standard_uncertainty_mg_cm3=_uncertainty(findings.mean_vbmd),
+        withheld_reason=_reason(findings.mean_attenuation),
+        vbmd_withheld_reason=_reason(findings.mean_vbmd),
+    )
+
+
+def _value(value: Measured | Abstained) -> float | None:
+    return round(value.value, DECIMALS) if isinstance(value, Measured) else None
+
+
+def _spread(value: Measured | Abstained) -> float | None:
+    if isinstance(value, Abstained) or value.standard_deviation is None:
+        return None
+    return round(value.standard_deviation, DECIMALS)
+
+
+def _uncertainty(value: Measured | Abstained) -> float | None:
+    if isinstance(value, Abstained) or value.standard_uncertainty is None:
+        return None
+    return round(value.standard_uncertainty, DECIMALS)
+
+
+def _reason(value: Measured | Abstained) -> Reason | None:
+    return value.reason if isinstance(value, Abstained) else None
+
+
+def schema_text() -> str:
+    """JSON Schema of ``result.json``, as published."""
+    schema = {"$schema": SCHEMA_URI, **ResultDocument.model_json_schema(mode="serialization")}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--schema"]:
+        sys.exit("usage: python -m pipelines.result --schema")
+    sys.stdout.write(schema_text())

@@ -1,0 +1,48 @@
+"""The worker process: ``python -m pipelines.worker --broker URL --embedded-folder DIR``.
+
+Takes  Job
+Gives  Outcome
+Next   pipelines.tasks
+
+The pool is prefork, with one child by default. Solo and threads ignore time limits: a job stuck
+inside a library call would block the worker for ever. With prefork the parent kills the child
+when the hard limit passes and starts another one. The child is forked before anything touches
+CUDA (networks load with the first job and stay loaded, ``models.registry``), and it is never
+recycled, so they load once per process.
+"""
+
+import argparse
+from pathlib import Path
+
+from pipelines.logs import log_as_json
+from pipelines.queue import QUEUE, make_app
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Work on examinations until told to stop (SIGTERM lets the job at hand finish)."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.worker", description=__doc__)
+    parser.add_argument("--broker", required=True, help="'embedded' or a URL (redis://...)")
+    parser.add_argument("--embedded-folder", type=Path, required=True)
+    parser.add_argument("--concurrency", type=int, default=1, help="children, one per GPU")
+    parser.add_argument("--time-limit-s", type=int, default=1800, help="of one examination")
+    chosen = parser.parse_args(arguments)
+    log_as_json()
+    app = make_app(
+        chosen.broker, embedded_folder=chosen.embedded_folder, time_limit_s=chosen.time_limit_s
+    )
+    app.worker_main(
+        [
+            "worker",
+            "--pool=prefork",
+            f"--concurrency={chosen.concurrency}",
+            f"--queues={QUEUE}",
+            "--loglevel=INFO",
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
