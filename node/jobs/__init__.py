@@ -1,0 +1,1 @@
+"""Selection -> job on the queue -> outcome in the books."""

@@ -11,6 +11,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import ExceptionContext
 
 from node.errors import LedgerError
 
@@ -23,13 +24,22 @@ def open_engine(url: str) -> Engine:
     """Engine whose transactions are durable when they have been committed."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        engine = create_engine(url, pool_pre_ping=True)
+        event.listen(engine, "handle_error", _translate)
+        return engine
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": 30})
+    event.listen(engine, "handle_error", _translate)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def _translate(context: ExceptionContext) -> None:
+    """Errors of the database become ours, here and nowhere else."""
+    found = f"ledger: {context.original_exception}"
+    context.chained_exception = LedgerError(found, "", "check the disk and ledger.url")
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

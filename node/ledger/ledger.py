@@ -12,14 +12,12 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Table, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
 
-from node.errors import DuplicateContent, ForbiddenTransition, LedgerError
+from node.errors import DuplicateContent, ForbiddenTransition
 from node.intake.spool import StoredInstance
 from node.ledger.balance import Balance
 from node.ledger.database import open_engine, upgrade
@@ -107,7 +105,7 @@ class Decision:
     job_folder: str | None
     chosen_series: str | None
     losers: Mapping[str, Reason]
-    skipped_instances: Mapping[str, Reason] = MappingProxyType({})
+    skipped_instances: Mapping[str, Reason]
 
 
 class Ledger:
@@ -126,11 +124,8 @@ class Ledger:
         LedgerError
             It cannot be opened.
         """
-        try:
-            engine = open_engine(url)
-            upgrade(engine)
-        except SQLAlchemyError as error:
-            raise LedgerError(f"ledger: {error}", "", "check ledger.url and the folder") from error
+        engine = open_engine(url)
+        upgrade(engine)
         return cls(engine)
 
     def close(self) -> None:
@@ -165,14 +160,11 @@ class Ledger:
             "received_at": now,
             "state": InstanceState.WAITING,
         }
-        try:
-            with self._engine.begin() as connection:
-                insert = self._insert(instances).values(values).on_conflict_do_nothing()
-                if connection.execute(insert).rowcount == 0:
-                    return self._record_again(connection, instance)
-                self._open_series(connection, instance, now)
-        except SQLAlchemyError as error:
-            raise LedgerError(f"ledger: {error}", "", "check the disk and ledger.url") from error
+        with self._engine.begin() as connection:
+            insert = self._insert(instances).values(values).on_conflict_do_nothing()
+            if connection.execute(insert).rowcount == 0:
+                return self._record_again(connection, instance)
+            self._open_series(connection, instance, now)
         return Recorded.NEW
 
     def _record_again(self, connection: Connection, instance: StoredInstance) -> Recorded:
@@ -499,7 +491,7 @@ class Ledger:
             .where(instances.c.reason.is_not(None))
             .group_by(instances.c.reason)
         )
-        counts = {str(state): int(count) for state, count in states}
+        counts = {str(row[0]): int(row[1]) for row in states}
         refused = self._read(select(func.count()).select_from(refusals))[0][0]
         resent = self._read(select(func.coalesce(func.sum(instances.c.resent), 0)))[0][0]
         return Balance(
@@ -507,7 +499,7 @@ class Ledger:
             **{state.value: counts.get(state, 0) for state in InstanceState},
             refused=int(refused),
             resent=int(resent),
-            reasons={str(reason): int(count) for reason, count in reasons},
+            reasons={str(row[0]): int(row[1]) for row in reasons},
         )
 
     # Shared steps
@@ -558,13 +550,13 @@ class Ledger:
             allowed = ", ".join(sources_of(target))
             raise ForbiddenTransition(f"a row that cannot become {target}", f"one of {allowed}")
 
-    def _read(self, query: Any) -> Sequence[Row[Any]]:
+    def _read(self, query: Any) -> Sequence[Row[tuple[Any, ...]]]:
         """Read without taking the writer's lock."""
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             return connection.execute(query).all()
 
 
-def _instance(row: Row[Any]) -> InstanceRow:
+def _instance(row: Row[tuple[Any, ...]]) -> InstanceRow:
     return InstanceRow(
         sop_instance_uid=row.sop_instance_uid,
         series_instance_uid=row.series_instance_uid,

@@ -1,5 +1,6 @@
 """States of objects, series, jobs and outputs, and every allowed step between them."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -45,7 +46,7 @@ class OutputState(StrEnum):
 
 State = InstanceState | SeriesState | JobState | OutputState
 
-ALLOWED: Final = MappingProxyType(
+ALLOWED: Final[Mapping[State, tuple[State, ...]]] = MappingProxyType(
     {
         InstanceState.WAITING: (
             InstanceState.SKIPPED,

@@ -1,0 +1,119 @@
+"""Send files to one destination by C-STORE; errors of the network library end here.
+
+Takes  Delivery
+Gives  Receipt
+Next   node.delivery.outbox
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pydicom
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE
+from pynetdicom.association import Association
+
+from node.errors import PeerUnreachable
+
+SUCCESS: Final = 0x0000
+MAX_PDU: Final = 131072
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """One receiver, and the name under which it is called."""
+
+    ae_title: str
+    host: str
+    port: int
+    calling_ae_title: str
+    connect_timeout_s: float
+    response_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One file to send."""
+
+    path: Path
+    sop_class_uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """Answer to one C-STORE.
+
+    Parameters
+    ----------
+    status
+        DIMSE status (PS3.4 Annex B.2.3); ``None`` where the receiver takes no objects of the
+        class.
+    """
+
+    delivery: Delivery
+    status: int | None
+
+    @property
+    def is_delivered(self) -> bool:
+        """Success, or stored with a warning (0xBxxx: coercion, elements discarded)."""
+        return self.status is not None and (
+            self.status == SUCCESS or self.status & 0xF000 == 0xB000
+        )
+
+    @property
+    def is_retryable(self) -> bool:
+        """Out of resources (0xA7xx): later there may be room."""
+        return self.status is not None and self.status & 0xFF00 == 0xA700
+
+
+def send(peer: Peer, deliveries: Sequence[Delivery]) -> Iterator[Receipt]:
+    """Send files over one association, one receipt each, in order.
+
+    Raises
+    ------
+    PeerUnreachable
+        No connection or association, or it broke before an answer.
+    """
+    with _associated(peer, {delivery.sop_class_uid for delivery in deliveries}) as association:
+        accepted = {str(context.abstract_syntax) for context in association.accepted_contexts}
+        for delivery in deliveries:
+            if delivery.sop_class_uid not in accepted:
+                yield Receipt(delivery=delivery, status=None)
+                continue
+            yield Receipt(delivery=delivery, status=_store(association, peer, delivery))
+
+
+@contextmanager
+def _associated(peer: Peer, sop_classes: set[str]) -> Iterator[Association]:
+    entity = AE(ae_title=peer.calling_ae_title)
+    entity.maximum_pdu_size = MAX_PDU
+    entity.connection_timeout = peer.connect_timeout_s
+    entity.acse_timeout = entity.dimse_timeout = peer.response_timeout_s
+    entity.network_timeout = peer.response_timeout_s
+    for sop_class in sorted(sop_classes):
+        entity.add_requested_context(sop_class, ExplicitVRLittleEndian)
+    association = entity.associate(peer.host, peer.port, ae_title=peer.ae_title)
+    if not association.is_established:
+        # Every SOP class refused looks the same as no association to pynetdicom; both may change.
+        raise PeerUnreachable(
+            f"no association with {peer.ae_title}@{peer.host}:{peer.port}",
+            "a PACS that accepts it",
+            "check address, AE titles and whether it takes SEG and SR objects",
+        )
+    try:
+        yield association
+    finally:
+        association.release()
+
+
+def _store(association: Association, peer: Peer, delivery: Delivery) -> int:
+    try:
+        answer = association.send_c_store(pydicom.dcmread(delivery.path))
+    except (RuntimeError, ValueError, OSError) as error:
+        raise PeerUnreachable(f"{peer.ae_title}: {error}", "", "it is tried again") from error
+    if "Status" not in answer:
+        raise PeerUnreachable(f"{peer.ae_title}: no answer", "", "it is tried again")
+    return int(answer.Status)

@@ -1,0 +1,45 @@
+"""Outcome files -> the books and the outbox.
+
+Takes  Outcome
+Gives  DueOutput
+Next   node.delivery.outbox
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import structlog
+
+from node.ledger.ledger import JobRow, Ledger
+from pipelines.job import read_outcome
+
+log = structlog.get_logger(__name__)
+
+
+def collect(ledger: Ledger, jobs: Iterable[JobRow], destinations: tuple[str, ...]) -> int:
+    """Take every finished job into the books.
+
+    Returns
+    -------
+    int
+        How many were finished.
+    """
+    finished = 0
+    for job in jobs:
+        outcome = read_outcome(Path(job.folder))
+        if outcome is None:
+            continue
+        finished += 1
+        if outcome.failure is not None:
+            ledger.fail_job(job.key, outcome.failure.reason)
+            log.warning("job_failed", job=job.key, reason=outcome.failure.reason)
+            continue
+        ledger.finish_job(job.key, outcome.objects, destinations)
+        log.info(
+            "job_finished",
+            job=job.key,
+            status=outcome.status,
+            reasons=list(outcome.reasons),
+            objects=len(outcome.objects),
+        )
+    return finished

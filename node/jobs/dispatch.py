@@ -1,0 +1,74 @@
+"""Selection -> Job: a folder with ``job.json``, then the ledger row, then the wake-up.
+
+Takes  Selection
+Gives  Job
+Next   pipelines.tasks
+"""
+
+import os
+from pathlib import Path
+
+from models.cards import model_set_version
+from node.series.routing import pipelines_for
+from node.series.selection import Selection
+from pipelines.job import JOB_FILE, Job, JobInstance, Predecessor, job_key
+from pipelines.reasons import Reason
+
+
+def key_of(selection: Selection) -> str:
+    """Job key: the same content of the series and the same models give the same key."""
+    record = selection.record
+    return job_key(record.series_instance_uid, record.sop_instance_uids, model_set_version())
+
+
+def make_job(
+    selection: Selection,
+    work_folder: Path,
+    *,
+    predecessor: Predecessor | None = None,
+    flags: tuple[Reason, ...] = (),
+) -> Job:
+    """Describe the work; nothing is written."""
+    record = selection.record
+    key = key_of(selection)
+    return Job(
+        key=key,
+        study_instance_uid=record.study_instance_uid,
+        series_instance_uid=record.series_instance_uid,
+        instances=tuple(
+            JobInstance(sop_instance_uid=uid, path=path)
+            for uid, path in zip(record.sop_instance_uids, record.paths, strict=True)
+        ),
+        pipelines=pipelines_for(selection),
+        output_folder=str(work_folder / key),
+        model_set=model_set_version(),
+        flags=flags,
+        predecessor=predecessor,
+    )
+
+
+def write_job(job: Job) -> Path:
+    """Write ``job.json`` durably; a job that is already there stays as it is."""
+    folder = Path(job.output_folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / JOB_FILE
+    if path.exists():
+        return path
+    unfinished = path.with_suffix(".part")
+    with unfinished.open("w", encoding="utf-8") as file:
+        file.write(job.model_dump_json())
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    for place in (folder, folder.parent):
+        _flush_folder(place)
+    return path
+
+
+def _flush_folder(folder: Path) -> None:
+    """A rename is durable when its folder is (fsync(2))."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,54 @@
+"""Jobs that nobody works on: enqueue them again.
+
+Takes  JobRow
+Gives  JobRow
+Next   node.jobs.collect
+
+A job is in work exactly while a worker holds the lock in its folder; the kernel frees the lock
+however the worker ends. Enqueuing twice is harmless (``pipelines.job``).
+"""
+
+import fcntl
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from node.ledger.ledger import JobRow
+from pipelines.job import LOCK_FILE
+
+
+def is_in_work(folder: Path) -> bool:
+    """Whether a worker holds the job's lock."""
+    try:
+        with (folder / LOCK_FILE).open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+    except FileNotFoundError:
+        return False
+
+
+def jobs_to_enqueue(
+    jobs: Iterable[JobRow], *, requeue_after_s: float, started_at: float
+) -> list[JobRow]:
+    """Jobs that the broker does not have, or may have lost.
+
+    Parameters
+    ----------
+    started_at
+        When this process started: whatever was enqueued before is enqueued again, because the
+        broker may have been emptied meanwhile.
+    """
+    now = time.time()
+    return [
+        job
+        for job in jobs
+        if (
+            job.enqueued_at is None
+            or job.enqueued_at < started_at
+            or now - job.enqueued_at > requeue_after_s
+        )
+        and not is_in_work(Path(job.folder))
+    ]

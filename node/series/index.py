@@ -1,0 +1,207 @@
+"""DICOM header -> SeriesRecord: the one reader of DICOM attributes in the node.
+
+Takes  StoredInstance
+Gives  SeriesRecord
+Next   node.series.completeness
+
+A header is read once and kept as JSON in the ledger, so closing a series of a thousand slices
+opens no file again.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import UID, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
+
+MULTI_FRAME: Final = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
+UNREADABLE: Final[Mapping[str, Any]] = {"unreadable": True}
+TEXTS: Final = (
+    "Modality",
+    "SeriesDescription",
+    "ConvolutionKernel",
+    "ContrastBolusAgent",
+    "RescaleType",
+    "FrameOfReferenceUID",
+)
+NUMBERS: Final = ("KVP", "SliceThickness", "Rows", "Columns", "AcquisitionNumber")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesRecord:
+    """What decides about a series.
+
+    Parameters
+    ----------
+    positions_lps_mm : (slices, 3)
+        Image Position (Patient) of every slice, in no order.
+    orientations : (slices, 6)
+        Image Orientation (Patient).
+    spacings_mm : (slices, 2)
+        Pixel Spacing.
+    sop_instance_uids, paths
+        Of the readable objects.
+    unreadable
+        SOP Instance UIDs of objects without a usable position.
+    """
+
+    series_instance_uid: str
+    study_instance_uid: str
+    modality: str
+    description: str
+    image_type: tuple[str, ...]
+    kernel: str
+    contrast_agent: str
+    rescale_type: str
+    kvp: float | None
+    slice_thickness_mm: float | None
+    sizes: frozenset[tuple[int, int]]
+    frames_of_reference: frozenset[str]
+    positions_lps_mm: NDArray[np.float64]
+    orientations: NDArray[np.float64]
+    spacings_mm: NDArray[np.float64]
+    sop_instance_uids: tuple[str, ...]
+    paths: tuple[str, ...]
+    unreadable: tuple[str, ...]
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Attributes that decide about a series, as JSON; ``UNREADABLE`` for what is no DICOM."""
+    try:
+        dataset = pydicom.dcmread(path, stop_before_pixels=True)
+        return header_of(dataset)
+    except (InvalidDicomError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return dict(UNREADABLE)
+
+
+def header_of(dataset: Dataset) -> dict[str, Any]:
+    """The same from a data set."""
+    first = dataset if not _is_multi_frame(dataset) else _first_frame(dataset)
+    header: dict[str, Any] = {name: _text(first.get(name)) for name in TEXTS}
+    header |= {name: _number(first.get(name)) for name in NUMBERS}
+    header["ImageType"] = [str(word) for word in first.get("ImageType") or []]
+    header["planes"] = [plane for plane in map(_plane, _frames(dataset)) if plane is not None]
+    return header
+
+
+def _is_multi_frame(dataset: Dataset) -> bool:
+    return UID(str(dataset.get("SOPClassUID") or "")) in MULTI_FRAME
+
+
+def _frames(dataset: Dataset) -> Iterable[Dataset]:
+    """One flat data set per slice (PS3.3 C.7.6.16 for multi-frame objects)."""
+    if not _is_multi_frame(dataset):
+        return [dataset]
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    return [_flat(shared, groups) for groups in dataset.PerFrameFunctionalGroupsSequence]
+
+
+def _first_frame(dataset: Dataset) -> Dataset:
+    """Top-level attributes, and those of the functional groups of the first frame."""
+    flat = _flat(
+        dataset.SharedFunctionalGroupsSequence[0], dataset.PerFrameFunctionalGroupsSequence[0]
+    )
+    for element in dataset:
+        if element.VR != "SQ" and element.value not in (None, ""):
+            flat.add(element)
+    agents = dataset.get("ContrastBolusAgentSequence")
+    if agents:
+        flat.ContrastBolusAgent = str(agents[0].get("CodeMeaning", "agent"))
+    return flat
+
+
+def _flat(*groups: Dataset) -> Dataset:
+    flat = Dataset()
+    for group in groups:
+        for element in group:
+            if element.VR == "SQ" and element.value:
+                for item in element.value[0]:
+                    flat.add(item)
+    return flat
+
+
+def _plane(frame: Dataset) -> list[list[float]] | None:
+    """[position, orientation, spacing], or ``None`` where one of them is missing."""
+    try:
+        plane = [
+            [float(v) for v in frame.ImagePositionPatient],
+            [float(v) for v in frame.ImageOrientationPatient],
+            [float(v) for v in frame.PixelSpacing],
+        ]
+    except (AttributeError, TypeError, ValueError):
+        return None
+    if [len(part) for part in plane] != [3, 6, 2] or not all(
+        np.isfinite(part).all() for part in plane
+    ):
+        return None
+    return plane
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Sequence):
+        return "\\".join(map(str, value))
+    return str(value)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def series_record(
+    series_instance_uid: str,
+    study_instance_uid: str,
+    objects: Sequence[tuple[str, str, Mapping[str, Any]]],
+) -> SeriesRecord:
+    """Put the headers of a series together.
+
+    Parameters
+    ----------
+    objects
+        (SOP Instance UID, path, header) of every object.
+    """
+    readable = [one for one in objects if one[2].get("planes")]
+    headers = [header for _, _, header in readable]
+    # Objects of other modalities and scouts have no planes, but decide by their header too.
+    first = headers[0] if headers else dict(objects[0][2]) if objects else {}
+    planes = [plane for header in headers for plane in header["planes"]]
+    return SeriesRecord(
+        series_instance_uid=series_instance_uid,
+        study_instance_uid=study_instance_uid,
+        modality=first.get("Modality", ""),
+        description=first.get("SeriesDescription", ""),
+        image_type=tuple(first.get("ImageType", ())),
+        kernel=first.get("ConvolutionKernel", ""),
+        contrast_agent=first.get("ContrastBolusAgent", ""),
+        rescale_type=first.get("RescaleType", ""),
+        kvp=first.get("KVP"),
+        slice_thickness_mm=first.get("SliceThickness"),
+        sizes=frozenset((int(h["Rows"] or 0), int(h["Columns"] or 0)) for h in headers),
+        frames_of_reference=frozenset(h["FrameOfReferenceUID"] for h in headers),
+        positions_lps_mm=np.array([p[0] for p in planes], float).reshape(-1, 3),
+        orientations=np.array([p[1] for p in planes], float).reshape(-1, 6),
+        spacings_mm=np.array([p[2] for p in planes], float).reshape(-1, 2),
+        sop_instance_uids=tuple(uid for uid, _, _ in readable),
+        paths=tuple(path for _, path, _ in readable),
+        unreadable=tuple(uid for uid, _, header in objects if not header.get("planes")),
+    )
+
+
+def derived_uid(*parts: str) -> str:
+    """Stable 2.25 UID for de-identified objects whose UIDs were emptied (PS3.5 B.2)."""
+    digest = hashlib.sha256("\n".join(parts).encode()).digest()[:16]
+    return f"2.25.{int.from_bytes(digest, 'big')}"

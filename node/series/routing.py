@@ -1,0 +1,20 @@
+"""Which pipelines a series goes through, and where its results go.
+
+Takes  Selection
+Gives  pipelines and destinations
+Next   node.jobs.dispatch
+"""
+
+from node.config import Settings
+from node.series.selection import Selection
+
+
+def pipelines_for(selection: Selection) -> tuple[str, ...]:
+    """Names of the pipelines; every selection goes to the lumbar one in this version."""
+    del selection
+    return ("lumbar",)
+
+
+def destinations_for(settings: Settings) -> tuple[str, ...]:
+    """Names of the destinations: all that are configured."""
+    return tuple(destination.name for destination in settings.destinations)
