@@ -95,6 +95,7 @@ def worker_command(settings: Settings) -> list[str]:
         *("--broker", settings.queue.broker),
         *("--embedded-folder", str(settings.queue_folder)),
         *("--concurrency", str(settings.worker.concurrency)),
+        *("--time-limit-s", str(settings.worker.time_limit_s)),
     ]
 
 
@@ -154,6 +155,7 @@ def _keep_running(settings: Settings, child: Child) -> None:
     log.error(
         "process_died", worker=child.name, exit_code=exit_code, restart_in_s=child.restart_in_s
     )
+    _signal(child, signal.SIGKILL)  # children of its own that it left behind
     _forget(settings, child)
     child.start_at = now + child.restart_in_s
     child.restart_in_s = min(2 * child.restart_in_s, MAX_RESTART_S)
