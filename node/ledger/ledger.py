@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Table, func, select, update
+from sqlalchemy import Connection, Engine, Table, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from node.errors import DuplicateContent, ForbiddenTransition
@@ -550,13 +550,13 @@ class Ledger:
             allowed = ", ".join(sources_of(target))
             raise ForbiddenTransition(f"a row that cannot become {target}", f"one of {allowed}")
 
-    def _read(self, query: Any) -> Sequence[Row[tuple[Any, ...]]]:
+    def _read(self, query: Any) -> Sequence[Any]:
         """Read without taking the writer's lock."""
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             return connection.execute(query).all()
 
 
-def _instance(row: Row[tuple[Any, ...]]) -> InstanceRow:
+def _instance(row: Any) -> InstanceRow:
     return InstanceRow(
         sop_instance_uid=row.sop_instance_uid,
         series_instance_uid=row.series_instance_uid,
