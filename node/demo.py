@@ -61,14 +61,12 @@ host = "127.0.0.1"
 port = {archive_port}
 """
 STAGES: Final = {
-    "instance_stored": "receiving",
-    "series_closed": "series complete",
-    "study_closed": "study complete",
-    "series_selected": "series chosen",
+    "association_closed": "received; waiting for the study to be complete",
+    "series_chosen": "series chosen",
     "job_enqueued": "waiting for a worker",
-    "job_started": "measuring",
-    "job_finished": "measured",
-    "output_delivered": "returning results",
+    "job_started": "finding, segmenting and measuring vertebrae",
+    "job_finished": "returning SEG and report",
+    "output_delivered": "returning SEG and report",
 }
 
 

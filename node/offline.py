@@ -36,11 +36,12 @@ from pipelines.reasons import EXPLANATION, Reason
 SCHEMA_VERSION: Final = "1.0"
 LOG_FILE: Final = "process.log"
 STATION_WORDS: Final = {
-    "volume": "reading the volume",
+    "read": "reading the volume",
     "localize": "finding the spine",
     "segment": "segmenting the vertebrae",
-    "attenuation": "measuring",
-    "reporting": "writing SEG and report",
+    "measure": "measuring",
+    "report": "making SEG and report",
+    "write": "writing files",
 }
 
 
