@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import SQLAlchemyError
 
 from node.errors import LedgerError
 
@@ -68,8 +69,12 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
     Raises
     ------
     LedgerError
-        The database is newer than this program.
+        The database cannot be opened, or is newer than this program.
     """
+    try:
+        engine.connect().close()
+    except SQLAlchemyError as error:  # a connection that fails early escapes `_translate`
+        raise LedgerError(f"ledger: {error}", "", "check ledger.url and the folder") from error
     script = ScriptDirectory.from_config(_config())
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()

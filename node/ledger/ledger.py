@@ -162,7 +162,7 @@ class Ledger:
         }
         with self._engine.begin() as connection:
             insert = self._insert(instances).values(values).on_conflict_do_nothing()
-            if connection.execute(insert).rowcount == 0:
+            if connection.execute(insert.returning(instances.c.id)).first() is None:
                 return self._record_again(connection, instance)
             self._open_series(connection, instance, now)
         return Recorded.NEW

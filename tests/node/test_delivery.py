@@ -1,0 +1,141 @@
+"""Results to a real receiver: DCMTK's storescp, up, down, and unwilling."""
+
+import time
+
+import pydicom
+import pytest
+from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, SegmentationStorage
+
+from node.config import Settings
+from node.delivery.cstore import Delivery, Peer, Receipt, send
+from node.delivery.outbox import deliver_due
+from node.errors import PeerUnreachable
+from node.ledger.ledger import Decision, Ledger
+from pipelines.job import OutputObject
+from tests.node.series_objects import ct_image, stored
+from tests.peers.dcmtk import running_storescp
+from tests.peers.ports import free_port
+
+pytestmark = pytest.mark.peer("dcmtk")
+
+
+def result_file(folder, kind: str, number: int) -> OutputObject:
+    """A small object of the right class; delivery does not look inside."""
+    image = ct_image(number=number)
+    image.SOPClassUID = SegmentationStorage if kind == "seg" else ComprehensiveSRStorage
+    image.Modality = kind.upper()
+    image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    path = folder / f"{kind}.dcm"
+    pydicom.dcmwrite(path, image, enforce_file_format=True)
+    return OutputObject(
+        kind=kind,
+        path=str(path),
+        sop_class_uid=str(image.SOPClassUID),
+        sop_instance_uid=str(image.SOPInstanceUID),
+        series_instance_uid=str(image.SeriesInstanceUID),
+    )
+
+
+def settings_for(folder, port: int) -> Settings:
+    return Settings(
+        node={"data_folder": folder},
+        delivery={"first_retry_s": 0.0, "connect_timeout_s": 2},
+        destinations=[{"name": "pacs", "ae_title": "STORESCP", "host": "127.0.0.1", "port": port}],
+    )
+
+
+@pytest.fixture
+def finished(tmp_path) -> Ledger:
+    """A ledger with one finished job: SEG and SR are due."""
+    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+    ledger.record_instance(stored(ct_image(), tmp_path / "in"))
+    decision = Decision(
+        study_instance_uid="2.25.1",
+        job_key="k1",
+        job_folder="/k1",
+        chosen_series="2.25.2",
+        losers={},
+        skipped_instances={},
+    )
+    ledger.decide(decision, seen=ledger.study("2.25.1"))
+    made = [result_file(tmp_path, "sr", 101), result_file(tmp_path, "seg", 102)]
+    ledger.finish_job("k1", made, ["pacs"])
+    yield ledger
+    ledger.close()
+
+
+def test_results_arrive_and_the_books_say_so(finished, tmp_path):
+    """SEG and SR, each once."""
+    with running_storescp(tmp_path / "pacs") as pacs:
+        settings = settings_for(tmp_path, pacs.port)
+        assert deliver_due(finished, settings) == 2
+        assert deliver_due(finished, settings) == 0
+        assert len(list(pacs.folder.iterdir())) == 2
+    assert finished.balance().delivered == 1
+
+
+def test_a_pacs_that_is_down_gets_everything_when_it_is_up_again(finished, tmp_path):
+    """Nothing is lost, nothing is sent twice."""
+    port = free_port()
+    settings = settings_for(tmp_path, port)
+    assert deliver_due(finished, settings) == 0
+    assert finished.balance().waiting == 1
+    with running_storescp(tmp_path / "pacs", port) as pacs:
+        assert deliver_due(finished, settings) == 2
+        assert len(list(pacs.folder.iterdir())) == 2
+    assert finished.balance().delivered == 1
+
+
+def test_waits_grow_between_tries(finished, tmp_path):
+    """First one wait, then twice as long."""
+    settings = settings_for(tmp_path, free_port())
+    slow = settings.model_copy(
+        update={"delivery": settings.delivery.model_copy(update={"first_retry_s": 30.0})}
+    )
+    deliver_due(finished, slow)
+    assert finished.due_outputs(time.time() + 29) == []
+    assert len(finished.due_outputs(time.time() + 31)) == 2
+
+
+def test_a_removed_destination_ends_in_failure_not_in_silence(finished, tmp_path):
+    """The balance shows it."""
+    settings = settings_for(tmp_path, free_port())
+    deliver_due(finished, settings.model_copy(update={"destinations": ()}))
+    assert finished.balance().reasons == {"delivery_refused": 1}
+
+
+def test_no_listener_is_unreachable(tmp_path):
+    """A typed error that may be retried."""
+    peer = Peer(
+        ae_title="X",
+        host="127.0.0.1",
+        port=free_port(),
+        calling_ae_title="OSTEONODE",
+        connect_timeout_s=1,
+        response_timeout_s=1,
+    )
+    delivery = Delivery(path=tmp_path / "none.dcm", sop_class_uid=str(SegmentationStorage))
+    with pytest.raises(PeerUnreachable) as error:
+        list(send(peer, [delivery]))
+    assert error.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "delivered", "retryable"),
+    [
+        (0x0000, True, False),
+        (0xB000, True, False),
+        (0xB007, True, False),
+        (0xA700, False, True),
+        (0xA701, False, True),
+        (0xA900, False, False),
+        (0xC000, False, False),
+        (0x0122, False, False),
+        (None, False, False),
+    ],
+)
+def test_answers_mean_what_the_standard_says(tmp_path, status, delivered, retryable):
+    """PS3.4 Annex B.2.3: success, warnings, out of resources, failures."""
+    delivery = Delivery(path=tmp_path / "x.dcm", sop_class_uid="1.2")
+    receipt = Receipt(delivery=delivery, status=status)
+    assert (receipt.is_delivered, receipt.is_retryable) == (delivered, retryable)

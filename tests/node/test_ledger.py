@@ -1,0 +1,270 @@
+"""The books: durable, balanced, and only along the arrows of the table of states."""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.errors import DuplicateContent, ForbiddenTransition, LedgerError
+from node.ledger.database import downgrade, open_engine, upgrade
+from node.ledger.ledger import Decision, Ledger, Recorded
+from node.ledger.states import ALLOWED, InstanceState, JobState, check_transition
+from pipelines.job import OutputObject
+from pipelines.reasons import Reason
+from tests.node.series_objects import ct_image, stored
+from tests.peers.ports import free_port
+from tests.peers.processes import running
+
+SR = OutputObject(
+    kind="sr",
+    path="/sr.dcm",
+    sop_class_uid="1.2.840.10008.5.1.4.1.1.88.34",
+    sop_instance_uid="2.25.70",
+    series_instance_uid="2.25.71",
+)
+SEG = SR.model_copy(update={"kind": "seg", "path": "/seg.dcm", "sop_instance_uid": "2.25.72"})
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL cluster of the tests alone; URL of its server."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+    folder = tmp_path_factory.mktemp("postgres")
+    as_user: list[str] = []
+    if os.getuid() == 0:  # the server refuses to run as root
+        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        for place in (folder, *folder.parents[:2]):
+            place.chmod(0o755)
+        subprocess.run(["chown", "postgres", folder], check=True)
+    cluster = folder / "cluster"
+    start = [*as_user, str(programs / "initdb"), "-D", str(cluster), "-U", "node", "-A", "trust"]
+    subprocess.run(start, check=True, stdout=subprocess.DEVNULL)
+    port = free_port()
+    command = [*as_user, str(programs / "postgres"), "-D", str(cluster), "-p", str(port)]
+    options = ["-k", "", "-h", "127.0.0.1"]
+    with running([*command, *options], port=port, log=folder / "log"):
+        yield f"postgresql+psycopg://node@127.0.0.1:{port}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.peer("postgres"))])
+def url(request, tmp_path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
+    server = request.getfixturevalue("postgres_server")
+    name = f"test{time.monotonic_ns()}"
+    import psycopg
+
+    with psycopg.connect(server.replace("+psycopg", "") + "/postgres", autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+    return f"{server}/{name}"
+
+
+@pytest.fixture
+def ledger(url) -> Iterator[Ledger]:
+    """An open ledger."""
+    opened = Ledger.open(url)
+    yield opened
+    opened.close()
+
+
+def fill(ledger: Ledger, folder: Path, *, series: str = "2.25.2", count: int = 3) -> None:
+    for number in range(count):
+        ledger.record_instance(stored(ct_image(series=series, number=number + 1), folder))
+
+
+def choose(ledger: Ledger, key: str, *, losers: dict[str, Reason] | None = None) -> bool:
+    return ledger.decide(
+        Decision(
+            study_instance_uid="2.25.1",
+            job_key=key,
+            job_folder=f"/work/{key}",
+            chosen_series="2.25.2",
+            losers=losers or {},
+            skipped_instances={},
+        ),
+        seen=ledger.study("2.25.1"),
+    )
+
+
+def test_an_object_is_recorded_once_and_recognised_again(ledger, tmp_path):
+    """The same content again changes nothing but the count of re-sends."""
+    instance = stored(ct_image(), tmp_path)
+    assert ledger.record_instance(instance) is Recorded.NEW
+    assert ledger.record_instance(instance) is Recorded.RESENT
+    balance = ledger.balance()
+    assert (balance.received, balance.resent, balance.waiting) == (1, 1, 1)
+
+
+def test_other_content_under_a_known_uid_is_refused(ledger, tmp_path):
+    """The first object stays."""
+    ledger.record_instance(stored(ct_image(), tmp_path, sha256="a" * 64))
+    with pytest.raises(DuplicateContent):
+        ledger.record_instance(stored(ct_image(), tmp_path, sha256="b" * 64))
+    assert ledger.balance().received == 1
+
+
+def test_an_examination_balances_at_every_step(ledger, tmp_path):
+    """received = skipped + waiting + failed + delivered + committed, from arrival to delivery."""
+    fill(ledger, tmp_path, count=3)
+    fill(ledger, tmp_path, series="2.25.3", count=2)
+    assert choose(ledger, "k1", losers={"2.25.3": Reason.BETTER_SERIES_CHOSEN})
+    balance = ledger.balance()
+    assert (balance.waiting, balance.skipped) == (3, 2)
+    assert balance.reasons == {"better_series_chosen": 2}
+    ledger.finish_job("k1", [SR, SEG], ["pacs"])
+    due = ledger.due_outputs(time.time())
+    assert [one.kind for one in due] == ["seg", "sr"]
+    ledger.record_delivered(due[0], 0)
+    assert ledger.balance().waiting == 3
+    ledger.record_delivered(due[1], 0)
+    balance = ledger.balance()
+    assert (balance.delivered, balance.waiting, balance.is_balanced) == (3, 0, True)
+
+
+def test_a_refused_result_counts_its_objects_as_failed(ledger, tmp_path):
+    """The reason is the delivery."""
+    fill(ledger, tmp_path)
+    choose(ledger, "k1")
+    ledger.finish_job("k1", [SR], ["pacs"])
+    ledger.record_dead(ledger.due_outputs(time.time())[0], 0xA900)
+    balance = ledger.balance()
+    assert (balance.failed, balance.reasons) == (3, {"delivery_refused": 3})
+
+
+def test_a_failed_job_counts_its_objects_as_failed(ledger, tmp_path):
+    """With the reason of the job."""
+    fill(ledger, tmp_path)
+    choose(ledger, "k1")
+    ledger.fail_job("k1", Reason.WORKER_DIED)
+    assert ledger.balance().reasons == {"worker_died": 3}
+    with pytest.raises(ForbiddenTransition):
+        ledger.finish_job("k1", [SR], ["pacs"])
+
+
+def test_without_a_destination_a_finished_job_is_done(ledger, tmp_path):
+    """Results stay in the data folder."""
+    fill(ledger, tmp_path)
+    choose(ledger, "k1")
+    ledger.finish_job("k1", [SR], [])
+    assert ledger.balance().delivered == 3
+
+
+def test_a_decision_is_void_when_the_study_grew_meanwhile(ledger, tmp_path):
+    """A slice that came between looking and deciding is not lost."""
+    fill(ledger, tmp_path, count=2)
+    seen = ledger.study("2.25.1")
+    ledger.record_instance(stored(ct_image(number=9), tmp_path))
+    decision = Decision(
+        study_instance_uid="2.25.1",
+        job_key="k1",
+        job_folder="/k1",
+        chosen_series="2.25.2",
+        losers={},
+        skipped_instances={},
+    )
+    assert not ledger.decide(decision, seen=seen)
+    assert ledger.unfinished_jobs() == []
+
+
+def test_a_late_slice_supersedes_the_first_result(ledger, tmp_path):
+    """Undelivered results of the older job are dropped; everything waits for the new one."""
+    fill(ledger, tmp_path)
+    choose(ledger, "k1")
+    ledger.finish_job("k1", [SR], ["pacs"])
+    ledger.record_instance(stored(ct_image(number=4), tmp_path))
+    assert ledger.open_studies() == ["2.25.1"]
+    assert choose(ledger, "k2")
+    assert ledger.due_outputs(time.time()) == []
+    assert [job.key for job in ledger.unfinished_jobs()] == ["k2"]
+    assert ledger.balance().waiting == 4
+
+
+def test_the_same_decision_twice_makes_one_job(ledger, tmp_path):
+    """A coordinator that died after deciding decides again."""
+    fill(ledger, tmp_path)
+    choose(ledger, "k1")
+    ledger.finish_job("k1", [SR], ["pacs"])
+    ledger.record_delivered(ledger.due_outputs(time.time())[0], 0)
+    assert choose(ledger, "k1")
+    assert ledger.unfinished_jobs() == []
+    assert ledger.balance().delivered == 3
+    assert ledger.due_outputs(time.time()) == []
+
+
+def test_a_postponed_result_comes_back_at_its_time(ledger, tmp_path):
+    """Not before."""
+    fill(ledger, tmp_path)
+    choose(ledger, "k1")
+    ledger.finish_job("k1", [SR], ["pacs"])
+    now = time.time()
+    ledger.record_retry(ledger.due_outputs(now)[0], now + 60, 0xA700)
+    assert ledger.due_outputs(now) == []
+    again = ledger.due_outputs(now + 61)
+    assert [one.attempts for one in again] == [1]
+
+
+def test_a_delivered_report_is_the_predecessor_of_the_next(ledger, tmp_path):
+    """Only a report that a destination really has."""
+    fill(ledger, tmp_path)
+    choose(ledger, "k1")
+    ledger.finish_job("k1", [SR, SEG], ["pacs"])
+    assert ledger.delivered_report("2.25.1", other_than="k2") is None
+    for output in ledger.due_outputs(time.time()):
+        ledger.record_delivered(output, 0)
+    assert ledger.delivered_report("2.25.1", other_than="k2") == "/sr.dcm"
+    assert ledger.delivered_report("2.25.1", other_than="k1") is None
+
+
+def test_many_writers_at_once_lose_nothing(url, tmp_path):
+    """Several listeners on one ledger."""
+
+    def write(series: int) -> None:
+        own = Ledger.open(url)
+        fill(own, tmp_path / str(series), series=f"2.25.5{series}", count=25)
+        own.close()
+
+    threads = [threading.Thread(target=write, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ledger = Ledger.open(url)
+    assert ledger.balance().received == 100
+    ledger.close()
+
+
+def test_migrations_lead_up_and_down(url):
+    """Down to nothing and up again."""
+    engine = open_engine(url)
+    upgrade(engine)
+    downgrade(engine, "base")
+    upgrade(engine)
+    engine.dispose()
+    ledger = Ledger.open(url)
+    assert ledger.balance().received == 0
+    ledger.close()
+
+
+def test_an_unusable_database_is_a_ledger_error(tmp_path):
+    """Foreign errors do not leak."""
+    (tmp_path / "file.sqlite3").write_bytes(b"this is no database, but long enough to look at" * 9)
+    with pytest.raises(LedgerError):
+        Ledger.open(f"sqlite:///{tmp_path / 'file.sqlite3'}")
+
+
+def test_every_state_has_its_row_in_the_table():
+    """No state without a word on where it may lead."""
+    kinds = {type(state) for state in ALLOWED}
+    assert set(ALLOWED) == {state for kind in kinds for state in kind}
+
+
+def test_a_step_that_is_not_in_the_table_is_refused():
+    """Final means final."""
+    with pytest.raises(ForbiddenTransition):
+        check_transition(JobState.SUCCEEDED, JobState.QUEUED)
+    check_transition(InstanceState.WAITING, InstanceState.SKIPPED)
