@@ -43,6 +43,7 @@ from node.ledger.ledger import Ledger, Recorded
 from node.waiting import wait_until
 
 BACKLOG: Final = 128
+ACCEPT_POLL_S: Final = 0.5
 FINISH_OBJECT_S: Final = 10.0
 MAX_NAMES: Final = 5
 """SOP classes to name in one log line; some senders offer a hundred."""
@@ -98,7 +99,7 @@ def listen(
         evt_handlers=handlers(intake),
     )
     entity._servers.append(server)
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(ACCEPT_POLL_S,), daemon=True)
     thread.start()
     log.info("listening", ae_title=settings.node.ae_title, port=settings.node.port)
     stop_event.wait()
@@ -250,7 +251,7 @@ def _store(event: Event, intake: Intake) -> Recorded:
         header.study_instance_uid, header.series_instance_uid, header.sop_instance_uid, sha256
     )
     meta = file_meta(sop_class, header.sop_instance_uid, transfer_syntax)
-    is_new = intake.spool.write(meta, encoded, path)
+    flush = intake.spool.write(meta, encoded, path)
     instance = StoredInstance(
         sop_class_uid=sop_class,
         sop_instance_uid=header.sop_instance_uid,
@@ -267,9 +268,10 @@ def _store(event: Event, intake: Intake) -> Recorded:
     try:
         return intake.ledger.record_instance(instance)
     except DuplicateContent:
-        if is_new:
-            remove(path)
+        remove(path)
         raise
+    finally:
+        flush.wait()  # file, folder and ledger row reach the disk side by side
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Bytes to disk, for certain: temporary file, flush, rename, flush the folder.
+"""Bytes to disk, for certain: temporary file, rename, flush of the file and its folder.
 
 Takes  encoded data set
 Gives  StoredInstance
@@ -16,6 +16,7 @@ import re
 import shutil
 import struct
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,7 @@ INCOMING: Final = "incoming"
 GIGABYTE: Final = 10**9
 CHECK_SPACE_EVERY: Final = 16
 """Objects between two looks at the free space."""
+FLUSHERS: Final = 16
 IMPLEMENTATION_CLASS_UID: Final = "2.25.318260457113904163118127826034985172063"
 IMPLEMENTATION_VERSION_NAME: Final = "OSTEONODE"
 
@@ -79,6 +81,7 @@ class Spool:
         self._min_free_bytes = min_free_gb * GIGABYTE
         self._numbers = itertools.count()
         self._known_folders: set[Path] = set()
+        self._flushers = ThreadPoolExecutor(FLUSHERS, thread_name_prefix="flush")
         self._incoming.mkdir(parents=True, exist_ok=True)
         for leftover in self._incoming.glob(f"{writer}.*.part"):
             leftover.unlink()
@@ -107,33 +110,34 @@ class Spool:
         name = f"{_safe(instance)}.{sha256[:12]}.dcm"
         return self._folder / _safe(study) / _safe(series) / name
 
-    def write(self, meta: bytes, encoded: memoryview | bytes, path: Path) -> bool:
-        """Write a file durably; an existing one of the same name has the same content.
+    def write(self, meta: bytes, encoded: memoryview | bytes, path: Path) -> "Flush":
+        """Write a file and start to flush it; one of the same name has the same content.
 
-        Returns
-        -------
-        bool
-            Whether it is new.
+        The file has its final name and content when this returns, so that no kill of a process
+        can tear it. Durable it is after `Flush.wait`: a power cut before may leave a torn file,
+        but nobody got 0x0000 for it, and the sender's next try replaces it.
 
         Raises
         ------
         SpoolFull
             The file system is full.
         """
-        if path.exists():
-            return False
+        temporary = self._incoming / f"{self._writer}.{next(self._numbers)}.part"
         with _full_disk_explained():
             self._make_folder(path.parent)
-            temporary = self._incoming / f"{self._writer}.{next(self._numbers)}.part"
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
             try:
-                _write_and_flush(temporary, meta, encoded)
+                _write_all(descriptor, meta, encoded)
                 temporary.rename(path)
             except OSError:
+                os.close(descriptor)
                 temporary.unlink(missing_ok=True)
                 self._known_folders.discard(path.parent)
                 raise
-            flush_folder(path.parent)
-        return True
+        return Flush(
+            self._flushers.submit(_flush_and_close, descriptor),
+            self._flushers.submit(flush_folder, path.parent),
+        )
 
     def _make_folder(self, folder: Path) -> None:
         if folder in self._known_folders:
@@ -142,6 +146,26 @@ class Spool:
         flush_folder(folder.parent)
         flush_folder(self._folder)
         self._known_folders.add(folder)
+
+
+class Flush:
+    """Flushes under way: of a file and of its folder, at once, because each waits for the disk."""
+
+    def __init__(self, *parts: "Future[None]") -> None:
+        self._parts = parts
+
+    def wait(self) -> None:
+        """Return when all is on disk.
+
+        Raises
+        ------
+        SpoolFull
+            The file system is full.
+        """
+        wait(self._parts)
+        with _full_disk_explained():
+            for part in self._parts:
+                part.result()
 
 
 def sha256_of(encoded: memoryview | bytes) -> str:
@@ -174,6 +198,13 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _flush_and_close(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _meta_element(element: int, vr: bytes, text: str) -> bytes:
     value = text.encode("ascii", "replace")
     if len(value) % 2:
@@ -188,19 +219,14 @@ def _safe(uid: str) -> str:
     return "x" + hashlib.sha256(uid.encode()).hexdigest()[:32]
 
 
-def _write_and_flush(path: Path, meta: bytes, encoded: memoryview | bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-    try:
-        rest = [memoryview(meta), memoryview(encoded)]
-        while rest:
-            written = os.writev(descriptor, rest)
-            while rest and written >= len(rest[0]):
-                written -= len(rest.pop(0))
-            if rest:
-                rest[0] = rest[0][written:]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _write_all(descriptor: int, *parts: memoryview | bytes) -> None:
+    rest = [memoryview(part) for part in parts]
+    while rest:
+        written = os.writev(descriptor, rest)
+        while rest and written >= len(rest[0]):
+            written -= len(rest.pop(0))
+        if rest:
+            rest[0] = rest[0][written:]
 
 
 @contextmanager
