@@ -30,7 +30,7 @@ VEIN_HALF_WIDTH_MM: Final = 6.0
 VEIN_HALF_HEIGHT_MM: Final = 4.0
 """The basivertebral canal, a wedge 4 to 6 mm high at mid-height of the back wall, reaches to the
 middle of the body: left out with a margin for the blur of the scan."""
-GRID_MM: Final = 0.75
+GRID_MM: Final = 0.5
 """Fine grid on which the distance to the surface is computed."""
 MARGIN_MM: Final = 3.0
 ROBUST_PERCENT: Final = 1.0
@@ -87,7 +87,7 @@ def vertebra_frame(up_lps: tuple[float, float, float]) -> VertebraFrame:
     anterior = np.array([0.0, -1.0, 0.0])
     anterior = anterior - (anterior @ up) * up
     anterior /= np.linalg.norm(anterior)
-    return VertebraFrame(up=up, anterior=anterior, left=np.cross(anterior, up))
+    return VertebraFrame(up=up, anterior=anterior, left=np.cross(up, anterior))
 
 
 def trabecular_region(segmentation: Segmentation, vertebra: LocatedVertebra) -> LevelRegion | None:
@@ -177,8 +177,9 @@ def _depth_below_surface(
     valid = np.all((nearest >= 0) & (nearest < body.shape), axis=-1)
     fine = np.zeros(tuple(shape), bool)
     fine[valid] = body[tuple(nearest[valid].T)]
-    # Centre to centre of the next outer voxel; the face between lies half a voxel nearer.
-    distance = ndimage.distance_transform_edt(fine, sampling=GRID_MM) - GRID_MM / 2
+    # Centre to centre of the next outer voxel: the face between lies half a voxel nearer, and by
+    # another half the grid may miss it.
+    distance = ndimage.distance_transform_edt(fine, sampling=GRID_MM) - GRID_MM
     return np.asarray(
         ndimage.map_coordinates(distance, ((local - low) / GRID_MM).T, order=1, mode="nearest")
     )

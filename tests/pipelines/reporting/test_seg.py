@@ -12,8 +12,8 @@ from pydicom.dataset import Dataset
 from pipelines.anatomy import Level
 from pipelines.job import Job
 from pipelines.localize import Localization
-from pipelines.quality import check_header
 from pipelines.lumbar import LumbarResult, measure_lumbar
+from pipelines.quality import check_header
 from pipelines.reporting.seg import make_segmentation, segment_numbers
 from pipelines.sources import SourceSeries, open_job
 from pipelines.spaces import to_index
