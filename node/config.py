@@ -4,7 +4,7 @@ Takes  osteonode.toml, OSTEONODE_SECTION__KEY
 Gives  Settings
 Next   node.supervisor
 
-``python -m node.config --example`` and ``--markdown`` write ``deploy/osteonode.example.toml`` and
+``python -m node.config_docs --example`` and ``--markdown`` write ``deploy/osteonode.example.toml`` and
 ``docs/configuration.md``; a test compares them.
 """
 
@@ -107,10 +107,10 @@ class IntakeSection(_Section):
 class LedgerSection(_Section):
     """The database that knows every object and every state."""
 
-    url: str | None = Field(
-        None,
+    url: str = Field(
+        "",
         description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/osteonode. "
-        "Without one: SQLite in the data folder.",
+        "Empty: SQLite in the data folder.",
     )
 
 
@@ -190,7 +190,7 @@ class Destination(_Section):
     host: str = Field(description="Host name or address.", min_length=1)
     port: Port = Field(description="DICOM port.")
     calling_ae_title: AeTitle | None = Field(
-        None, description="Name under which the node calls; without one: node.ae_title."
+        None, description="Name under which the node calls; node.ae_title if not given."
     )
 
 
