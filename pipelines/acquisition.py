@@ -2,7 +2,7 @@
 
 Takes  SourceSeries
 Gives  AcquisitionHeader
-Next   pipelines.quality
+Next   pipelines.volume
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 Takes  CtVolume, Segmentation
 Gives  ExaminationFindings
-Next   pipelines.reporting.seg, pipelines.reporting.sr
+Next   pipelines.lumbar, pipelines.reporting.sr, pipelines.result
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 Takes  CtVolume, Localization, Segmentation, Quality
 Gives  LumbarResult
-Next   pipelines.reporting.seg, pipelines.reporting.sr
+Next   pipelines.reporting.sr
 """
 
 from collections.abc import Sequence

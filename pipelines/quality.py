@@ -2,7 +2,7 @@
 
 Takes  CtVolume, Segmentation
 Gives  Quality
-Next   pipelines.attenuation
+Next   pipelines.lumbar
 """
 
 from collections.abc import Callable

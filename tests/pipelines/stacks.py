@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian
 
 from pipelines.anatomy import Level
 from pipelines.job import Job, JobInstance, job_key
@@ -76,7 +76,7 @@ class Stack:
 
     def labels(self) -> NDArray[np.uint8]:
         """Bodies in patient space, sampled on this stack: (slices, rows, columns)."""
-        index = np.stack(np.indices(self.shape), axis=-1).astype(float)
+        index = np.moveaxis(np.indices(self.shape), 0, -1).astype(float)
         x, y, z = np.moveaxis(to_lps(self.affine, index), -1, 0)
         labels = np.zeros(self.shape, np.uint8)
         for level in LEVELS:
@@ -128,8 +128,8 @@ def write_stack(stack: Stack, folder: Path, *, enhanced: bool = False) -> Job:
 
 def _common(stack: Stack, sop_class: str, name: str) -> FileDataset:
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = sop_class
-    meta.MediaStorageSOPInstanceUID = derived_uid("stack", name)
+    meta.MediaStorageSOPClassUID = UID(sop_class)
+    meta.MediaStorageSOPInstanceUID = UID(derived_uid("stack", name))
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     dataset.SOPClassUID = sop_class
@@ -241,7 +241,7 @@ def located(level: Level, *, complete: bool = True) -> LocatedVertebra:
 
 def sampled_labels(ct: CtVolume) -> NDArray[np.uint8]:
     """Bodies in patient space, sampled at the voxels of any volume."""
-    index = np.stack(np.indices(ct.hu.shape), axis=-1).astype(float)
+    index = np.moveaxis(np.indices(ct.hu.shape), 0, -1).astype(float)
     x, y, z = np.moveaxis(to_lps(ct.geometry.affine, index), -1, 0)
     labels = np.zeros(ct.hu.shape, np.uint8)
     for level in LEVELS:

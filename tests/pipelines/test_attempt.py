@@ -2,8 +2,11 @@
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,7 @@ from pipelines.job import (
     MAX_ATTEMPTS,
     TASK_NAME,
     Job,
+    JobInstance,
     Outcome,
     read_outcome,
 )
@@ -58,6 +62,10 @@ def succeed(job: Job) -> Outcome:
     return outcome
 
 
+def never(job: Job) -> Outcome:
+    raise AssertionError("may not run")
+
+
 def starts(job: Job) -> int:
     return len((Path(job.output_folder) / ATTEMPTS_FILE).read_text().splitlines())
 
@@ -94,7 +102,7 @@ def test_delivery_of_a_finished_job_does_nothing(job: Job) -> None:
     """Redelivery after the outcome costs one read."""
     first = attempt(job, succeed)
 
-    assert attempt(job, pytest.fail) == first
+    assert attempt(job, never) == first
     assert starts(job) == 1
 
 
@@ -129,7 +137,7 @@ def test_job_that_kills_its_workers_fails_in_the_end(job: Job) -> None:
     folder = Path(job.output_folder)
     (folder / ATTEMPTS_FILE).write_text("died\n" * MAX_ATTEMPTS)
 
-    outcome = attempt(job, pytest.fail)
+    outcome = attempt(job, never)
 
     assert outcome is not None
     assert outcome.failure is not None
@@ -151,35 +159,86 @@ def test_command_tells_progress_as_json_lines(job: Job) -> None:
     assert events[-1]["outcome"]["failure"]["reason"] == "unreadable_geometry"
 
 
-def test_worker_takes_a_job_from_the_embedded_broker(job: Job, tmp_path: Path) -> None:
-    """A message, a worker process, an outcome; then it stops when told to."""
-    broker = tmp_path / "broker"
-    app = make_app("embedded", embedded_folder=broker)
-    with (tmp_path / "worker.log").open("wb") as log:
+@contextmanager
+def running_worker(folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A real worker process on the embedded broker."""
+    command = [sys.executable, "-m", "pipelines.worker", "--broker=embedded"]
+    with (folder / "worker.log").open("wb") as log:
         worker = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "pipelines.worker",
-                "--broker=embedded",
-                f"--embedded-folder={broker}",
-            ],
-            stdout=log,
-            stderr=log,
+            [*command, f"--embedded-folder={folder / 'broker'}", *options], stdout=log, stderr=log
         )
     try:
-        enqueue(app, job)
-        wait_until(
-            lambda: read_outcome(Path(job.output_folder)) is not None or worker.poll() is not None,
-            90,
-            what="outcome",
-        )
+        yield worker
     finally:
         worker.terminate()
         worker.wait(30)
 
-    outcome = read_outcome(Path(job.output_folder))
-    assert outcome is not None, (tmp_path / "worker.log").read_text()[-3000:]
+
+def outcome_by(job: Job, worker: subprocess.Popen[bytes]) -> Outcome:
+    folder = Path(job.output_folder)
+    wait_until(
+        lambda: read_outcome(folder) is not None or worker.poll() is not None, 90, what="outcome"
+    )
+    outcome = read_outcome(folder)
+    assert outcome is not None, (folder / "worker.log").read_text()[-3000:]
+    return outcome
+
+
+def stuck(job: Job) -> Job:
+    """The job with an instance that can never be read: a pipe into which nobody writes."""
+    pipe = Path(job.output_folder) / "stuck.dcm"
+    os.mkfifo(pipe)
+    instance = JobInstance(sop_instance_uid="1.4", path=str(pipe))
+    stuck_job = job.model_copy(update={"instances": (instance,)})
+    (Path(job.output_folder) / JOB_FILE).write_text(stuck_job.model_dump_json())
+    return stuck_job
+
+
+def is_running(job: Job) -> bool:
+    """Whether somebody holds the lock of the job."""
+    path = Path(job.output_folder) / LOCK_FILE
+    if not path.exists():
+        return False
+    with path.open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def test_worker_takes_a_job_from_the_embedded_broker(job: Job, tmp_path: Path) -> None:
+    """A message, a worker process, an outcome; then it stops when told to."""
+    app = make_app("embedded", embedded_folder=tmp_path / "broker")
+    with running_worker(tmp_path) as worker:
+        enqueue(app, job)
+        outcome = outcome_by(job, worker)
+
     assert outcome.failure is not None
     assert outcome.failure.reason == Reason.UNREADABLE_GEOMETRY
     assert TASK_NAME in (tmp_path / "worker.log").read_text()
+
+
+def test_job_over_the_time_limit_ends_with_that_reason(job: Job, tmp_path: Path) -> None:
+    """The worker asks the task to stop, and the task still says why."""
+    app = make_app("embedded", embedded_folder=tmp_path / "broker")
+    with running_worker(tmp_path, "--time-limit-s=3") as worker:
+        enqueue(app, stuck(job))
+        outcome = outcome_by(job, worker)
+
+    assert outcome.failure is not None
+    assert outcome.failure.reason == Reason.TIME_LIMIT
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal")
+def test_killed_worker_leaves_no_child_at_work(job: Job, tmp_path: Path) -> None:
+    """kill -9 of the worker frees the lock: the job can start again at once."""
+    app = make_app("embedded", embedded_folder=tmp_path / "broker")
+    with running_worker(tmp_path) as worker:
+        enqueue(app, stuck(job))
+        wait_until(lambda: is_running(job), 60, what="start of the job")
+        worker.kill()
+        wait_until(lambda: not is_running(job), 20, what="free lock")
+
+    assert read_outcome(Path(job.output_folder)) is None
+    assert starts(job) == 1

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from highdicom.sr import CodedConcept
@@ -30,9 +31,10 @@ def all_codes() -> list[CodedConcept]:
 
 
 def in_dictionary(code: CodedConcept) -> bool:
+    known: dict[str, Any] = concepts.get(code.scheme_designator, {})
     return any(
         value == code.value and meaning.lower() == code.meaning.lower()
-        for names in concepts.get(code.scheme_designator, {}).values()
+        for names in known.values()
         for value, (meaning, _) in names.items()
     )
 
@@ -53,7 +55,7 @@ def test_code_is_standard_or_declared_private(code: CodedConcept) -> None:
 
 def test_every_private_value_is_used_once() -> None:
     """One value, one meaning."""
-    private = {}
+    private: dict[str, str] = {}
     for code in all_codes():
         if code.scheme_designator == codes.PRIVATE_SCHEME:
             assert private.setdefault(code.value, code.meaning) == code.meaning

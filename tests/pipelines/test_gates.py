@@ -1,6 +1,7 @@
 """Gates: which header or image withholds or flags what."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,13 +30,13 @@ GOOD = AcquisitionHeader(
 )
 
 
-def volume(stack: Stack | None = None, **header: object) -> CtVolume:
+def volume(stack: Stack | None = None, **header: Any) -> CtVolume:
     plan = stack or Stack()
     return CtVolume(
         hu=plan.hu().astype(np.float32),
         geometry=Geometry(affine=plan.affine, shape=plan.shape, frame_of_reference_uid="1.2"),
         frames=(),
-        header=replace(GOOD, **header),  # type: ignore[arg-type]
+        header=replace(GOOD, **header),
     )
 
 
@@ -52,7 +53,7 @@ def volume(stack: Stack | None = None, **header: object) -> CtVolume:
         ({"rescale_type": "ED"}, Reason.NOT_HOUNSFIELD, Reach.WITHHOLD_ALL),
     ],
 )
-def test_header_raises_its_concern(header: dict[str, object], reason: Reason, reach: Reach) -> None:
+def test_header_raises_its_concern(header: dict[str, Any], reason: Reason, reach: Reach) -> None:
     """One attribute out of range, one concern with its reach."""
     (concern,) = check_header(volume(**header)).concerns
 
@@ -60,7 +61,7 @@ def test_header_raises_its_concern(header: dict[str, object], reason: Reason, re
 
 
 @pytest.mark.parametrize("header", [{}, {"slice_thickness_mm": 5}, {"patient_age_years": None}])
-def test_good_header_raises_none(header: dict[str, object]) -> None:
+def test_good_header_raises_none(header: dict[str, Any]) -> None:
     """5 mm is still good, and an unknown age is no reason to withhold attenuation."""
     assert check_header(volume(**header)).concerns == ()
 
@@ -107,7 +108,7 @@ def with_vessel(hu: float) -> tuple[CtVolume, Segmentation]:
     plan = Stack(shape=(56, 110, 72))
     ct = volume(plan)
     labels = plan.labels()
-    index = np.stack(np.indices(plan.shape), axis=-1) @ plan.affine[:3, :3].T + plan.affine[:3, 3]
+    index = np.moveaxis(np.indices(plan.shape), 0, -1) @ plan.affine[:3, :3].T + plan.affine[:3, 3]
     x, y, _ = centre_of(Level.L1)
     inside = np.hypot(index[..., 0] - x, index[..., 1] - (y - 16 - 14)) < 10
     changed = ct.hu.copy()

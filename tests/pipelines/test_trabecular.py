@@ -35,7 +35,8 @@ def region_of(stack: Stack, level: Level = Level.L2) -> tuple[LevelRegion, Geome
 
 def core_places(region: LevelRegion, geometry: Geometry) -> NDArray[np.float64]:
     index = np.argwhere(region.core) + [part.start for part in region.box]
-    return to_lps(geometry.affine, index.astype(float)) - np.asarray(centre_of(region.level))
+    places = to_lps(geometry.affine, index.astype(float))
+    return np.asarray(places - np.asarray(centre_of(region.level)))
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -74,7 +75,7 @@ def test_thick_slices_lose_the_slice_beneath_the_endplate() -> None:
     """With 5 mm slices the outermost slice lies 2.5 mm from the surface, not 5 mm."""
     region, _ = region_of(Stack(spacing_mm=(5.0, 0.8, 0.8), shape=(34, 60, 70)))
 
-    slices = region.core.any(axis=(1, 2))
+    slices = np.asarray(region.core.any(axis=(1, 2)))
 
     assert not slices[0]
     assert not slices[-1]
