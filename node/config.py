@@ -292,7 +292,7 @@ def load_settings(path: Path | None = None) -> Settings:
     try:
         return Settings(**content)
     except ValidationError as error:
-        where = str(path) if path else "the environment"
+        where = f"{path} or the environment" if path else "the environment"
         lines = "\n".join(_mistake(one) for one in error.errors())
         raise ConfigError(f"{where} has mistakes:\n{lines}", "", "") from error
 

@@ -71,7 +71,7 @@ def test_every_mistake_has_its_line() -> None:
         load_settings(path)
 
     lines = error.value.found.splitlines()
-    assert "osteonode.toml has mistakes" in lines[0]
+    assert lines[0] == "osteonode.toml or the environment has mistakes:"
     for start in (
         "node.prot: no such setting",
         "node.port = 70000: ",
