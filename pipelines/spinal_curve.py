@@ -10,17 +10,26 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, signal
+from scipy import ndimage
 from scipy.interpolate import CubicSpline
 
 from models.structures import SPACING_MM
 
 MINIMUM_VOXELS: Final = 120
 """3 mm voxels of body (3 cm3) under which there is no spine."""
-PROFILE_STEP: Final = 0.25
+PROFILE_STEP: Final = 0.5
 DISK_RADIUS_MM: Final = 9.0
-CLOSEST_MM: Final = 15.0
-"""Centres of neighbouring bodies are never nearer (upper thoracic spine, small women)."""
+BEYOND_MM: Final = 30.0
+"""How far profiles go beyond the ends of the curve: a body may be cut by the edge of the scan."""
+SHORTEST_MM, LONGEST_MM = 17.0, 45.0
+"""Length of a body with its disc, from the upper thoracic spine to L3 of a tall man."""
+USUAL_MM, USUAL_SPREAD = 31.0, 0.3
+LENGTH_CHANGE: Final = 0.11
+"""Typical relative change of the length from neighbour to neighbour (natural logarithm)."""
+UNEXPLAINED_PER_MM: Final = 0.12
+"""Cost of body that lies outside all pieces."""
+VISIBLE_SHARE: Final = 0.3
+"""Share of a piece that must be body for it to count as a vertebra."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +108,8 @@ def profiles(
     curve: SpinalCurve, maps: list[NDArray[np.float32]]
 ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
     """Mean of each map over a disk across the curve, at places ``PROFILE_STEP`` apart."""
-    places = np.arange(-4.0, curve.length + 4.0, PROFILE_STEP)
+    beyond = BEYOND_MM / SPACING_MM
+    places = np.arange(-beyond, curve.length + beyond, PROFILE_STEP)
     radius = DISK_RADIUS_MM / SPACING_MM
     offsets = np.moveaxis(np.mgrid[-3:4, -3:4], 0, -1).reshape(-1, 2)
     offsets = offsets[np.hypot(*offsets.T) <= radius]
@@ -126,34 +136,68 @@ def find_bodies(
 ) -> list[tuple[float, float, float]]:
     """Places (lower border, middle, upper border) of every body, from below.
 
-    Borders lie in the middle of the discs. Centres are the peaks of the centre map, supported
-    by body and not disc; two bodies taken for one are parted where the disc speaks most.
+    Borders lie in the middle of the discs. The column is cut as a whole: into the sequence of
+    pieces that disc, body and centre maps support best and whose lengths change slowly from
+    neighbour to neighbour. A dense band inside a body does not part it, and a disc that the
+    network missed is found from its neighbours.
     """
     places, (b, d, c) = profiles(curve, [body, disc, centre])
-    score = ndimage.gaussian_filter1d(c * 1.5 + b - d, 1.5 / PROFILE_STEP / 2)
-    peaks, _ = signal.find_peaks(
-        score, height=0.35, distance=round(CLOSEST_MM / SPACING_MM / PROFILE_STEP), prominence=0.12
-    )
-    peaks = np.array([p for p in peaks if b[max(0, p - 4) : p + 5].max() > 0.4], int)
-    if len(peaks) == 0:
-        return []
-    cuts = [_cut(score, one, other) for one, other in pairwise(peaks)]
-    half = np.median(np.diff(peaks)) / 2 if len(peaks) > 1 else 16.0 / SPACING_MM / PROFILE_STEP
-    first, last = peaks[0] - half, peaks[-1] + half
-    borders = [first, *cuts, last]
+    cuts = cut_column(b, d, c)
     steps = np.arange(len(places))
+    borders = np.interp(cuts, steps, places)
+    found = [(float(low), float((low + high) / 2), float(high)) for low, high in pairwise(borders)]
     return [
-        (
-            float(np.interp(borders[i], steps, places)),
-            float(places[peak]),
-            float(np.interp(borders[i + 1], steps, places)),
-        )
-        for i, peak in enumerate(peaks)
+        place
+        for place, (low, high) in zip(found, pairwise(cuts), strict=True)
+        if b[low:high].mean() > VISIBLE_SHARE
     ]
 
 
-def _cut(score: NDArray[np.float64], one: int, other: int) -> float:
-    """Lowest point between two peaks; the middle of a flat valley."""
-    valley = score[one : other + 1]
-    lowest = np.nonzero(valley <= valley.min() + 0.02)[0]
-    return float(one + lowest.mean())
+def cut_column(
+    body: NDArray[np.float64], disc: NDArray[np.float64], centre: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """Cut profiles of the column into vertebrae by dynamic programming.
+
+    Parameters
+    ----------
+    body, disc, centre : (places,)
+        Profiles at places ``PROFILE_STEP`` voxels apart.
+
+    Returns
+    -------
+    (cuts,) indices, ascending: the discs, and the outer borders of the outermost bodies.
+    """
+    count = len(body)
+    scale = PROFILE_STEP * SPACING_MM
+    lengths = np.arange(round(SHORTEST_MM / scale), round(LONGEST_MM / scale) + 1)
+    at_disc = ndimage.gaussian_filter1d(disc - body, 1.0 / scale)
+    at_centre = ndimage.gaussian_filter1d(centre, 2.0 / scale)
+    filled = np.concatenate([[0.0], np.cumsum(body)])
+    missed = UNEXPLAINED_PER_MM * scale
+    change = np.log(lengths[:, None] / lengths[None, :]) ** 2 / (2 * LENGTH_CHANGE**2)
+    usual = np.log(lengths * scale / USUAL_MM) ** 2 / (2 * USUAL_SPREAD**2)
+    best = np.full((count, len(lengths)), -np.inf)
+    source = np.full((count, len(lengths)), -1)
+    for end in range(lengths[0], count):
+        for k, length in enumerate(lengths):
+            start = end - length
+            if start < 0:
+                break
+            share = (filled[end] - filled[start]) / length
+            gain = at_disc[end] + 0.5 * at_centre[start + length // 2] + share - VISIBLE_SHARE
+            alone = at_disc[start] - missed * filled[start] - usual[k]
+            before = best[start] - change[:, k]
+            previous = int(np.argmax(before))
+            if before[previous] > alone:
+                best[end, k], source[end, k] = before[previous] + gain, previous
+            else:
+                best[end, k] = alone + gain
+    final = best - missed * (filled[-1] - filled[1:])[:, None]
+    if not np.isfinite(final).any():
+        return np.zeros(0, np.intp)
+    end, k = (int(i) for i in np.unravel_index(np.argmax(final), final.shape))
+    cuts = [end]
+    while k >= 0:
+        end, k = end - int(lengths[k]), int(source[end, k])
+        cuts.append(end)
+    return np.asarray(cuts[::-1], np.intp)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from node.ledger.ledger import JobRow
-from pipelines.job import LOCK_FILE
+from pipelines.job import ATTEMPTS_FILE, LOCK_FILE
 
 
 def is_in_work(folder: Path) -> bool:
@@ -26,6 +26,14 @@ def is_in_work(folder: Path) -> bool:
             except BlockingIOError:
                 return True
             return False
+    except FileNotFoundError:
+        return False
+
+
+def was_begun_since(folder: Path, moment: float) -> bool:
+    """Whether a worker has begun the job since then: with no lock held, it died of it."""
+    try:
+        return (folder / ATTEMPTS_FILE).stat().st_mtime > moment
     except FileNotFoundError:
         return False
 
@@ -49,6 +57,7 @@ def jobs_to_enqueue(
             job.enqueued_at is None
             or job.enqueued_at < started_at
             or now - job.enqueued_at > requeue_after_s
+            or was_begun_since(Path(job.folder), job.enqueued_at)
         )
         and not is_in_work(Path(job.folder))
     ]

@@ -10,7 +10,7 @@ from node.jobs.recovery import is_in_work, jobs_to_enqueue
 from node.ledger.ledger import JobRow
 from node.ledger.states import JobState
 from node.series.selection import Selection, select_series
-from pipelines.job import JOB_FILE, LOCK_FILE, Job
+from pipelines.job import ATTEMPTS_FILE, JOB_FILE, LOCK_FILE, Job
 from tests.node.series_objects import ct_series, record
 
 
@@ -50,6 +50,15 @@ def test_a_job_file_that_is_there_is_not_written_again(selection, tmp_path):
     job = make_job(selection, tmp_path)
     before = write_job(job).stat().st_mtime_ns
     assert write_job(job).stat().st_mtime_ns == before
+
+
+def test_a_job_whose_worker_died_is_enqueued_again_at_once(tmp_path):
+    """It was begun, nobody holds the lock, there is no outcome."""
+    enqueued_at = time.time() - 5
+    jobs = [row(str(tmp_path), enqueued_at=enqueued_at)]
+    assert jobs_to_enqueue(jobs, requeue_after_s=60, started_at=0) == []
+    (tmp_path / ATTEMPTS_FILE).write_text("begun")
+    assert jobs_to_enqueue(jobs, requeue_after_s=60, started_at=0) == jobs
 
 
 def row(folder: str, *, enqueued_at: float | None) -> JobRow:
