@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 STUDY = "2.25.4711"
@@ -79,10 +80,9 @@ def write_raw(
     meta.MediaStorageSOPInstanceUID = UID(sop_instance)
     meta.TransferSyntaxUID = syntax
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        file.write(bytes(128) + b"DICM")
-        pydicom.filewriter.write_file_meta_info(file, meta)
-        file.write(content)
+    head = DicomBytesIO()
+    pydicom.filewriter.write_file_meta_info(head, meta)
+    path.write_bytes(bytes(128) + b"DICM" + head.getvalue() + content)
     return path
 
 

@@ -1,10 +1,10 @@
 """Files in the spool: whole or not there, and never overwritten by another object."""
 
-from io import BytesIO
 from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.filebase import DicomBytesIO
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from node.errors import SpoolFull
@@ -81,7 +81,7 @@ def test_file_meta_is_what_pydicom_writes(tmp_path: Path) -> None:
     path = tmp_path / "meta.dcm"
     path.write_bytes(ours)
 
-    buffer = BytesIO()
+    buffer = DicomBytesIO()
     meta = pydicom.filereader.read_file_meta_info(path)
     pydicom.filewriter.write_file_meta_info(buffer, meta)
 

@@ -294,12 +294,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
                 stdout=output,
                 stderr=output,
             )
-            wait_until(
-                lambda count=kill_after: len(list(stored_files(settings.data_folder))) >= count,
-                20,
-                what="objects in the spool",
-                poll_s=0.001,
-            )
+            _await_files(settings.data_folder, kill_after)
             listener.process.send_signal(signal.SIGKILL)
             listener.process.wait()
             sender.wait(60)
@@ -314,6 +309,15 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
         assert len(list(stored_files(settings.data_folder))) == 60
         listener.process.terminate()
         listener.process.wait(20)
+
+
+def _await_files(data_folder: Path, count: int) -> None:
+    wait_until(
+        lambda: len(list(stored_files(data_folder))) >= count,
+        20,
+        what="objects in the spool",
+        poll_s=0.001,
+    )
 
 
 def _acknowledged(output: str) -> set[str]:
