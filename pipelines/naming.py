@@ -45,6 +45,7 @@ def name_vertebrae(evidence: Sequence[VertebraEvidence], *, sacrum_below: bool) 
 
     The sacrum decides where it is seen; the border between rib-bearing and lumbar bodies decides
     elsewhere. Names are certain only where both are seen and agree on five lumbar vertebrae.
+    Bodies that look lumbar with neither anchor in the scan get no name: any would be a guess.
     """
     if not evidence:
         return Names(levels=(), presumed=True)
@@ -54,9 +55,7 @@ def name_vertebrae(evidence: Sequence[VertebraEvidence], *, sacrum_below: bool) 
         lowest = int(Level.L5)
         presumed = not (seen and border == LUMBAR_COUNT)
     elif border == len(evidence):
-        # Neither sacrum nor rib: nothing but the look of the bodies. The highest is at most L1.
-        lowest = int(Level.L1) + len(evidence) - 1
-        presumed = True
+        return Names(levels=(None,) * len(evidence), presumed=True)
     else:
         lowest = int(Level.T12) + border
         presumed = True
