@@ -30,6 +30,7 @@ from node.ledger.balance import Balance
 from node.ledger.ledger import Ledger
 from node.report_view import in_words, show_result
 from node.sender import Peer, send_folder
+from node.series.identity import completed_copy
 from node.waiting import nap, wait_until
 from pipelines.job import RESULT_FILE, Outcome, read_outcome
 
@@ -202,6 +203,9 @@ def _await_ready(demo: Demo, console: Console) -> None:
 def _send(dicom: Path, demo: Demo, console: Console) -> None:
     node = demo.settings.node
     peer = Peer(ae_title=node.ae_title, host="127.0.0.1", port=node.port)
+    dicom, completed = completed_copy(dicom, demo.folder / "completed")
+    if completed:
+        console.print(f"{completed} objects had empty identifiers: completed copies are sent.")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     start = time.monotonic()
     with Progress(*columns, console=console, transient=True) as progress:

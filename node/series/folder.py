@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from node.series.index import derived_uid, header_of, series_record
+from node.series.identity import identify
+from node.series.index import header_of, series_record
 from node.series.selection import Loser, Selection, select_series
 
 
@@ -36,13 +36,6 @@ class FolderSelection:
     not_dicom: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Identity:
-    sop_instance_uid: str
-    series_instance_uid: str
-    study_instance_uid: str
-
-
 def select_folder(folder: Path) -> FolderSelection:
     """Choose the best series among all files below a folder (or the one file given)."""
     files = sorted(folder.rglob("*")) if folder.is_dir() else [folder]
@@ -54,26 +47,9 @@ def select_folder(folder: Path) -> FolderSelection:
         except (InvalidDicomError, OSError, ValueError):
             not_dicom.append(path)
             continue
-        identity = _identity(dataset, path)
+        identity = identify(dataset, path)
         key = identity.study_instance_uid, identity.series_instance_uid
         found[key].append((identity.sop_instance_uid, str(path), header_of(dataset)))
     records = [series_record(series, study, objects) for (study, series), objects in found.items()]
     selection, losers = select_series(records)
     return FolderSelection(selection=selection, losers=losers, not_dicom=tuple(not_dicom))
-
-
-def _identity(dataset: Dataset, path: Path) -> _Identity:
-    """UIDs of an object; de-identification may have emptied them in the data set."""
-    frame = str(dataset.get("FrameOfReferenceUID") or "")
-    study = str(dataset.get("StudyInstanceUID") or "")
-    series = str(dataset.get("SeriesInstanceUID") or "")
-    meta = dataset.file_meta if hasattr(dataset, "file_meta") else Dataset()
-    return _Identity(
-        sop_instance_uid=str(
-            dataset.get("SOPInstanceUID")
-            or meta.get("MediaStorageSOPInstanceUID")
-            or derived_uid("instance", str(path))
-        ),
-        series_instance_uid=series or derived_uid("series", frame, path.parent.name),
-        study_instance_uid=study or derived_uid("study", frame, path.parent.name),
-    )

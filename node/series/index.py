@@ -8,7 +8,6 @@ A header is read once and kept as JSON in the ledger, so closing a series of a t
 opens no file again.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -199,9 +198,3 @@ def series_record(
         paths=tuple(path for _, path, _ in readable),
         unreadable=tuple(uid for uid, _, header in objects if not header.get("planes")),
     )
-
-
-def derived_uid(*parts: str) -> str:
-    """Stable 2.25 UID for de-identified objects whose UIDs were emptied (PS3.5 B.2)."""
-    digest = hashlib.sha256("\n".join(parts).encode()).digest()[:16]
-    return f"2.25.{int.from_bytes(digest, 'big')}"

@@ -1,13 +1,14 @@
 """Completeness by geometry and the choice of the series."""
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from node.series.completeness import stack_of
 from node.series.folder import select_folder
-from node.series.index import derived_uid
+from node.series.identity import completed_copy, derived_uid
 from node.series.selection import ineligible, kernel_suitability, select_series
 from pipelines.reasons import Reason
 from tests.node.series_objects import ct_image, ct_series, record
@@ -151,3 +152,16 @@ def test_derived_uids_are_stable_and_valid():
     """2.25 and at most 39 digits (PS3.5 B.2)."""
     assert derived_uid("a", "b") == derived_uid("a", "b")
     assert len(derived_uid("a")) <= 44
+
+
+@pytest.mark.data
+def test_emptied_uids_are_completed_in_a_copy_and_pixels_stay(data, tmp_path):
+    """The compressed pixel data are the same bytes; the objects can be sent."""
+    source = data / "ct" / "pet_ct_slab_dicom"
+    copy, completed = completed_copy(source, tmp_path / "copy")
+    assert completed == 20
+    before = pydicom.dcmread(sorted(source.iterdir())[0])
+    after = pydicom.dcmread(sorted(copy.iterdir())[0])
+    assert after.SOPInstanceUID == before.file_meta.MediaStorageSOPInstanceUID
+    assert after.PixelData == before.PixelData
+    assert completed_copy(copy, tmp_path / "again") == (copy, 0)
