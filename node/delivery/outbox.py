@@ -44,14 +44,14 @@ def _deliver(
 ) -> int:
     deliveries = [Delivery(path=Path(one.path), sop_class_uid=one.sop_class_uid) for one in outputs]
     peer = _peer(settings, destination)
-    delivered = 0
+    answered, delivered = 0, 0
     try:
         for output, receipt in zip(outputs, send(peer, deliveries), strict=True):
+            answered += 1
             delivered += _enter(ledger, settings, output, receipt)
     except PeerUnreachable as error:
-        rest = outputs[delivered:]
         log.warning("destination_unreachable", destination=destination.name, error=str(error))
-        for output in rest:
+        for output in outputs[answered:]:  # a refused or postponed one has its state already
             _try_later(ledger, settings, output, None)
     return delivered
 

@@ -97,6 +97,20 @@ def test_waits_grow_between_tries(finished, tmp_path):
     assert len(finished.due_outputs(time.time() + 31)) == 2
 
 
+def test_a_postponed_result_counts_one_try_when_the_peer_then_breaks_off(
+    finished, tmp_path, monkeypatch
+):
+    """Only what got no answer is entered as unreachable."""
+
+    def answers_once(_peer, deliveries):
+        yield Receipt(delivery=deliveries[0], status=0xA700)
+        raise PeerUnreachable("gone", "", "")
+
+    monkeypatch.setattr("node.delivery.outbox.send", answers_once)
+    deliver_due(finished, settings_for(tmp_path, free_port()))
+    assert [one.attempts for one in finished.due_outputs(time.time() + 1)] == [1, 1]
+
+
 def test_a_removed_destination_ends_in_failure_not_in_silence(finished, tmp_path):
     """The balance shows it."""
     settings = settings_for(tmp_path, free_port())
