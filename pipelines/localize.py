@@ -62,12 +62,16 @@ class Localization:
     ----------
     presumed
         Names rest on one anchor only, or the anchors disagree.
+    unnamed
+        Bodies that were found but have no name: neither anchor is in the scan, or they lie beyond
+        T1 to L5.
     body_probability : (slices, rows, columns) float32, read-only
         Of being inside any vertebral body, on ``grid``.
     """
 
     vertebrae: tuple[LocatedVertebra, ...]
     presumed: bool
+    unnamed: int
     grid: CanonicalGrid
     body_probability: NDArray[np.float32]
 
@@ -98,7 +102,9 @@ def interpret(found: SpineProbabilities, grid: CanonicalGrid) -> Localization:
     body.flags.writeable = False
     curve = follow_spine(body, found.structures[Structure.DISC])
     if curve is None:
-        return Localization(vertebrae=(), presumed=True, grid=grid, body_probability=body)
+        return Localization(
+            vertebrae=(), presumed=True, unnamed=0, grid=grid, body_probability=body
+        )
     places = find_bodies(curve, body, found.structures[Structure.DISC], found.centre)
     evidence = [_evidence(curve, place, found) for place in places]
     names = name_vertebrae(evidence, sacrum_below=_sacrum_below(curve, places, found))
@@ -108,7 +114,11 @@ def interpret(found: SpineProbabilities, grid: CanonicalGrid) -> Localization:
         if level is not None
     )
     return Localization(
-        vertebrae=vertebrae[::-1], presumed=names.presumed, grid=grid, body_probability=body
+        vertebrae=vertebrae[::-1],
+        presumed=names.presumed,
+        unnamed=len(places) - len(vertebrae),
+        grid=grid,
+        body_probability=body,
     )
 
 

@@ -73,7 +73,8 @@ EXPLANATION: Final[dict[Reason, str]] = {
     "in one series).",
     Reason.BETTER_SERIES_CHOSEN: "Another series of the study suits the measurement better.",
     Reason.SUPERSEDED: "A newer version of this result replaced it.",
-    Reason.LEVELS_NOT_COVERED: "The scan does not cover the lumbar vertebrae L1 to L4.",
+    Reason.LEVELS_NOT_COVERED: "The scan does not cover the lumbar vertebrae L1 to L4, or "
+    "shows neither sacrum nor ribs to name them by.",
     Reason.TOO_FEW_VALID_LEVELS: "Fewer than two levels could be measured, so no mean is given.",
     Reason.NO_SPINE_FOUND: "No vertebra was found in the scan.",
     Reason.UNCALIBRATED: "Density is a generic estimate: this scanner has no calibration entry.",

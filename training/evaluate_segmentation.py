@@ -81,7 +81,7 @@ class Case:
 
 def read_nifti(path: Path) -> CtVolume:
     """NIfTI in HU as a volume without header; RAS becomes LPS."""
-    image = nib.load(path)
+    image = nib.Nifti1Image.from_filename(path)
     hu = np.ascontiguousarray(np.asarray(image.dataobj), np.float32)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
     shape = (hu.shape[0], hu.shape[1], hu.shape[2])
@@ -136,7 +136,7 @@ def evaluate(case: Case, data: Path) -> list[Row]:
 
 def _against_bodies(case: Case, data: Path) -> list[Row]:
     path = data / "ct" / "abdomen_pelvis_3mm_vertebral_bodies.nii.gz"
-    reference = np.asarray(nib.load(path).dataobj)
+    reference = np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
     rows, distances, scores = [], [], []
     for value, level in REFERENCE_LEVELS.items():
         mine, theirs = case.bodies.labels == level, reference == value
@@ -165,8 +165,8 @@ def _against_l3(case: Case, data: Path) -> list[Row]:
     """Sub-region labels of L3: 49 border and 50 inside of the body."""
     path = data / "ct" / "l3_crop_subregions.nii.gz"
     vertebrae = data / "ct" / "l3_crop_vertebrae.nii.gz"
-    body = np.isin(np.asarray(nib.load(path).dataobj), (49, 50))
-    theirs = body & (np.asarray(nib.load(vertebrae).dataobj) == 22)
+    body = np.isin(np.asarray(nib.Nifti1Image.from_filename(path).dataobj), (49, 50))
+    theirs = body & (np.asarray(nib.Nifti1Image.from_filename(vertebrae).dataobj) == 22)
     best = max(
         (dice(case.bodies.labels == v.level, theirs) for v in case.found.vertebrae), default=0.0
     )

@@ -23,7 +23,7 @@ class Segment:
 
     def voxels(self) -> set[tuple[float, float, float]]:
         """Voxel centres rounded to 0.01 mm, to compare with another mask."""
-        return {tuple(point) for point in np.round(self.points_lps_mm, 2) + 0.0}  # type: ignore[misc]
+        return {tuple(point) for point in np.round(self.points_lps_mm, 2) + 0.0}
 
 
 def decode(segmentation: Dataset) -> dict[str, Segment]:

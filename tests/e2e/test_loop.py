@@ -209,7 +209,9 @@ def test_the_ledger_balances_after_the_loop(loop: Loop) -> None:
 
 
 def _reference_labels(data: Path) -> tuple[np.ndarray, np.ndarray]:
-    image = nib.load(data / "ct" / "abdomen_pelvis_3mm_vertebral_bodies.nii.gz")
+    image = nib.Nifti1Image.from_filename(
+        data / "ct" / "abdomen_pelvis_3mm_vertebral_bodies.nii.gz"
+    )
     to_lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
     return np.asarray(image.dataobj), to_lps
 

@@ -58,13 +58,13 @@ def _await_one_result(node: Node, pacs: StoreScp) -> None:
 
     def at_rest() -> bool:
         balance = node.status()
-        return balance["received"] > 0 and balance["waiting"] == 0
+        return bool(balance["received"] > 0 and balance["waiting"] == 0)
 
     wait_until(at_rest, 150, what=f"an idle node; {node.tail()}", poll_s=0.5)
     balance = node.status()
     assert balance["failed"] == 0, node.tail()
     assert balance["received"] == balance["delivered"] + balance["skipped"]
-    outcomes = [
+    outcomes: list[Outcome] = [
         Outcome.model_validate_json(path.read_text())
         for path in (node.folder / "work").glob("*/outcome.json")
     ]

@@ -22,11 +22,15 @@ pytestmark = pytest.mark.peer("dcmtk")
 
 
 def settings_for(folder: Path, port: int = 1) -> Settings:
-    return Settings(
-        node={"data_folder": folder / "data"},
-        series={"quiet_time_s": 0.3, "study_quiet_time_s": 0.3, "incomplete_wait_s": 1.5},
-        delivery={"first_retry_s": 0.2},
-        destinations=[{"name": "pacs", "ae_title": "STORESCP", "host": "127.0.0.1", "port": port}],
+    return Settings.model_validate(
+        {
+            "node": {"data_folder": folder / "data"},
+            "series": {"quiet_time_s": 0.3, "study_quiet_time_s": 0.3, "incomplete_wait_s": 1.5},
+            "delivery": {"first_retry_s": 0.2},
+            "destinations": [
+                {"name": "pacs", "ae_title": "STORESCP", "host": "127.0.0.1", "port": port}
+            ],
+        }
     )
 
 

@@ -1,6 +1,9 @@
 """Results to a real receiver: DCMTK's storescp, up, down, and unwilling."""
 
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
 
 import pydicom
 import pytest
@@ -19,7 +22,7 @@ from tests.peers.ports import free_port
 pytestmark = pytest.mark.peer("dcmtk")
 
 
-def result_file(folder, kind: str, number: int) -> OutputObject:
+def result_file(folder: Path, kind: Literal["seg", "sr"], number: int) -> OutputObject:
     """A small object of the right class; delivery does not look inside."""
     image = ct_image(number=number)
     image.SOPClassUID = SegmentationStorage if kind == "seg" else ComprehensiveSRStorage
@@ -37,15 +40,19 @@ def result_file(folder, kind: str, number: int) -> OutputObject:
 
 
 def settings_for(folder, port: int) -> Settings:
-    return Settings(
-        node={"data_folder": folder},
-        delivery={"first_retry_s": 0.0, "connect_timeout_s": 2},
-        destinations=[{"name": "pacs", "ae_title": "STORESCP", "host": "127.0.0.1", "port": port}],
+    return Settings.model_validate(
+        {
+            "node": {"data_folder": folder},
+            "delivery": {"first_retry_s": 0.0, "connect_timeout_s": 2},
+            "destinations": [
+                {"name": "pacs", "ae_title": "STORESCP", "host": "127.0.0.1", "port": port}
+            ],
+        }
     )
 
 
 @pytest.fixture
-def finished(tmp_path) -> Ledger:
+def finished(tmp_path: Path) -> Iterator[Ledger]:
     """A ledger with one finished job: SEG and SR are due."""
     ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
     ledger.record_instance(stored(ct_image(), tmp_path / "in"))

@@ -218,6 +218,7 @@ def _decimals(values: object) -> list[str]:
 def known_localization(ct: CtVolume) -> Localization:
     """The four bodies where they are, in place of the network."""
     return Localization(
+        unnamed=0,
         vertebrae=tuple(located(level) for level in LEVELS),
         presumed=False,
         grid=CanonicalGrid(origin_lps_mm=np.zeros(3), spacing_mm=3.0, shape=(1, 1, 1)),

@@ -1,5 +1,7 @@
 """Names from two anchors: the sacrum and the last rib."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,4 +81,4 @@ def test_one_doubtful_body_does_not_move_the_border():
 def test_levels_descend_by_one_from_body_to_body(evidence, sacrum_below):
     """Whatever the evidence, no level is left out or given twice."""
     levels = [v for v in name_vertebrae(evidence, sacrum_below=sacrum_below).levels if v]
-    assert all(one - other == 1 for one, other in zip(levels[:-1], levels[1:], strict=True))
+    assert all(one - other == 1 for one, other in pairwise(levels))
