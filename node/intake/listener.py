@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 from pydicom.dataset import Dataset
-from pynetdicom import AE, evt
+from pynetdicom import AE, _config, evt
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ASSOCIATE
@@ -37,8 +37,8 @@ from node.errors import (
 )
 from node.intake import acceptance
 from node.intake.header import read_header
-from node.intake.reactor import SharedSocketServer
-from node.intake.spool import Spool, StoredInstance, file_meta, remove, sha256_of
+from node.intake.reactor import IncomingDataSet, SharedSocketServer
+from node.intake.spool import IncomingFile, Spool, StoredInstance, remove
 from node.ledger.ledger import Ledger, Recorded
 from node.waiting import wait_until
 
@@ -91,8 +91,10 @@ def listen(
     spool = Spool(settings.spool_folder, writer=writer, min_free_gb=settings.intake.min_free_gb)
     intake = Intake(spool=spool, ledger=Ledger.open(settings.ledger_url))
     entity = application_entity(settings)
+    _config.LOG_HANDLER_LEVEL = "none"  # else it formats every message and copies its data set
     server = SharedSocketServer(
         listening,
+        spool,
         ae=entity,
         ae_title=settings.node.ae_title,
         contexts=entity.supported_contexts,
@@ -233,25 +235,23 @@ def handle_closed(event: Event, intake: Intake) -> None:
 def _store(event: Event, intake: Intake) -> Recorded:
     request = event.request
     assert isinstance(request, C_STORE)
-    intake.spool.check_space()
-    if request.DataSet is None:
-        raise CorruptObject("request without a data set", "", "send it again")
+    incoming = _incoming(request)
     sop_class = str(request.AffectedSOPClassUID)
     transfer_syntax = event.context.transfer_syntax
-    request.DataSet.seek(0)
-    header = read_header(request.DataSet, transfer_syntax)
+    with incoming.encoded() as encoded:
+        header = read_header(encoded, transfer_syntax)
     if header.sop_instance_uid != request.AffectedSOPInstanceUID:
         raise CorruptObject("SOP Instance UID differs between request and data set", "", "")
     if header.sop_class_uid != sop_class:
         raise UnsupportedObject("SOP Class UID differs between request and data set", "", "")
 
-    encoded = request.DataSet.getbuffer()
-    sha256 = sha256_of(encoded)
     path = intake.spool.place(
-        header.study_instance_uid, header.series_instance_uid, header.sop_instance_uid, sha256
+        header.study_instance_uid,
+        header.series_instance_uid,
+        header.sop_instance_uid,
+        incoming.sha256,
     )
-    meta = file_meta(sop_class, header.sop_instance_uid, transfer_syntax)
-    flush = intake.spool.write(meta, encoded, path)
+    flush = intake.spool.keep(incoming, path)
     instance = StoredInstance(
         sop_class_uid=sop_class,
         sop_instance_uid=header.sop_instance_uid,
@@ -259,8 +259,8 @@ def _store(event: Event, intake: Intake) -> Recorded:
         study_instance_uid=header.study_instance_uid,
         transfer_syntax_uid=str(transfer_syntax),
         path=path,
-        size_bytes=len(encoded),
-        sha256=sha256,
+        size_bytes=incoming.size_bytes,
+        sha256=incoming.sha256,
         calling_ae_title=_request(event).calling_ae_title,
         called_ae_title=_request(event).called_ae_title,
         received_at=datetime.now(UTC),
@@ -274,13 +274,29 @@ def _store(event: Event, intake: Intake) -> Recorded:
         flush.wait()  # file, folder and ledger row reach the disk side by side
 
 
+def _incoming(request: C_STORE) -> IncomingFile:
+    """File in which the data set has arrived."""
+    data_set = request.DataSet
+    if not isinstance(data_set, IncomingDataSet):
+        raise CorruptObject("request without a data set", "", "send it again")
+    if data_set.error is not None:
+        raise data_set.error
+    if data_set.file is None:
+        raise CorruptObject("empty data set", "", "send it again")
+    return data_set.file
+
+
 @contextmanager
 def _marked(event: Event, intake: Intake) -> Iterator[None]:
+    """Mark the association as storing; remove at the end what was not kept."""
     intake.storing.add(event.assoc)
     try:
         yield
     finally:
         intake.storing.discard(event.assoc)
+        data_set = getattr(event.request, "DataSet", None)
+        if isinstance(data_set, IncomingDataSet):
+            data_set.discard()
 
 
 def _refuse(event: Event, intake: Intake, refusal: RefusedObject) -> Dataset:

@@ -4,23 +4,30 @@ Takes  connection
 Gives  DIMSE message
 Next   node.intake.listener
 
-Three things are different from the library, all behind its own interfaces: the upper layer waits
-in ``select`` instead of sleeping, the association waits for a message instead of sleeping, and the
-socket is read in one piece instead of 4 KiB steps. The listening socket may be given, so that
-several processes accept on one port.
+Four things are different from the library, all behind its own interfaces: the upper layer waits
+in ``select`` instead of sleeping, the association waits for a message instead of sleeping, the
+socket is read in one piece instead of 4 KiB steps, and the data set of a C-STORE goes to disk
+while it arrives instead of gathering in memory. The listening socket may be given, so that several
+processes accept on one port.
 """
 
 import select
 import socket
 import threading
 from copy import deepcopy
+from io import BytesIO
 from typing import Any, Final, cast
 
 from pynetdicom import evt
 from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_messages import DIMSEMessage
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
+from node.errors import SpoolFull
+from node.intake.spool import IncomingFile, Spool, file_meta
 from node.waiting import nap
 
 MODE_ACCEPTOR: Final = "acceptor"
@@ -83,6 +90,85 @@ class WokenUpperLayer(DULServiceProvider):
             nap(0.001)  # the connection was closed meanwhile; the library notices by itself
 
 
+class IncomingDataSet(BytesIO):
+    """Data set of a C-STORE request that goes to disk while it arrives.
+
+    Parameters
+    ----------
+    spool
+        Where to.
+    message
+        Its command set tells the identifiers.
+    transfer_syntax_uid
+        By presentation context.
+
+    Attributes
+    ----------
+    file : IncomingFile or None
+        ``None`` before the first piece.
+    error : Exception or None
+        Why it could not be written. The rest is swallowed, so that the sender gets a status for
+        the object and not an abort.
+    """
+
+    def __init__(self, spool: Spool, message: DIMSEMessage, syntaxes: dict[int, str]) -> None:
+        super().__init__()
+        self._spool = spool
+        self._message = message
+        self._syntaxes = syntaxes
+        self.file: IncomingFile | None = None
+        self.error: OSError | SpoolFull | None = None
+
+    def write(self, piece: Any, /) -> int:
+        """Append a piece."""
+        if self.error is None:
+            try:
+                if self.file is None:
+                    self.file = self._spool.receive(self._meta())
+                self.file.write(piece)
+            except (OSError, SpoolFull) as error:
+                self.error = error
+        return len(piece)
+
+    def discard(self) -> None:
+        """Remove the file, unless it was kept."""
+        if self.file is not None:
+            self.file.discard()
+
+    def _meta(self) -> bytes:
+        command = self._message.command_set
+        return file_meta(
+            str(command.get("AffectedSOPClassUID", "")),
+            str(command.get("AffectedSOPInstanceUID", "")),
+            self._syntaxes.get(self._message.context_id or 0, ""),
+        )
+
+
+class StreamingProvider(DIMSEServiceProvider):
+    """DIMSE provider whose data sets are written while they arrive."""
+
+    def __init__(self, assoc: "WokenAssociation", spool: Spool) -> None:
+        super().__init__(assoc)
+        self._spool = spool
+
+    def receive_primitive(self, primitive: P_DATA) -> None:
+        """Take one P-DATA; a new message gets its own kind of data set."""
+        if self.message is None:
+            self.message = DIMSEMessage()
+            syntaxes = {
+                number: str(context.transfer_syntax[0])
+                for number, context in self.assoc._accepted_cx.items()
+            }
+            self.message.data_set = IncomingDataSet(self._spool, self.message, syntaxes)
+        super().receive_primitive(primitive)
+
+    def discard(self) -> None:
+        """Remove what has arrived of an object that will not arrive wholly."""
+        data_set = self.message.data_set if self.message else None
+        if isinstance(data_set, IncomingDataSet):
+            data_set.discard()
+
+
 class WokenAssociation(Association):
     """Association that is woken by its upper layer.
 
@@ -92,12 +178,20 @@ class WokenAssociation(Association):
         Set after every turn of the upper layer.
     """
 
-    def __init__(self, ae: Any, mode: str) -> None:
+    def __init__(self, ae: Any, mode: str, spool: Spool) -> None:
         super().__init__(ae, mode)
+        self.dimse = StreamingProvider(self, spool)
         self.news = threading.Event()
         self.dul = WokenUpperLayer(self)
         self.acse_timeout = ae.acse_timeout
         self.network_timeout = ae.network_timeout
+
+    def run_reactor(self) -> None:
+        """Run until the end of the association; leave no half object behind."""
+        try:
+            super().run_reactor()
+        finally:
+            cast(StreamingProvider, self.dimse).discard()
 
     def _run_reactor(self) -> None:
         """Serve messages until release, abort or silence (as in the library, without its sleep)."""
@@ -155,7 +249,8 @@ class WokenRequestHandler(RequestHandler):
         """Like the library's, with our classes."""
         connection = cast(socket.socket, self.request)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        association = WokenAssociation(self.ae, MODE_ACCEPTOR)
+        spool = cast(SharedSocketServer, self.server).spool
+        association = WokenAssociation(self.ae, MODE_ACCEPTOR, spool)
         association._server = self.server
         host, port = self.client_address[:2]
         association.name = f"AcceptorThread@{host}:{port}"
@@ -184,8 +279,9 @@ class WokenRequestHandler(RequestHandler):
 class SharedSocketServer(ThreadedAssociationServer):
     """Association server on a listening socket that several processes share."""
 
-    def __init__(self, listening: socket.socket, **arguments: Any) -> None:
+    def __init__(self, listening: socket.socket, spool: Spool, **arguments: Any) -> None:
         self._listening = listening
+        self.spool = spool
         listening.setblocking(False)
         super().__init__(
             address=listening.getsockname(), request_handler=WokenRequestHandler, **arguments

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from node.errors import SpoolFull
 
@@ -110,28 +110,36 @@ class Spool:
         name = f"{_safe(instance)}.{sha256[:12]}.dcm"
         return self._folder / _safe(study) / _safe(series) / name
 
-    def write(self, meta: bytes, encoded: memoryview | bytes, path: Path) -> "Flush":
-        """Write a file and start to flush it; one of the same name has the same content.
+    def receive(self, meta: bytes) -> "IncomingFile":
+        """Open a file for an object that is arriving.
 
-        The file has its final name and content when this returns, so that no kill of a process
-        can tear it. Durable it is after `Flush.wait`: a power cut before may leave a torn file,
-        but nobody got 0x0000 for it, and the sender's next try replaces it.
+        Raises
+        ------
+        SpoolFull
+            The file system is full, or under the watermark.
+        """
+        self.check_space()
+        name = f"{self._writer}.{next(self._numbers)}.part"
+        with _full_disk_explained():
+            return IncomingFile(self._incoming / name, meta)
+
+    def keep(self, incoming: "IncomingFile", path: Path) -> "Flush":
+        """Give a whole object its final name, and start to flush it.
+
+        Name and content are there when this returns, so that no kill of a process can tear the
+        file. Durable it is after `Flush.wait`: a power cut before may leave a torn file, but
+        nobody got 0x0000 for it, and the sender's next try replaces it (same name, same content).
 
         Raises
         ------
         SpoolFull
             The file system is full.
         """
-        temporary = self._incoming / f"{self._writer}.{next(self._numbers)}.part"
         with _full_disk_explained():
             self._make_folder(path.parent)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
             try:
-                _write_all(descriptor, meta, encoded)
-                temporary.rename(path)
+                descriptor = incoming.keep(path)
             except OSError:
-                os.close(descriptor)
-                temporary.unlink(missing_ok=True)
                 self._known_folders.discard(path.parent)
                 raise
         return Flush(
@@ -146,6 +154,57 @@ class Spool:
         flush_folder(folder.parent)
         flush_folder(self._folder)
         self._known_folders.add(folder)
+
+
+class IncomingFile:
+    """The file of an object that is arriving: written and digested as its pieces come.
+
+    Parameters
+    ----------
+    meta
+        Preamble and file meta information; what is written then is the encoded data set.
+    """
+
+    def __init__(self, path: Path, meta: bytes) -> None:
+        self._path = path
+        self._meta_bytes = len(meta)
+        self._digest = hashlib.sha256()
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640)
+        self.size_bytes = 0
+        with _full_disk_explained():
+            _write_all(self._descriptor, meta)
+
+    def write(self, piece: bytes) -> None:
+        """Append a piece of the encoded data set."""
+        with _full_disk_explained():
+            _write_all(self._descriptor, piece)
+        self._digest.update(piece)
+        self.size_bytes += len(piece)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the encoded data set."""
+        return self._digest.hexdigest()
+
+    @contextmanager
+    def encoded(self) -> Iterator[BinaryIO]:
+        """Read the encoded data set from its start."""
+        with os.fdopen(os.dup(self._descriptor), "rb") as stream:
+            stream.seek(self._meta_bytes)
+            yield stream
+
+    def keep(self, path: Path) -> int:
+        """Move to the final name; the descriptor now belongs to the caller."""
+        self._path.rename(path)
+        descriptor, self._descriptor = self._descriptor, -1
+        return descriptor
+
+    def discard(self) -> None:
+        """Remove the file, unless it was kept."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            self._path.unlink(missing_ok=True)
 
 
 class Flush:
@@ -166,11 +225,6 @@ class Flush:
         with _full_disk_explained():
             for part in self._parts:
                 part.result()
-
-
-def sha256_of(encoded: memoryview | bytes) -> str:
-    """Digest of an encoded data set."""
-    return hashlib.sha256(encoded).hexdigest()
 
 
 def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
@@ -219,14 +273,10 @@ def _safe(uid: str) -> str:
     return "x" + hashlib.sha256(uid.encode()).hexdigest()[:32]
 
 
-def _write_all(descriptor: int, *parts: memoryview | bytes) -> None:
-    rest = [memoryview(part) for part in parts]
+def _write_all(descriptor: int, piece: bytes) -> None:
+    rest = memoryview(piece)
     while rest:
-        written = os.writev(descriptor, rest)
-        while rest and written >= len(rest[0]):
-            written -= len(rest.pop(0))
-        if rest:
-            rest[0] = rest[0][written:]
+        rest = rest[os.write(descriptor, rest) :]
 
 
 @contextmanager

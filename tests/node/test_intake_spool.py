@@ -1,5 +1,6 @@
 """Files in the spool: whole or not there, and never overwritten by another object."""
 
+import hashlib
 from pathlib import Path
 
 import pydicom
@@ -8,7 +9,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from node.errors import SpoolFull
-from node.intake.spool import Spool, file_meta, sha256_of
+from node.intake.spool import Spool, file_meta
 from tests.node.ct_objects import ct_image, encoded, write
 
 
@@ -18,38 +19,60 @@ def spool(tmp_path: Path) -> Spool:
     return Spool(tmp_path / "spool")
 
 
+def _store(spool: Spool, content: bytes, meta: bytes = b"meta") -> Path:
+    """One object in pieces, as it arrives."""
+    incoming = spool.receive(meta)
+    for start in range(0, len(content), 100):
+        incoming.write(content[start : start + 100])
+    assert incoming.size_bytes == len(content)
+    assert incoming.sha256 == hashlib.sha256(content).hexdigest()
+    with incoming.encoded() as encoded:
+        assert encoded.read() == content
+    path = spool.place("1.2", "1.2.3", "1.2.3.4", incoming.sha256)
+    spool.keep(incoming, path).wait()
+    incoming.discard()
+    return path
+
+
 def test_written_file_is_the_object_as_it_came(tmp_path: Path, spool: Spool) -> None:
     """Byte for byte, behind file meta information that pydicom reads."""
     content = encoded(write(ct_image(), tmp_path / "source.dcm"))
-    path = spool.place("1.2", "1.2.3", "1.2.3.4", sha256_of(content))
 
-    spool.write(file_meta(CTImageStorage, "1.2.3.4", ExplicitVRLittleEndian), content, path).wait()
+    path = _store(spool, content, file_meta(CTImageStorage, "1.2.3.4", ExplicitVRLittleEndian))
 
     assert encoded(path) == content
     assert pydicom.dcmread(path).file_meta.MediaStorageSOPInstanceUID == "1.2.3.4"
 
 
+def test_discarded_object_leaves_nothing(tmp_path: Path, spool: Spool) -> None:
+    """The connection broke."""
+    incoming = spool.receive(b"meta")
+    incoming.write(b"half of it")
+
+    incoming.discard()
+    incoming.discard()
+
+    assert list((tmp_path / "spool" / "incoming").iterdir()) == []
+
+
 def test_same_object_again_heals_a_torn_file(spool: Spool) -> None:
     """A power cut may leave a torn file that nobody was told of."""
-    path = spool.place("1", "2", "3", sha256_of(b"abcd"))
-    spool.write(b"meta", b"abcd", path).wait()
+    path = _store(spool, b"abcd")
     path.write_bytes(b"me")
 
-    spool.write(b"meta", b"abcd", path).wait()
-
+    assert _store(spool, b"abcd") == path
     assert path.read_bytes() == b"metaabcd"
 
 
 def test_other_content_has_another_place(spool: Spool) -> None:
     """The first object of a UID cannot be overwritten."""
-    first = spool.place("1", "2", "3", sha256_of(b"abcd"))
-    assert first != spool.place("1", "2", "3", sha256_of(b"abce"))
+    assert _store(spool, b"abcd") != _store(spool, b"abce")
 
 
 @pytest.mark.parametrize("uid", ["../../etc/passwd", "..", "", "a/b", "1.2/3", "1." * 40, "\0"])
 def test_no_identifier_leads_out_of_the_spool(tmp_path: Path, spool: Spool, uid: str) -> None:
     """UIDs come from the network."""
-    path = spool.place(uid, uid, uid, sha256_of(b""))
+    path = spool.place(uid, uid, uid, hashlib.sha256().hexdigest())
 
     assert path.resolve().is_relative_to((tmp_path / "spool").resolve())
     assert len(path.relative_to(tmp_path / "spool").parts) == 3

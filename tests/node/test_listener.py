@@ -335,6 +335,27 @@ def _uid(path: Path) -> str:
     return str(header.SOPInstanceUID)
 
 
+def test_broken_association_leaves_no_half_object(tmp_path: Path) -> None:
+    """The sender dies in the middle of a large object; the next one is taken."""
+    image = ct_image(Rows=4096, Columns=4096, PixelData=bytes(2 * 4096 * 4096))
+    large = write(image, tmp_path / "large.dcm")
+    with running_listener(tmp_path / "node") as listener:
+        incoming = listener.folder / "spool" / "incoming"
+        sender = subprocess.Popen(
+            ["storescu", "-aec", "OSTEONODE", "-pdu", "4096"]
+            + ["127.0.0.1", str(listener.port), str(large)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(lambda: list(incoming.iterdir()), 20, what="a large object", poll_s=0.001)
+        sender.kill()
+        sender.wait()
+        wait_until(lambda: not list(incoming.iterdir()), 20, what="an empty folder")
+        assert list(stored_files(listener.folder)) == []
+        assert listener.send(large).failed == 0
+        assert listener.balance().received == 1
+
+
 def test_stop_finishes_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     """SIGTERM in mid-association ends the process with 0 and an empty incoming folder."""
     write_series(tmp_path / "ct", 80)
