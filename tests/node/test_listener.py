@@ -342,8 +342,10 @@ def test_broken_association_leaves_no_half_object(tmp_path: Path) -> None:
     with running_listener(tmp_path / "node") as listener:
         incoming = listener.folder / "spool" / "incoming"
         sender = subprocess.Popen(
-            ["storescu", "-aec", "OSTEONODE", "-pdu", "4096"]
-            + ["127.0.0.1", str(listener.port), str(large)],
+            [
+                *("storescu", "-aec", "OSTEONODE", "-pdu", "4096"),
+                *("127.0.0.1", str(listener.port), str(large)),
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
