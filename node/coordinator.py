@@ -135,9 +135,15 @@ class Coordinator:
             started_at=self.started_at,
         )
         for row in waiting:
-            text = (Path(row.folder) / JOB_FILE).read_text(encoding="utf-8")
             try:
-                enqueue(self.app, Job.model_validate_json(text))
+                text = (Path(row.folder) / JOB_FILE).read_text(encoding="utf-8")
+                job = Job.model_validate_json(text)
+            except (OSError, ValueError) as error:
+                log.error("job_file_unreadable", job=row.key, error=str(error))  # noqa: TRY400
+                self.ledger.fail_job(row.key, Reason.INTERNAL_ERROR)
+                continue
+            try:
+                enqueue(self.app, job)
             except OperationalError as error:
                 if not self.broker_is_silent:
                     log.warning("broker_silent", error=str(error), remedy="jobs wait; start it")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import pydicom
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
@@ -49,8 +50,8 @@ class Receipt:
     Parameters
     ----------
     status
-        DIMSE status (PS3.4 Annex B.2.3); ``None`` where the receiver takes no objects of the
-        class.
+        DIMSE status (PS3.4 Annex B.2.3); ``None`` where nothing was sent, because the receiver
+        takes no objects of the class or the file cannot be read.
     """
 
     delivery: Delivery
@@ -109,10 +110,14 @@ def _associated(peer: Peer, sop_classes: set[str]) -> Iterator[Association]:
         association.release()
 
 
-def _store(association: Association, peer: Peer, delivery: Delivery) -> int:
+def _store(association: Association, peer: Peer, delivery: Delivery) -> int | None:
     try:
-        answer = association.send_c_store(pydicom.dcmread(delivery.path))
-    except (RuntimeError, ValueError, OSError) as error:
+        dataset = pydicom.dcmread(delivery.path)
+    except (InvalidDicomError, OSError, ValueError):
+        return None  # our own file is gone or damaged: no receiver can help
+    try:
+        answer = association.send_c_store(dataset)
+    except (RuntimeError, ValueError) as error:
         raise PeerUnreachable(f"{peer.ae_title}: {error}", "", "it is tried again") from error
     if "Status" not in answer:
         raise PeerUnreachable(f"{peer.ae_title}: no answer", "", "it is tried again")

@@ -12,6 +12,7 @@ import structlog
 
 from node.ledger.ledger import JobRow, Ledger
 from pipelines.job import read_outcome
+from pipelines.reasons import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +27,13 @@ def collect(ledger: Ledger, jobs: Iterable[JobRow], destinations: tuple[str, ...
     """
     finished = 0
     for job in jobs:
-        outcome = read_outcome(Path(job.folder))
+        try:
+            outcome = read_outcome(Path(job.folder))
+        except ValueError as error:
+            log.error("outcome_unreadable", job=job.key, error=str(error))  # noqa: TRY400
+            ledger.fail_job(job.key, Reason.INTERNAL_ERROR)
+            finished += 1
+            continue
         if outcome is None:
             continue
         finished += 1

@@ -287,6 +287,7 @@ class Ledger:
                 return False
             for uid, reason in decision.losers.items():
                 self._skip_series(connection, uid, reason)
+            self._supersede(connection, decision)
             if decision.job_key is not None:
                 self._choose(connection, decision)
             for uid, reason in decision.skipped_instances.items():
@@ -324,7 +325,6 @@ class Ledger:
             .where(instances.c.series_instance_uid == decision.chosen_series)
             .values(state=InstanceState.WAITING, reason=None, job_key=key)
         )
-        self._supersede(connection, decision)
         insert = self._insert(jobs).values(
             key=key,
             study_instance_uid=decision.study_instance_uid,
@@ -345,7 +345,7 @@ class Ledger:
         """Older jobs of the study lose their undelivered results."""
         older = (
             (jobs.c.study_instance_uid == decision.study_instance_uid)
-            & (jobs.c.key != decision.job_key)
+            & (jobs.c.key != (decision.job_key or ""))
             & (jobs.c.state != JobState.SUPERSEDED)
         )
         keys = [row.key for row in connection.execute(select(jobs.c.key).where(older))]

@@ -174,3 +174,22 @@ def test_the_message_on_the_queue_carries_a_path_and_no_patient_data(tmp_path):
     text = json.dumps(json.loads(found[0].read_text()))
     assert "VIRTUAL" not in text
     ledger.close()
+
+
+@pytest.mark.parametrize("name", ["job.json", "outcome.json"])
+def test_a_damaged_job_fails_alone_and_the_node_goes_on(tmp_path, name):
+    """The next study is still decided."""
+    settings = settings_for(tmp_path)
+    ledger = Ledger.open(settings.ledger_url)
+    fill(ledger, tmp_path, ct_series(30))
+    process = start(settings)
+    wait_until(lambda: jobs(settings), 20, what="a job")
+    stop(process, signal.SIGKILL)
+    (Path(jobs(settings)[0].output_folder) / name).write_text("{")
+    fill(ledger, tmp_path, ct_series(30, study="2.25.31", series="2.25.32"))
+    process = start(settings)
+    wait_until(lambda: ledger.balance().failed == 30, 20, what="the damaged job to fail")
+    wait_until(lambda: len(ledger.unfinished_jobs()) == 1, 20, what="the other study's job")
+    stop(process)
+    assert ledger.balance().reasons == {"internal_error": 30}
+    ledger.close()

@@ -184,6 +184,25 @@ def test_a_late_slice_supersedes_the_first_result(ledger, tmp_path):
     assert ledger.balance().waiting == 4
 
 
+def test_a_study_that_becomes_unsuitable_takes_its_results_back(ledger, tmp_path):
+    """Late objects made the series unusable: what was not delivered yet is not sent."""
+    fill(ledger, tmp_path)
+    choose(ledger, "k1")
+    ledger.finish_job("k1", [SR], ["pacs"])
+    ledger.record_instance(stored(ct_image(number=4), tmp_path))
+    nothing = Decision(
+        study_instance_uid="2.25.1",
+        job_key=None,
+        job_folder=None,
+        chosen_series=None,
+        losers={"2.25.2": Reason.DUPLICATE_POSITION},
+        skipped_instances={},
+    )
+    assert ledger.decide(nothing, seen=ledger.study("2.25.1"))
+    assert ledger.due_outputs(time.time()) == []
+    assert ledger.balance().reasons == {"duplicate_position": 4}
+
+
 def test_the_same_decision_twice_makes_one_job(ledger, tmp_path):
     """A coordinator that died after deciding decides again."""
     fill(ledger, tmp_path)
