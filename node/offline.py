@@ -21,7 +21,6 @@ from node.jobs.dispatch import make_job, write_job
 from node.report_view import in_words, show_result
 from node.series.folder import FolderSelection, select_folder
 from node.series.selection import Loser, Selection
-from pipelines.findings import Status
 from pipelines.job import (
     ATTEMPTS_FILE,
     JOB_FILE,
@@ -31,9 +30,9 @@ from pipelines.job import (
     Outcome,
     read_outcome,
 )
-from pipelines.reasons import EXPLANATION, Reason
+from pipelines.reasons import EXPLANATION
+from pipelines.result import no_series_result
 
-SCHEMA_VERSION: Final = "1.0"
 LOG_FILE: Final = "process.log"
 STATION_WORDS: Final = {
     "read": "reading the volume",
@@ -143,17 +142,7 @@ def _show_losers(losers: tuple[Loser, ...], console: Console) -> None:
 
 def _write_not_reported(found: FolderSelection, out_folder: Path) -> None:
     """``result.json`` of a folder in which no series can be measured."""
-    reasons: list[Reason] = list(dict.fromkeys(one.reason for one in found.losers))
-    document = {
-        "schema_version": SCHEMA_VERSION,
-        "status": Status.NOT_REPORTED,
-        "reasons": [{"code": one, "text": EXPLANATION[one]} for one in reasons],
-        "vertebrae": [],
-        "skipped_series": [
-            {"series_instance_uid": one.series_instance_uid, "reason": one.reason}
-            for one in found.losers
-        ],
-        "model_set": {"version": model_set_version(), "models": []},
-    }
-    text = json.dumps(document, indent=2) + "\n"
+    skipped = [(one.series_instance_uid, one.reason) for one in found.losers]
+    document = no_series_result(skipped, model_set_version())
+    text = document.model_dump_json(indent=2) + "\n"
     (out_folder / RESULT_FILE).write_text(text, encoding="utf-8")

@@ -26,8 +26,8 @@ EDGE_MM: Final = 1.5
 """A body whose mask comes this near to the first or last slice counts as cut."""
 SACRUM_VOXELS: Final = 150
 """3 mm voxels (4 cm3) that make a sacrum."""
-RIB_REACH_MM: Final = 55.0
-"""Ribs are counted within this distance of a vertebra's centre, to both sides."""
+RIB_REACH_MM: Final = 42.0
+"""Ribs are counted this far to both sides: farther out lie ribs that descend from above."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

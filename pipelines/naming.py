@@ -8,7 +8,7 @@ import numpy as np
 
 from pipelines.anatomy import Level
 
-RIB_SURE_CM3: Final = 0.5
+RIB_SURE_CM3: Final = 0.4
 """Rib beside a vertebra on both sides that speaks for T12 or higher."""
 LUMBAR_COUNT: Final = 5
 

@@ -9,6 +9,7 @@ Next   pipelines.run
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -119,14 +120,21 @@ class Mean(_Part):
     vbmd_withheld_reason: Reason | None = Field(description="Why the density is null")
 
 
+class SkippedSeries(_Part):
+    """A series of the study that was not measured."""
+
+    series_instance_uid: str
+    reason: Reason
+
+
 class ResultDocument(_Part):
     """Content of ``result.json``."""
 
     schema_version: str
     intended_use: str
     software: Software
-    job_key: str
-    source: SourceSeriesSummary
+    job_key: str | None = Field(description="Null where no series could be measured at all")
+    source: SourceSeriesSummary | None = Field(description="The measured series; null likewise")
     status: Status
     reasons: tuple[CodedReason, ...]
     vertebrae: tuple[Vertebra, ...]
@@ -134,6 +142,46 @@ class ResultDocument(_Part):
     calibration: str | None = Field(description="Kind of calibration; null without any density")
     calibration_standard: str | None = Field(description="Material that densities are told in")
     model_set: ModelSet
+    skipped_series: tuple[SkippedSeries, ...] = Field(
+        (), description="Series that were not measured; told where no series was"
+    )
+
+
+def no_series_result(skipped: Sequence[tuple[str, Reason]], model_set: str) -> ResultDocument:
+    """The document of a study in which no series can be measured.
+
+    Parameters
+    ----------
+    skipped
+        (Series Instance UID, reason) of every series.
+    """
+    reasons = tuple(dict.fromkeys(reason for _, reason in skipped))
+    first = reasons[0] if reasons else Reason.NOT_CT
+    return ResultDocument(
+        schema_version=SCHEMA_VERSION,
+        intended_use=INTENDED_USE,
+        software=Software(name=MODEL_NAME, version=software_version()),
+        job_key=None,
+        source=None,
+        status=Status.NOT_REPORTED,
+        reasons=tuple(CodedReason(code=one, text=EXPLANATION[one]) for one in reasons),
+        vertebrae=(),
+        mean=Mean(
+            levels=(),
+            trabecular_hu_mean=None,
+            trabecular_hu_sd=None,
+            vbmd_mg_cm3=None,
+            vbmd_standard_uncertainty_mg_cm3=None,
+            withheld_reason=first,
+            vbmd_withheld_reason=first,
+        ),
+        calibration=None,
+        calibration_standard=None,
+        model_set=ModelSet(version=model_set, models=()),
+        skipped_series=tuple(
+            SkippedSeries(series_instance_uid=uid, reason=reason) for uid, reason in skipped
+        ),
+    )
 
 
 def make_result(job: Job, ct: CtVolume, findings: ExaminationFindings) -> ResultDocument:

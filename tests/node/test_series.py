@@ -1,5 +1,9 @@
 """Completeness by geometry and the choice of the series."""
 
+import json
+from pathlib import Path
+
+import jsonschema
 import numpy as np
 import pydicom
 import pytest
@@ -11,7 +15,10 @@ from node.series.folder import select_folder
 from node.series.identity import completed_copy, derived_uid
 from node.series.selection import ineligible, kernel_suitability, select_series
 from pipelines.reasons import Reason
+from pipelines.result import no_series_result
 from tests.node.series_objects import ct_image, ct_series, record
+
+ROOT = Path(__file__).parents[2]
 
 
 @given(
@@ -165,3 +172,12 @@ def test_emptied_uids_are_completed_in_a_copy_and_pixels_stay(data, tmp_path):
     assert after.SOPInstanceUID == before.file_meta.MediaStorageSOPInstanceUID
     assert after.PixelData == before.PixelData
     assert completed_copy(copy, tmp_path / "again") == (copy, 0)
+
+
+def test_a_study_without_a_measurable_series_still_follows_the_schema():
+    """The published schema holds for every result.json."""
+    document = no_series_result([("2.25.4", Reason.LOCALIZER)], "0" * 12)
+    schema = json.loads((ROOT / "docs" / "result.schema.json").read_text())
+    jsonschema.validate(document.model_dump(mode="json"), schema)
+    assert document.status == "not_reported"
+    assert [one.code for one in document.reasons] == ["localizer"]
