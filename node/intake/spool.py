@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from node.errors import SpoolFull
+from pipelines.durable import sync_folder
 
 INCOMING: Final = "incoming"
 GIGABYTE: Final = 10**9
@@ -144,15 +145,15 @@ class Spool:
                 raise
         return Flush(
             self._flushers.submit(_flush_and_close, descriptor),
-            self._flushers.submit(flush_folder, path.parent),
+            self._flushers.submit(sync_folder, path.parent),
         )
 
     def _make_folder(self, folder: Path) -> None:
         if folder in self._known_folders:
             return
         folder.mkdir(parents=True, exist_ok=True)
-        flush_folder(folder.parent)
-        flush_folder(self._folder)
+        sync_folder(folder.parent)
+        sync_folder(self._folder)
         self._known_folders.add(folder)
 
 
@@ -241,15 +242,6 @@ def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: st
     )
     length = struct.pack("<HH2sHL", 0x02, 0x00, b"UL", 4, len(elements))
     return b"".join((bytes(128), b"DICM", length, elements))
-
-
-def flush_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _flush_and_close(descriptor: int) -> None:

@@ -5,12 +5,12 @@ Gives  Job
 Next   pipelines.tasks
 """
 
-import os
 from pathlib import Path
 
 from models.cards import model_set_version
 from node.series.routing import pipelines_for
 from node.series.selection import Selection
+from pipelines.durable import sync_folder, write_durably
 from pipelines.job import JOB_FILE, Job, JobInstance, Predecessor, job_key
 from pipelines.reasons import Reason
 
@@ -54,21 +54,6 @@ def write_job(job: Job) -> Path:
     path = folder / JOB_FILE
     if path.exists():
         return path
-    unfinished = path.with_suffix(".part")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(job.model_dump_json())
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    for place in (folder, folder.parent):
-        _flush_folder(place)
+    write_durably(path, lambda part: part.write_text(job.model_dump_json(), encoding="utf-8"))
+    sync_folder(folder.parent)
     return path
-
-
-def _flush_folder(folder: Path) -> None:
-    """A rename is durable when its folder is (fsync(2))."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
