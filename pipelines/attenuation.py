@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipelines.anatomy import Level
@@ -34,6 +35,12 @@ MEAN_RANGE_HU: Final = (-50.0, 350.0)
 """Marrow with 60 % fat and no mineral at all reads about -50 HU; above 350 HU the bone is
 sclerotic and the mean says nothing about density."""
 
+FOCAL_HU: Final = 200.0
+FOCAL_SPREADS: Final = 5.0
+FOCAL_SHARE: Final = 0.02
+"""A focal lesion: over 2 % of the core lies over 200 HU, and over five robust standard deviations,
+from its median. Trabecular texture and noise stay within (a bone island of 5 mm is 1 % of a core)."""
+
 NOMINAL_WIDTH_DEPTH_HEIGHT_MM: Final = {
     Level.L1: (42.0, 31.5, 26.8),
     Level.L2: (44.0, 32.5, 27.3),
@@ -53,10 +60,17 @@ disc or a second body."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelMeasurement:
-    """Attenuation and core volume of one level."""
+    """Attenuation and core volume of one level.
+
+    Parameters
+    ----------
+    is_mixed
+        The core holds something that is no trabecular bone; its mean stands for neither.
+    """
 
     attenuation: Measured | Abstained
     core_volume: Measured | Abstained
+    is_mixed: bool = False
 
 
 def measure_level(ct: CtVolume, region: LevelRegion, *, complete: bool) -> LevelMeasurement:
@@ -104,7 +118,22 @@ def measure_level(ct: CtVolume, region: LevelRegion, *, complete: bool) -> Level
             value=mean, unit=ATTENUATION_UNIT, standard_deviation=float(values.std(ddof=1))
         ),
         core_volume=Measured(value=volume_mm3, unit=VOLUME_UNIT),
+        is_mixed=has_focal_lesion(values),
     )
+
+
+def has_focal_lesion(values: NDArray[np.float64]) -> bool:
+    """Whether a part of the core is far denser or emptier than the rest.
+
+    Parameters
+    ----------
+    values : (voxels,) HU
+        Of the core.
+    """
+    median = float(np.median(values))
+    spread = 1.4826 * float(np.median(np.abs(values - median)))
+    far = np.abs(values - median) > max(FOCAL_HU, FOCAL_SPREADS * spread)
+    return bool(far.mean() > FOCAL_SHARE)
 
 
 def _withheld(reason: Reason) -> LevelMeasurement:

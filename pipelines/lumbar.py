@@ -109,7 +109,7 @@ def _rows(
     values = {
         level: result.attenuation.value
         for level, result in measured.items()
-        if isinstance(result.attenuation, Measured)
+        if isinstance(result.attenuation, Measured) and not result.is_mixed
     }
     outlying = outlying_levels(values)
     rows = []
@@ -120,6 +120,8 @@ def _rows(
         excluded = None
         if isinstance(result.attenuation, Abstained):
             excluded = result.attenuation.reason
+        elif result.is_mixed:
+            excluded = Reason.FOCAL_LESION
         elif vertebra.level in outlying:
             excluded = Reason.OUTLIER_LEVEL
         rows.append(

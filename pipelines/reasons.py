@@ -47,6 +47,7 @@ class Reason(StrEnum):
     IMPLAUSIBLE_ATTENUATION = "implausible_attenuation"
     METAL = "metal"
     OUTLIER_LEVEL = "outlier_level"
+    FOCAL_LESION = "focal_lesion"
 
     # A job fails.
     UNREADABLE_PIXELS = "unreadable_pixels"
@@ -96,6 +97,8 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.METAL: "Metal or cement in or near the vertebra.",
     Reason.OUTLIER_LEVEL: "The level differs strongly from its neighbours (fracture, lesion "
     "or sclerosis possible).",
+    Reason.FOCAL_LESION: "A focal dense or lytic area lies in the vertebra (bone island, "
+    "haemangioma or metastasis possible). Radiologist to look.",
     Reason.UNREADABLE_PIXELS: "Pixel data could not be decoded.",
     Reason.OUT_OF_MEMORY: "Not enough memory for this examination.",
     Reason.WORKER_DIED: "The worker died repeatedly on this examination.",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipelines.anatomy import Level
-from pipelines.attenuation import measure_level
+from pipelines.attenuation import has_focal_lesion, measure_level
 from pipelines.calibration import GENERIC, estimate_density
 from pipelines.findings import Abstained, Measured, Status
 from pipelines.gates.concern import Concern, Reach
@@ -105,6 +105,31 @@ def test_outlying_level_is_shown_but_does_not_count(ct: CtVolume) -> None:
     assert Reason.OUTLIER_LEVEL in findings.reasons
     assert isinstance(findings.mean_attenuation, Measured)
     assert findings.mean_attenuation.value == pytest.approx((150 + 140 + 145) / 3)
+
+
+def test_bone_island_is_shown_but_does_not_count(ct: CtVolume) -> None:
+    """A dense spot of 5 % of the core makes a mean of two things; the level leaves the mean."""
+    target = region(ct)
+    where = np.argwhere(target.core)
+    spot = where[np.argsort(np.linalg.norm(where - where.mean(axis=0), axis=1))[: len(where) // 20]]
+    hu = ct.hu.copy()
+    corner = np.array([part.start for part in target.box])
+    hu[tuple((spot + corner).T)] = 700.0
+    findings = lumbar(replace(ct, hu=hu)).findings
+    row = next(one for one in findings.vertebrae if one.level == target.level)
+
+    assert row.excluded_reason == Reason.FOCAL_LESION
+    assert isinstance(row.trabecular_attenuation, Measured)
+    assert not row.used
+    assert Reason.FOCAL_LESION in findings.reasons
+
+
+@pytest.mark.parametrize("noise_hu", [10, 30, 60, 120])
+def test_noise_is_no_lesion(noise_hu: float) -> None:
+    """Also at four times the noise of a routine scan."""
+    values = np.random.default_rng(4).normal(120, noise_hu, 2000)
+
+    assert not has_focal_lesion(values)
 
 
 def test_metal_withholds_the_level(ct: CtVolume) -> None:
