@@ -19,28 +19,34 @@ from node.errors import LedgerError
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 MIGRATION_LOCK: Final = 7_220_011
 """Key of PostgreSQL's advisory lock while tables change."""
+BUSY_TIMEOUT_S: Final = 30
+"""So long a writer waits for another one (SQLite)."""
+CONNECT_TIMEOUT_S: Final = 10
+READS_ONLY: Final = "reads_only"
+"""Execution option of a connection that writes nothing."""
 
 
 def open_engine(url: str) -> Engine:
     """Engine whose transactions are durable when they have been committed."""
     parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        engine = create_engine(url, pool_pre_ping=True)
-        event.listen(engine, "handle_error", _translate)
-        return engine
-    if parsed.database:
+    is_sqlite = parsed.get_backend_name() == "sqlite"
+    if is_sqlite and parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": 30})
+    arguments = {"timeout": BUSY_TIMEOUT_S} if is_sqlite else {"connect_timeout": CONNECT_TIMEOUT_S}
+    engine = create_engine(url, connect_args=arguments, pool_pre_ping=not is_sqlite)
     event.listen(engine, "handle_error", _translate)
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_immediate)
+    if is_sqlite:
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin)
     return engine
 
 
-def _translate(context: ExceptionContext) -> None:
+def _translate(context: ExceptionContext) -> LedgerError | None:
     """Errors of the database become ours, here and nowhere else."""
+    if context.is_pre_ping:  # an old connection is dead: the pool opens a new one
+        return None
     found = f"ledger: {context.original_exception}"
-    context.chained_exception = LedgerError(found, "", "check the disk and ledger.url")
+    return LedgerError(found, "", "check the disk and ledger.url")
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -50,9 +56,13 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin_immediate(connection: Connection) -> None:
-    """Take the writer's lock at once: two readers that both want to write cannot deadlock."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin(connection: Connection) -> None:
+    """Take the writer's lock at once: two readers that both want to write cannot deadlock.
+
+    Who reads only waits for nobody: it sees the last commit before its first query (WAL).
+    """
+    reads_only = connection.get_execution_options().get(READS_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
 
 def _config(connection: Connection | None = None) -> Config:

@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from node.errors import DuplicateContent, ForbiddenTransition
 from node.intake.spool import StoredInstance
 from node.ledger.balance import Balance
-from node.ledger.database import open_engine, upgrade
+from node.ledger.database import READS_ONLY, open_engine, upgrade
 from node.ledger.states import (
     InstanceState,
     JobState,
@@ -552,7 +552,7 @@ class Ledger:
 
     def _read(self, query: Any) -> Sequence[Any]:
         """Read without taking the writer's lock."""
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with self._engine.connect().execution_options(**{READS_ONLY: True}) as connection:
             return connection.execute(query).all()
 
 

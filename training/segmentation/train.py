@@ -54,6 +54,7 @@ class Config:
     resume: bool = False
     seed: int = 0
     steps: int | None = None
+    log_every: int = 50
 
 
 class Patches(IterableDataset[dict[str, torch.Tensor]]):
@@ -173,7 +174,7 @@ def train(config: Config) -> Run:
         if done >= 1:
             break
         _step(run, config, {k: v.to(config.device) for k, v in batch.items()}, criterion, done)
-        if run.step % 50 == 0:
+        if run.step % config.log_every == 0:
             parts, centre = np.mean(run.recent, axis=0)
             entry = {"step": run.step, "minutes": round((run.seconds + elapsed) / 60, 2)}
             entry |= {"parts": round(float(parts), 4), "centre": round(float(centre), 4)}
