@@ -203,7 +203,7 @@ def main() -> None:
         if arguments.pictures:
             from training.segmentation.pictures import overlay
 
-            overlay(case, arguments.pictures)
+            overlay(case.name, case.ct, case.found, case.bodies, arguments.pictures)
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows]))
         return

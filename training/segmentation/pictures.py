@@ -6,34 +6,33 @@ python -m training.segmentation.pictures --run runs/spine --out docs/results
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy import ndimage
 
+from pipelines.localize import Localization
 from pipelines.spaces import resample_to_canonical
-from pipelines.volume import AIR_HU
-
-if TYPE_CHECKING:
-    from training.evaluate_segmentation import Case
+from pipelines.volume import AIR_HU, CtVolume, Segmentation
 
 mpl.use("Agg")
 WINDOW_HU = (-200, 500)
 
 
-def overlay(case: "Case", folder: Path) -> Path:
-    """Mid-sagittal and coronal cut through the spine with labels, as a PNG."""
-    grid = case.found.grid
-    hu = resample_to_canonical(case.ct.hu, case.ct.geometry, grid, outside=AIR_HU)
-    between = np.linalg.inv(case.ct.geometry.affine) @ grid.affine
+def overlay(
+    name: str, ct: CtVolume, found: Localization, bodies: Segmentation, folder: Path
+) -> Path:
+    """Mid-sagittal and coronal cut through the spine with labels, as ``folder/name.png``."""
+    grid = found.grid
+    hu = resample_to_canonical(ct.hu, ct.geometry, grid, outside=AIR_HU)
+    between = np.linalg.inv(ct.geometry.affine) @ grid.affine
     labels = ndimage.affine_transform(
-        case.bodies.labels, between[:3, :3], between[:3, 3], output_shape=grid.shape, order=0
+        bodies.labels, between[:3, :3], between[:3, 3], output_shape=grid.shape, order=0
     )
     places = [
         (np.asarray(v.centre_lps_mm) - grid.origin_lps_mm) / grid.spacing_mm
-        for v in case.found.vertebrae
+        for v in found.vertebrae
     ] or [np.asarray(grid.shape)[::-1] / 2]
     column, row = (round(float(np.median([p[k] for p in places]))) for k in (0, 1))
     figure, axes = plt.subplots(1, 2, figsize=(10, 6))
@@ -44,12 +43,12 @@ def overlay(case: "Case", folder: Path) -> Path:
         axis.imshow(image, cmap="gray", vmin=WINDOW_HU[0], vmax=WINDOW_HU[1], origin="lower")
         shown = np.ma.masked_equal(mask, 0)
         axis.imshow(shown, cmap="tab20", alpha=0.45, vmin=8, vmax=28, origin="lower")
-        for vertebra, place in zip(case.found.vertebrae, places, strict=False):
+        for vertebra, place in zip(found.vertebrae, places, strict=False):
             axis.text(place[across], place[2], vertebra.level.name, color="yellow", fontsize=8)
         axis.axis("off")
-    figure.suptitle(f"{case.name} ({'presumed' if case.found.presumed else 'certain'})")
+    figure.suptitle(f"{name} ({'presumed' if found.presumed else 'certain'})")
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{case.name}.png"
+    path = folder / f"{name}.png"
     figure.savefig(path, dpi=80, bbox_inches="tight")
     plt.close(figure)
     return path
