@@ -12,12 +12,16 @@ columns to the left. Networks see nothing else.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipelines.errors import GeometryMismatch
+
+ROUNDING: Final = 1e-6
+"""Share of a voxel that arithmetic may lose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +139,7 @@ def canonical_grid(geometry: Geometry, spacing_mm: float) -> CanonicalGrid:
     corners = np.stack(np.meshgrid(*[(0, n - 1) for n in shape], indexing="ij"), -1).reshape(-1, 3)
     places = to_lps(geometry.affine, corners.astype(float))
     low, high = places.min(axis=0), places.max(axis=0)
-    counts = np.floor((high - low) / spacing_mm).astype(int) + 1
+    counts = np.floor((high - low) / spacing_mm + ROUNDING).astype(int) + 1
     return CanonicalGrid(
         origin_lps_mm=low,
         spacing_mm=spacing_mm,
@@ -153,7 +157,7 @@ def resample_to_canonical(
     values : (slices, rows, columns)
         On ``geometry``.
     outside
-        Value beyond the volume.
+        Value beyond the volume; the step to it is as wide as one source voxel.
     """
     spacing = geometry.spacing_mm
     # Standard deviation of the Gaussian that turns the source voxel into one of the grid.
@@ -167,7 +171,8 @@ def resample_to_canonical(
             between[:3, 3],
             output_shape=grid.shape,
             order=1,
-            mode="constant",
+            # Plain "constant" gives the last slice away where rounding puts it 1e-14 beyond the edge.
+            mode="grid-constant",
             cval=outside,
             output=np.float32,
         )
