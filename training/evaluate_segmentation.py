@@ -37,11 +37,38 @@ REFERENCE_LEVELS = {
 }
 """Body labels of ``abdomen_pelvis_3mm_vertebral_bodies`` (checked against its organ labels)."""
 
-VISIBLE: dict[str, tuple[str, ...]] = {
-    "colonography_1p5mm": ("L1", "L2", "L3", "L4", "L5"),
-    "torso_2p5mm": ("L1", "L2", "L3", "L4", "L5"),
+HEIGHTS_LPS_MM: dict[str, dict[Level, float]] = {
+    "abdomen_pelvis_3mm": {
+        Level.L1: 385,
+        Level.L2: 351,
+        Level.L3: 316,
+        Level.L4: 280,
+        Level.L5: 245,
+    },
+    "colonography_1p5mm": {
+        Level.L1: -195,
+        Level.L2: -229,
+        Level.L3: -262,
+        Level.L4: -297,
+        Level.L5: -333,
+    },
+    "torso_2p5mm": {
+        Level.L1: 349,
+        Level.L2: 319,
+        Level.L3: 287,
+        Level.L4: 254,
+        Level.L5: 219,
+    },
 }
-"""Levels that a person counted from the sacrum in each CT."""
+"""Where the middle of each body lies, z of the patient. The order was counted up from the sacrum on
+sagittal pictures and agrees with the last rib; the first CT's names are those of its labels. The
+millimetres are those of this program, so they test names, not places."""
+SAME_BODY_MM = 12.0
+"""Less than half the distance of two lumbar bodies: a shift by one level counts as wrong."""
+LOWEST_WITHOUT_SACRUM = Level.L3
+
+SLAB_ORGANS = {30: Level.L2, 31: Level.L1, 32: Level.T12, 33: Level.T11}
+"""Labels of ``abdomen_slab_3mm_organs``."""
 
 SILENT = AcquisitionHeader(
     kvp=None,
@@ -122,12 +149,10 @@ def evaluate(case: Case, data: Path) -> list[Row]:
         rows += _against_bodies(case, data)
     if case.name == "l3_crop_ct":
         rows += _against_l3(case, data)
-    if case.name in VISIBLE:
-        names = {v.level.name for v in case.found.vertebrae}
-        right = sum(level in names for level in VISIBLE[case.name])
-        rows.append(
-            Row(on=case.name, what="levels found", value=right, goal="5", n=len(VISIBLE[case.name]))
-        )
+    if case.name in HEIGHTS_LPS_MM:
+        rows += _against_heights(case)
+    if case.name == "abdomen_slab_3mm":
+        rows += _against_slab_organs(case, data)
     if case.name in {"pet_ct_slab_dicom", "thorax_crop_cta_1p5mm"}:
         lumbar = sum(v.level.is_lumbar for v in case.found.vertebrae)
         rows.append(Row(on=case.name, what="bodies called lumbar", value=lumbar, goal="0", n=1))
@@ -159,6 +184,80 @@ def _against_bodies(case: Case, data: Path) -> list[Row]:
     mean = round(float(np.mean(scores)), 4)
     rows.append(Row(on=case.name, what="mean Dice body L1-L4", value=mean, goal="0.88", n=4))
     return rows
+
+
+def _against_heights(case: Case) -> list[Row]:
+    """Names by place, of the whole scan and of the scan without anything below L3.
+
+    The second asks how well the ribs alone name: most chest and upper abdominal scans show no more.
+    """
+    expected = HEIGHTS_LPS_MM[case.name]
+    rest = {level: z for level, z in expected.items() if level <= LOWEST_WITHOUT_SACRUM}
+    middle = (expected[LOWEST_WITHOUT_SACRUM] + expected[Level.L4]) / 2
+    cropped = localize(above(case.ct, middle))
+    return [
+        Row(
+            on=case.name,
+            what="lumbar levels rightly named, by place",
+            value=rightly_named(case.found, expected),
+            goal=str(len(expected)),
+            n=len(expected),
+        ),
+        Row(
+            on=case.name,
+            what="lumbar levels rightly named where the scan ends below L3",
+            value=rightly_named(cropped, rest),
+            goal=str(len(rest)),
+            n=len(rest),
+        ),
+    ]
+
+
+def rightly_named(found: Localization, heights_lps_mm: dict[Level, float]) -> int:
+    """How many levels were found where they are, by the height of their middle."""
+    return sum(
+        vertebra.level in heights_lps_mm
+        and abs(vertebra.centre_lps_mm[2] - heights_lps_mm[vertebra.level]) < SAME_BODY_MM
+        for vertebra in found.vertebrae
+    )
+
+
+def above(ct: CtVolume, height_lps_mm: float) -> CtVolume:
+    """The part of an axis-aligned CT above a height: a scan that ends there."""
+    affine = ct.geometry.affine
+    axis = int(np.argmax(np.abs(affine[2, :3])))
+    border = (height_lps_mm - affine[2, 3]) / affine[2, axis]
+    count = ct.hu.shape[axis]
+    if affine[2, axis] > 0:
+        start, stop = max(0, int(np.ceil(border))), count
+    else:
+        start, stop = 0, min(count, int(np.floor(border)) + 1)
+    ranges = [slice(None)] * 3
+    ranges[axis] = slice(start, stop)
+    hu = np.ascontiguousarray(ct.hu[tuple(ranges)])
+    moved = affine.copy()
+    moved[:3, 3] += affine[:3, axis] * start
+    geometry = Geometry(
+        affine=moved,
+        shape=(hu.shape[0], hu.shape[1], hu.shape[2]),
+        frame_of_reference_uid=ct.geometry.frame_of_reference_uid,
+    )
+    return CtVolume(hu=hu, geometry=geometry, frames=(), header=ct.header)
+
+
+def _against_slab_organs(case: Case, data: Path) -> list[Row]:
+    """Names of the bodies by the organ label that most of their voxels carry."""
+    path = data / "ct" / "abdomen_slab_3mm_organs.nii.gz"
+    organs = np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
+    right = 0
+    for vertebra in case.found.vertebrae:
+        under = organs[(case.bodies.labels == vertebra.level) & np.isin(organs, list(SLAB_ORGANS))]
+        right += (
+            bool(under.size) and SLAB_ORGANS[int(np.bincount(under).argmax())] is vertebra.level
+        )
+    count = len(case.found.vertebrae)
+    what = "bodies rightly named, of those named"
+    return [Row(on=case.name, what=what, value=right, goal=str(count), n=count)]
 
 
 def _against_l3(case: Case, data: Path) -> list[Row]:
