@@ -5,7 +5,7 @@ Gives  Subject
 Next   training.cohort.anatomy
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from pipelines.anatomy import Level
 from training.cohort.errors import BadCohortConfig
+from training.cohort.findings import Findings
 from training.cohort.physics import mean_marrow_fat
 
 LEVEL_OFFSET_MG_CM3: Final = MappingProxyType(
@@ -57,6 +58,8 @@ class Subject:
         Volume share of yellow marrow in the marrow of the vertebrae.
     lordosis_deg
         Angle between the end plates of L1 (upper) and S1.
+    findings
+        Degeneration, fractures, lesions, implants and variants.
     """
 
     seed: int
@@ -67,6 +70,7 @@ class Subject:
     vbmd_mg_cm3: dict[Level, float]
     marrow_fat: float
     lordosis_deg: float = 50.0
+    findings: Findings = field(default_factory=Findings)
 
     def __post_init__(self) -> None:
         _check("seed", self.seed, 0, 2**63)
