@@ -187,7 +187,7 @@ def _paint_spine(volume: Volume, plan: BodyPlan, media: Media, spongy: Spongiosa
             depth=partial(shell_depth, vertebra),
             shell=_cortex_hu(media),
             core=partial(_marrow, vertebra, plan=plan, texture=texture, spongy=spongy, media=media),
-            label=vertebra.level,
+            label=vertebra.label,
         )
 
 
@@ -239,7 +239,7 @@ def _marrow(
     media: Media,
 ) -> Floats:
     """HU inside the shell: trabecular bone, a denser arch, and the basivertebral vein."""
-    mean = plan.subject.vbmd_mg_cm3[vertebra.level]
+    mean = plan.subject.density_mg_cm3(vertebra.level)
     hu = spongy.at(trabecular_density(vertebra, mean, patch, texture)) + media.marrow_rise_hu
     at = local_axes(vertebra, patch.x, patch.y, patch.z)
     depth = vertebra.size_mm[1]

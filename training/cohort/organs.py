@@ -56,29 +56,38 @@ def _paint_lumbar_muscles(volume: Volume, plan: BodyPlan, media: Media) -> None:
         return np.asarray(np.float32(muscle) + share * np.float32(fat - muscle))
 
     erector = [_erector(plan, aside, radius) for aside, radius in ((17, 22), (36, 24), (56, 17))]
-    for muscles in ([_psoas(plan)], [_quadratus(plan)], erector):
-        for side in (1, -1):
-            knots = [path * np.array([side, 1, 1, 1]) for path in muscles]
+    for side in (1, -1):
+        mirror = np.array([side, 1, 1, 1])
+        sheaths = ([_quadratus(plan) * mirror], [path * mirror for path in erector])
+        curved = [[_beside_spine(plan, path) for path in paths] for paths in sheaths]
+        for knots in ([_psoas(plan, side)], *curved):
             volume.paint(tubes([k + np.array([0, 0, 0, 1.3]) for k in knots], STEP_MM), fat)
             volume.paint(tubes(knots, STEP_MM), striated)
 
 
-def _psoas(plan: BodyPlan) -> NDArray[np.float64]:
+def _beside_spine(plan: BodyPlan, path: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Move a path sideways with the curve of the spine."""
+    moved = path.copy()
+    moved[:, 0] += plan.spine_x(np.maximum(path[:, 2], 0.0))
+    return moved
+
+
+def _psoas(plan: BodyPlan, side: int) -> NDArray[np.float64]:
     knots = []
     for level, aside, radius in (
         (Level.T12, 3, 4), (Level.L1, 4, 9), (Level.L2, 7, 13), (Level.L3, 10, 17),
         (Level.L4, 13, 20), (Level.L5, 19, 20),
     ):  # fmt: skip
         v = plan.vertebra(level)
-        place = v.lps(v.size_mm[0] / 2 + aside, 6, 0)
+        place = v.lps(side * (v.size_mm[0] / 2 + aside), 6, 0)
         knots.append((*place, radius * plan.scale))
     s = plan.scale
     hip = plan.hip_lps_mm
     knots += [
-        (62 * s, -28 * s, -15 * s, 19 * s),
-        (78 * s, -46 * s, -55 * s, 17 * s),
-        (hip[0] - 2, hip[1] - 36 * s, hip[2], 14 * s),
-        (hip[0] + 12, hip[1] + 4, hip[2] - 52 * s, 11 * s),
+        (side * 62 * s, -28 * s, -15 * s, 19 * s),
+        (side * 78 * s, -46 * s, -55 * s, 17 * s),
+        (side * (hip[0] - 2), hip[1] - 36 * s, hip[2], 14 * s),
+        (side * (hip[0] + 12), hip[1] + 4, hip[2] - 52 * s, 11 * s),
     ]
     return np.array(knots, dtype=np.float64)
 
@@ -242,7 +251,7 @@ def _paint_vessels(volume: Volume, plan: BodyPlan, media: Media) -> None:
     ):
         trunk_path = []
         for v in plan.vertebrae:
-            if v.level > Level.L4 or (tissue == "vein" and v.level < Level.T9):
+            if not Level.T4 <= v.level <= Level.L4 or (tissue == "vein" and v.level < Level.T9):
                 continue
             gap = 15.0 if tissue == "vein" and v.level < Level.L1 else 11.0
             away = -2.0 if tissue == "vein" else 0.0

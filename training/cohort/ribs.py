@@ -1,4 +1,4 @@
-"""Ribs 5 to 12 as tubes that hang on their vertebrae."""
+"""Ribs as tubes that hang on their vertebrae."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,35 +16,54 @@ DROP_MM = {Level.T12: 58.0, Level.T11: 92.0, Level.T10: 112.0, Level.T9: 115.0}
 """How far it descends on the way."""
 
 RADIUS_MM = 4.4
+LUMBAR_RIB, SHORT_RIB = 0.30, 0.35
+"""Lengths of supernumerary and of short twelfth ribs, relative to a twelfth rib."""
 
 
 def rib_shapes(plan: BodyPlan, trunk: Trunk) -> list[Shape]:
-    """Both ribs of every thoracic vertebra of the plan."""
+    """Both ribs of every vertebra that bears them."""
     return [
-        _rib(vertebra, trunk, side)
+        _rib(vertebra, trunk, side, length)
         for vertebra in plan.vertebrae
-        if vertebra.level <= Level.T12
+        if (length := rib_length(plan, vertebra)) > 0
         for side in (1, -1)
     ]
 
 
-def _rib(vertebra: VertebraPlan, trunk: Trunk, side: int) -> Shape:
+def rib_length(plan: BodyPlan, vertebra: VertebraPlan) -> float:
+    """Length of the ribs of a vertebra as a share of the usual one; 0 for none."""
+    variant = plan.subject.findings.thoracolumbar
+    if variant == "lumbar_ribs" and _is_below_t12(plan, vertebra):
+        return LUMBAR_RIB
+    if vertebra.level > Level.T12 or vertebra.extra:
+        return 0.0
+    if vertebra.level == Level.T12:
+        return {"short_ribs": SHORT_RIB, "no_ribs": 0.0}.get(variant, 1.0)
+    return 1.0
+
+
+def _is_below_t12(plan: BodyPlan, vertebra: VertebraPlan) -> bool:
+    labels = [v.label for v in plan.vertebrae]
+    return vertebra.label == labels[labels.index(Level.T12) + 1]
+
+
+def _rib(vertebra: VertebraPlan, trunk: Trunk, side: int, length: float) -> Shape:
     width, depth, height = vertebra.size_mm
-    head = vertebra.lps(width * 0.47, depth * 0.42, height * 0.30)
-    tubercle = vertebra.lps(width * 0.33 + 14, depth / 2 + 19, height * 0.30)
-    points = np.concatenate([[head, tubercle], _round_the_trunk(vertebra, trunk, tubercle)])
-    points[:, 0] *= side
-    path = curve(points, spacing_mm=1.5)
-    radii = np.full(len(path), RADIUS_MM * (0.85 if vertebra.level == Level.T12 else 1.0))
-    return beads(path, radii, 1.6)
+    head = vertebra.lps(side * width * 0.47, depth * 0.42, height * 0.30)
+    tubercle = vertebra.lps(side * (width * 0.33 + 14), depth / 2 + 19, height * 0.30)
+    ring = _round_the_trunk(vertebra, trunk, tubercle) * np.array([side, 1, 1])
+    path = curve(np.concatenate([[head, tubercle], ring]), spacing_mm=1.5)
+    path = path[: max(8, int(len(path) * length))]
+    slender = vertebra.level >= Level.T12
+    return beads(path, np.full(len(path), RADIUS_MM * (0.85 if slender else 1.0)), 1.6)
 
 
 def _round_the_trunk(
     vertebra: VertebraPlan, trunk: Trunk, start: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Points from the rib angle to its front end, inside the muscle layer."""
-    reach = REACH_DEG.get(vertebra.level, 145.0)
-    drop = DROP_MM.get(vertebra.level, 112.0) * trunk.scale
+    reach = REACH_DEG.get(min(vertebra.level, Level.T12), 145.0)
+    drop = DROP_MM.get(min(vertebra.level, Level.T12), 112.0) * trunk.scale
     angles = np.deg2rad(np.linspace(30.0, reach, max(4, int(reach / 12))))
     share = (angles - angles[0]) / (np.deg2rad(145.0) - angles[0])
     full = drop / ((np.deg2rad(reach) - angles[0]) / (np.deg2rad(145.0) - angles[0]))

@@ -96,6 +96,10 @@ class Subject:
         """Body mass from height and body mass index."""
         return self.bmi_kg_m2 * (self.height_cm / 100) ** 2
 
+    def density_mg_cm3(self, level: Level) -> float:
+        """Trabecular density of a level; T1 to T4 have that of T5."""
+        return self.vbmd_mg_cm3.get(level, self.vbmd_mg_cm3[LEVELS[0]])
+
     def rng(self, role: str) -> np.random.Generator:
         """Random numbers for one part of the anatomy, independent of all others."""
         return np.random.default_rng([self.seed, *role.encode()])

@@ -42,7 +42,7 @@ def truth(
             "contrast_phase": media.phase,
         },
         "levels": {
-            vertebra.level.name: _level(vertebra, subject, scanner, media)
+            vertebra.name: _level(vertebra, subject, scanner, media)
             for vertebra in anatomy.plan.vertebrae
             if is_covered(vertebra, image.affine_lps, image.hu.shape)
         },
@@ -65,7 +65,7 @@ def is_covered(
 def _level(
     vertebra: VertebraPlan, subject: Subject, scanner: Scanner, media: Media
 ) -> dict[str, object]:
-    vbmd = subject.vbmd_mg_cm3[vertebra.level]
+    vbmd = subject.density_mg_cm3(vertebra.level)
     hu = float(spongiosa(subject.marrow_fat, scanner.kvp).at(vbmd)) + media.marrow_rise_hu
     return {
         "vbmd_mg_cm3": vbmd,

@@ -6,15 +6,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.anatomy import Level
+from training.cohort.fracture import bulge, endplate_drops
 from training.cohort.grid import Bounds, Floats
 from training.cohort.plan import VertebraPlan
 from training.cohort.raster import Patch, Shape
-from training.cohort.sdf import capsule, ellipsoid, enclosing, intersection, superellipse, union
+from training.cohort.sdf import (
+    Point,
+    capsule,
+    ellipsoid,
+    enclosing,
+    intersection,
+    superellipse,
+    union,
+)
 
 BODY_EXPONENT = 2.4
 WAIST = 0.08
 ENDPLATE_CONCAVITY_MM = 1.6
 CANAL_HALF_WIDTH_MM, CANAL_HALF_DEPTH_MM = 11.5, 8.5
+
+FACET_HYPERTROPHY = 0.13
+"""How much thicker an articular process is per grade of sclerosis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +51,30 @@ def body_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
     width, depth, height = plan.size_mm
     relative = np.clip(at.up / np.float32(height / 2), -1.2, 1.2)
     waist = 1 - np.float32(WAIST) * (1 - relative**2)
+    if plan.findings.fracture:
+        waist = waist * np.float32(bulge(plan.findings))
     half = (width / 2 * waist, depth / 2 * waist)
     side = superellipse(at.left, at.posterior, half, BODY_EXPONENT)
     # The back is flat to slightly hollow, behind the widest part of the body.
     hollow = 1.5 * np.maximum(1 - (at.left / np.float32(width * 0.3)) ** 2, -2)
     back = at.posterior - np.float32(depth / 2 - 1.5) + hollow
-    radius = np.hypot(at.left / np.float32(width / 2), at.posterior / np.float32(depth / 2))
-    dish = np.float32(ENDPLATE_CONCAVITY_MM) * np.maximum(1 - radius**2, 0)
+    upper, lower = endplate_depths(plan, at)
+    return intersection(intersection(side, back, 3.0), -np.minimum(upper, lower), 2.5)
+
+
+def endplate_depths(plan: VertebraPlan, at: LocalAxes) -> tuple[Floats, Floats]:
+    """How far a place lies below the upper and above the lower end plate, mm."""
+    width, depth, height = plan.size_mm
+    square = (at.left / np.float32(width / 2)) ** 2 + (at.posterior / np.float32(depth / 2)) ** 2
+    dish = np.float32(ENDPLATE_CONCAVITY_MM) * np.maximum(1 - square, 0)
     wedge = np.float32(_wedge(plan.level)) * at.posterior
-    ends = np.abs(at.up) - np.float32(height / 2) + dish + wedge
-    return intersection(intersection(side, back, 3.0), ends, 2.5)
+    half = np.float32(height / 2) - dish - wedge
+    if plan.asymmetry:
+        half = half + np.float32(plan.asymmetry * height / width) * at.left
+    if plan.findings.fracture or plan.findings.schmorl_mm:
+        upper, lower = endplate_drops(plan.findings, plan.size_mm, at.left, at.posterior)
+        return half - upper - at.up, half - lower + at.up
+    return half - at.up, half + at.up
 
 
 def _wedge(level: Level) -> float:
@@ -105,15 +131,27 @@ def _pedicles_and_laminae(plan: VertebraPlan, at: LocalAxes) -> Floats:
 
 
 def _articular(plan: VertebraPlan, at: LocalAxes) -> Floats:
-    width, depth, height = plan.size_mm
+    upper, lower = facets(plan)
     side = np.abs(at.left)
-    upper = ellipsoid(
-        side, at.posterior, at.up, (width * 0.38, depth / 2 + 13.5, height * 0.46), (5.2, 5.0, 9.5)
+    return union(
+        ellipsoid(side, at.posterior, at.up, *upper), ellipsoid(side, at.posterior, at.up, *lower)
     )
-    lower = ellipsoid(
-        side, at.posterior, at.up, (width * 0.27, depth / 2 + 20, -height * 0.62), (5.2, 5.0, 10.5)
+
+
+def facets(plan: VertebraPlan) -> tuple[tuple[Point, Point], tuple[Point, Point]]:
+    """Centre and radii of the upper and lower articular process of the left side."""
+    width, depth, height = plan.size_mm
+    thick = 1 + FACET_HYPERTROPHY * plan.findings.facet_sclerosis
+    return (
+        (
+            (width * 0.38, depth / 2 + 13.5, height * 0.46),
+            (5.2 * thick, 5.0 * thick, 8.5 + thick),
+        ),
+        (
+            (width * 0.27, depth / 2 + 20, -height * 0.62),
+            (5.2 * thick, 5.0 * thick, 9.5 + thick),
+        ),
     )
-    return union(upper, lower)
 
 
 def _transverse(plan: VertebraPlan, at: LocalAxes) -> Floats:
@@ -127,7 +165,23 @@ def _transverse(plan: VertebraPlan, at: LocalAxes) -> Floats:
     start = (width * 0.33, depth / 2 + 10, height * 0.15)
     end = (width * 0.33 + reach, depth / 2 + 10 + backward, height * (0.25 if thoracic else 0.2))
     radii = (5.0, 4.5) if thoracic or plan.level == Level.L5 else (4.4, 2.8)
-    return capsule(side, at.posterior, at.up, start, end, radii)
+    solid = capsule(side, at.posterior, at.up, start, end, radii)
+    for fused in plan.fused:
+        solid = union(solid, _sacral_wing(plan, at, fused), 4.0)
+    return solid
+
+
+def _sacral_wing(plan: VertebraPlan, at: LocalAxes, side: int) -> Floats:
+    """Transverse process of a sacralised L5: broad, and one with the ala below it (Castellvi III)."""
+    width, depth, height = plan.size_mm
+    return capsule(
+        at.left * np.float32(side),
+        at.posterior,
+        at.up,
+        (width * 0.36, depth / 2 + 6, height * 0.05),
+        (width * 0.36 + 17, depth / 2 + 3, -height * 0.75),
+        (7.5, 12.0),
+    )
 
 
 def _spinous(plan: VertebraPlan, at: LocalAxes) -> Floats:
@@ -172,7 +226,7 @@ def disc_shape(plan: VertebraPlan) -> Shape:
             at.left, at.posterior, (width / 2 + 0.5, depth / 2 - 0.5), BODY_EXPONENT
         )
         middle = at.up + np.float32(height / 2 + plan.disc_below_mm / 2)
-        slab = np.abs(middle) - np.float32(plan.disc_below_mm / 2 + 5)
+        slab = np.abs(middle) - np.float32(plan.disc_below_mm / 2 + plan.disc_overlap_mm)
         return intersection(side, slab, 3.0)
 
     return Shape(distance=distance, bounds=_box(plan, behind=25.0, aside=30.0, along=40.0))

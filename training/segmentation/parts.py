@@ -101,7 +101,7 @@ def structures(plan: BodyPlan, grid: Grid, labels: NDArray[np.uint8]) -> NDArray
     for vertebra in plan.vertebrae:
         body = Structure.LUMBAR_BODY if Level(vertebra.level).is_lumbar else Structure.THORACIC_BODY
         for patch in volume.patches(vertebra_shape(vertebra)):
-            bone = labels[patch.where] == vertebra.level
+            bone = labels[patch.where] == vertebra.label
             inside = body_distance(vertebra, local_axes(vertebra, patch.x, patch.y, patch.z)) < 0
             part = parts[patch.where]
             part[bone & inside] = body
