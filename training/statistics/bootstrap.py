@@ -1,0 +1,69 @@
+"""Percentile intervals by resampling cases, or whole patients.
+
+``scipy.stats.bootstrap`` draws single cases; vertebrae of one patient must be drawn together.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from training.statistics.clustered import cluster_index
+from training.statistics.errors import UnusableSample
+from training.statistics.estimate import LEVEL, Estimate
+from training.statistics.sample import IndexArray
+
+RESAMPLES = 2000
+UNDEFINED_SHARE = 0.05
+"""Of the resamples at most; with more the interval would be one of a selection."""
+
+
+def bootstrap(
+    statistic: Callable[[IndexArray], float],
+    n: int,
+    *,
+    clusters: ArrayLike | None = None,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> Estimate:
+    """Percentile interval of any statistic.
+
+    Parameters
+    ----------
+    statistic
+        Takes the row numbers of a resample, gives the figure; raises `UnusableSample` where it
+        is not defined (a resample without fractures, say).
+    clusters : (n,), optional
+        Patient of each row: patients are drawn, each with all its rows.
+
+    Raises
+    ------
+    UnusableSample
+        Not defined on the sample itself, or on more than ``UNDEFINED_SHARE`` of the resamples.
+    """
+    draws = np.random.default_rng(seed)
+    index = cluster_index(np.arange(n) if clusters is None else clusters, n)
+    order = np.argsort(index, kind="stable")
+    rows_of = np.split(order, np.flatnonzero(np.diff(index[order])) + 1)
+    values = np.empty(resamples)
+    for i in range(resamples):
+        drawn = draws.integers(len(rows_of), size=len(rows_of))
+        try:
+            values[i] = statistic(np.concatenate([rows_of[j] for j in drawn]))
+        except UnusableSample:
+            values[i] = np.nan
+    undefined = float(np.isnan(values).mean())
+    if undefined > UNDEFINED_SHARE:
+        raise UnusableSample(
+            f"{undefined:.0%} of the resamples have no value", f"at most {UNDEFINED_SHARE:.0%}"
+        )
+    values = values[~np.isnan(values)]
+    low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
+    return Estimate(
+        value=float(statistic(np.arange(n))),
+        standard_error=float(values.std(ddof=1)),
+        ci_low=float(low),
+        ci_high=float(high),
+        n=n,
+    )

@@ -1,0 +1,86 @@
+"""What a statistic yields: a value with its interval, a comparison with its test."""
+
+import math
+from dataclasses import dataclass
+
+from scipy.stats import norm
+
+LEVEL = 0.95
+"""Of every interval, unless stated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A value and its confidence interval.
+
+    Parameters
+    ----------
+    standard_error
+        ``nan`` where the interval does not rest on one (Clopper-Pearson).
+    n
+        Number of observations.
+    """
+
+    value: float
+    standard_error: float
+    ci_low: float
+    ci_high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A difference, its interval and its test.
+
+    Parameters
+    ----------
+    statistic
+        z, or t where ``degrees_of_freedom`` is finite.
+    p
+        Two-sided.
+    """
+
+    difference: float
+    standard_error: float
+    ci_low: float
+    ci_high: float
+    statistic: float
+    degrees_of_freedom: float
+    p: float
+
+
+def wald(
+    value: float,
+    standard_error: float,
+    n: int,
+    *,
+    level: float = LEVEL,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+) -> Estimate:
+    """Symmetric normal interval, cut at the ``bounds`` of the quantity."""
+    half = norm.ppf(0.5 + level / 2) * standard_error
+    return Estimate(
+        value=value,
+        standard_error=standard_error,
+        ci_low=max(bounds[0], value - half),
+        ci_high=min(bounds[1], value + half),
+        n=n,
+    )
+
+
+def normal_test(difference: float, standard_error: float, *, level: float = LEVEL) -> Comparison:
+    """Two-sided z test of a difference; two equal curves without variance give z = 0, p = 1."""
+    half = norm.ppf(0.5 + level / 2) * standard_error
+    if standard_error > 0:
+        z = difference / standard_error
+    else:
+        z = 0.0 if difference == 0 else math.copysign(math.inf, difference)
+    return Comparison(
+        difference=difference,
+        standard_error=standard_error,
+        ci_low=difference - half,
+        ci_high=difference + half,
+        statistic=z,
+        degrees_of_freedom=math.inf,
+        p=float(2 * norm.sf(abs(z))),
+    )
