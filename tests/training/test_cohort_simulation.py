@@ -150,10 +150,16 @@ def test_a_thin_shell_weighs_what_it_should():
     assert totals == pytest.approx([expected, expected], rel=0.03)
 
 
-def test_planes_of_the_fine_grid_surround_each_slice():
+def test_the_painted_stack_holds_every_slice_and_room_for_its_profile():
     grid = Grid(origin_lps_mm=(0.0, 0.0, 10.0), spacing_mm=(1.0, 1.0, 5.0), shape=(3, 4, 4))
-    fine = fine_grid(grid)
-    assert fine.axis(2).reshape(3, -1).mean(axis=1) == pytest.approx([10.0, 15.0, 20.0])
+    fine = fine_grid(grid, Scanner(slice_thickness_mm=5.0))
+    heights = fine.axis(2)
+    for slice_z in grid.axis(2):
+        assert np.abs(heights - slice_z).min() < 1e-9
+    assert heights[0] <= 10.0 - 2.5
+    assert heights[-1] >= 20.0 + 2.5
+    assert fine.axis(0)[0] < grid.axis(0)[0]
+    assert fine.axis(1)[-1] > grid.axis(1)[-1]
 
 
 def test_the_spine_curves_as_asked():

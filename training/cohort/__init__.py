@@ -6,6 +6,8 @@ The way of one examination (``simulate`` reads top-down)::
                   \-> truth.json                ^
                                   nifti ---------'
 
+``crops`` takes the same way for a small grid: a vertebra in less than half a second.
+
 ``plan`` says where everything lies; ``trunk``, ``organs``, ``vertebra``, ``ribs``, ``pelvis`` and
 ``femur`` draw it as signed distances (``sdf``) that ``raster`` paints on a ``grid``; ``physics`` and
 ``media`` turn composition into HU; ``fields`` are the random textures.

@@ -6,6 +6,7 @@ Next   training.cohort.scanner
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,22 +15,23 @@ from numpy.typing import NDArray
 
 from pipelines.anatomy import Level
 from training.cohort.femur import core_density, cortex_depth, femur_shape, plan_femur
-from training.cohort.fields import PELVIS, SPINE, Field, smooth_field
-from training.cohort.grid import Bounds, Floats, Grid
+from training.cohort.fields import Field, smooth_field
+from training.cohort.grid import Floats, Grid
 from training.cohort.media import Media
 from training.cohort.organs import paint_organs
 from training.cohort.pelvis import hip_bone_shape, sacrum_shape
 from training.cohort.physics import SpongiosaHu, bone_tissue_hu, spongiosa
 from training.cohort.plan import BodyPlan, VertebraPlan, plan_body
-from training.cohort.raster import Patch, Shape, Volume
+from training.cohort.raster import Bits, Part, Patch, Shape, Volume, core_and_shell, coverage
 from training.cohort.ribs import rib_shapes
 from training.cohort.sdf import capsule, superellipse
 from training.cohort.subject import Subject
-from training.cohort.trunk import inset, plan_trunk
+from training.cohort.trunk import plan_trunk
 from training.cohort.vertebra import (
     CANAL_HALF_DEPTH_MM,
     CANAL_HALF_WIDTH_MM,
-    body_distance,
+    body_shape,
+    canal_bounds,
     canal_centre,
     disc_shape,
     local_axes,
@@ -62,12 +64,15 @@ class Anatomy:
     hu : (slices, rows, columns) float32
     labels : (slices, rows, columns) uint8
         ``pipelines.anatomy.Level``, femora and hip bones.
+    parts : (slices, rows, columns) uint8
+        ``training.cohort.raster.Part`` of what the label names.
     """
 
     plan: BodyPlan
     grid: Grid
     hu: Floats
     labels: NDArray[np.uint8]
+    parts: NDArray[np.uint8]
 
 
 def render(
@@ -76,14 +81,15 @@ def render(
     media: Media,
     *,
     on_step: Callable[[str], None] = lambda name: None,
+    threads: ThreadPoolExecutor | None = None,
 ) -> Anatomy:
-    """Paint a patient on a grid, from the skin to the bones."""
+    """Paint a patient on a grid, from the skin to the bones; the same with and without threads."""
     plan = plan_body(subject)
-    volume = Volume.of_air(grid)
+    volume = Volume.of_air(grid, threads=threads)
     trunk = plan_trunk(plan)
     spongy = spongiosa(subject.marrow_fat, media.kvp)
     on_step("skin, fat and muscles")
-    _paint_wall(volume, plan, media)
+    paint_wall(volume, plan, media)
     on_step("organs")
     paint_organs(volume, plan, trunk, media)
     on_step("pelvis and femora")
@@ -95,14 +101,14 @@ def render(
         )
     on_step("spine")
     _paint_spine(volume, plan, media, spongy)
-    return Anatomy(plan=plan, grid=grid, hu=volume.hu, labels=volume.labels)
+    return Anatomy(plan=plan, grid=grid, hu=volume.hu, labels=volume.labels, parts=volume.parts)
 
 
 def _cortex_hu(media: Media) -> float:
     return CORTEX_SHARE * bone_tissue_hu(media.kvp)
 
 
-def _paint_wall(volume: Volume, plan: BodyPlan, media: Media) -> None:
+def paint_wall(volume: Volume, plan: BodyPlan, media: Media) -> None:
     """Skin, subcutaneous fat with septa, and muscles with fat between them."""
     trunk = plan_trunk(plan)
     fat, muscle = media.hu("fat"), media.hu("muscle") + 6
@@ -118,33 +124,33 @@ def _paint_wall(volume: Volume, plan: BodyPlan, media: Media) -> None:
         between = np.clip(1.1 - np.abs(sheets.at(patch.x, patch.y, patch.z)) / 0.07, 0, 1)
         within = np.clip((marbling.at(patch.x, patch.y, patch.z) - 1.0) / 1.2, 0, 0.8)
         share = np.maximum(between, within)
+        if _is_at_flank(patch).any():
+            share = np.maximum(share, _flank_sheets(patch, volume.voxel_mm))
         return np.asarray(np.float32(muscle) + share * np.float32(fat - muscle))
 
     skin = Shape(distance=trunk.skin, bounds=trunk.bounds, step_mm=4.0)
     volume.paint_shell(skin, depth=1.8, shell=media.hu("skin") - 20, core=subcutaneous)
     wall = Shape(distance=trunk.muscle, bounds=trunk.bounds, step_mm=4.0)
     volume.paint(wall, muscles)
-    # The flat muscles of the flank are three layers with fat between them.
-    for depth in (5.0, 9.5):
-        _paint_layer(volume, inset(trunk.muscle, depth), trunk.bounds, fat * 0.5)
 
 
-def _paint_layer(
-    volume: Volume, surface: Callable[[Floats, Floats, Floats], Floats], bounds: Bounds, hu: float
-) -> None:
-    """Paint a sheet of 0.8 mm along a surface, at the flanks above the hips only."""
+def _flank_sheets(patch: Patch, voxel_mm: float) -> Floats:
+    """Share of fat between the three flat muscles of the flank."""
+    share = np.zeros(patch.distance.shape, np.float32)
+    for depth_mm in (5.0, 9.5):
+        sheet = np.abs(patch.distance + np.float32(depth_mm)) - np.float32(0.4)
+        np.maximum(share, coverage(sheet, voxel_mm), out=share)
+    return share * _is_at_flank(patch)
 
-    def distance(x: Floats, y: Floats, z: Floats) -> Floats:
-        sheet = np.abs(surface(x, y, z)) - np.float32(0.4)
-        place = np.maximum(np.abs(y + 45) - 55, np.maximum(20 - z, z - 170))
-        return np.asarray(np.maximum(sheet, place))
 
-    volume.paint(Shape(distance=distance, bounds=bounds), hu)
+def _is_at_flank(patch: Patch) -> Bits:
+    """Between hips and ribs, beside the spine; broadcastable."""
+    return (np.abs(patch.y + 45) < 55) & (patch.z > 20) & (patch.z < 170)
 
 
 def _paint_pelvis(volume: Volume, plan: BodyPlan, media: Media, spongy: SpongiosaHu) -> None:
     cortex = _cortex_hu(media)
-    texture = smooth_field(plan.subject.rng("pelvis texture"), 4.0, PELVIS)
+    texture = smooth_field(plan.subject.rng("pelvis texture"), 4.0)
     density = float(np.mean(list(plan.subject.vbmd_mg_cm3.values())))
 
     def core(patch: Patch) -> Floats:
@@ -177,17 +183,32 @@ def _paint_pelvis(volume: Volume, plan: BodyPlan, media: Media, spongy: Spongios
 
 
 def _paint_spine(volume: Volume, plan: BodyPlan, media: Media, spongy: SpongiosaHu) -> None:
-    texture = smooth_field(plan.subject.rng("trabeculae"), (2.4, 2.4, 4.8), SPINE)
+    texture = smooth_field(plan.subject.rng("trabeculae"), (2.4, 2.4, 4.8))
     for vertebra in plan.vertebrae:
         _paint_canal(volume, vertebra, media)
         volume.paint(disc_shape(vertebra), media.hu("disc") + 10)
     for vertebra in plan.vertebrae:
+        body = body_shape(vertebra)
+
+        def marrow(patch: Patch, vertebra: VertebraPlan = vertebra, body: Shape = body) -> Floats:
+            density = trabecular_density(
+                vertebra, plan.subject.density_mg_cm3(vertebra.level), patch, texture
+            )
+            return _marrow(
+                vertebra, patch, density, volume.sampled(body, patch), spongy, media, plan
+            )
+
+        def parts(patch: Patch, core: Bits, body: Shape = body) -> NDArray[np.uint8]:
+            in_body = volume.sampled(body, patch) < 0
+            return np.where(in_body, core_and_shell(patch, core), np.uint8(Part.POSTERIOR))
+
         volume.paint_shell(
             vertebra_shape(vertebra),
             depth=partial(shell_depth, vertebra),
             shell=_cortex_hu(media),
-            core=partial(_marrow, vertebra, plan=plan, texture=texture, spongy=spongy, media=media),
+            core=marrow,
             label=vertebra.label,
+            parting=parts,
         )
 
 
@@ -206,11 +227,11 @@ def _paint_canal(volume: Volume, vertebra: VertebraPlan, media: Media) -> None:
 
         return distance
 
-    bounds = vertebra_shape(vertebra).bounds
+    bounds = canal_bounds(vertebra, reach + 4)
     wide = column(CANAL_HALF_WIDTH_MM, CANAL_HALF_DEPTH_MM)
-    volume.paint(Shape(distance=wide, bounds=bounds), media.hu("fat") * 0.7)
+    volume.paint(Shape(distance=wide, bounds=bounds, step_mm=1.0), media.hu("fat") * 0.7)
     sac = column(CANAL_HALF_WIDTH_MM - 3, CANAL_HALF_DEPTH_MM - 2.2)
-    volume.paint(Shape(distance=sac, bounds=bounds), media.hu("canal") - 8)
+    volume.paint(Shape(distance=sac, bounds=bounds, step_mm=1.0), media.hu("canal") - 8)
 
 
 def trabecular_density(
@@ -232,21 +253,22 @@ def trabecular_density(
 def _marrow(
     vertebra: VertebraPlan,
     patch: Patch,
-    *,
-    plan: BodyPlan,
-    texture: Field,
+    density: Floats,
+    to_body: Floats,
     spongy: SpongiosaHu,
     media: Media,
+    plan: BodyPlan,
 ) -> Floats:
     """HU inside the shell: trabecular bone, a denser arch, and the basivertebral vein."""
-    mean = plan.subject.density_mg_cm3(vertebra.level)
-    hu = spongy.at(trabecular_density(vertebra, mean, patch, texture)) + media.marrow_rise_hu
+    hu = np.asarray(spongy.at(density) + np.float32(media.marrow_rise_hu), np.float32)
     at = local_axes(vertebra, patch.x, patch.y, patch.z)
     depth = vertebra.size_mm[1]
     vein = capsule(
         np.abs(at.left), at.posterior, at.up, (0, depth / 2, 0), (3.0, depth * 0.12, 0), (2.6, 1.0)
     )
     share = np.clip(np.float32(0.5) - vein, 0, 1)
-    hu = hu + share * (np.float32(media.hu("vein")) - hu)
-    in_arch = np.clip(body_distance(vertebra, at) / 2, 0, 1)
-    return np.asarray(hu + in_arch * (np.float32(spongy.at(max(mean * 1.3, 150.0))) - hu))
+    hu += share * (np.float32(media.hu("vein")) - hu)
+    in_arch = np.clip(to_body / 2, 0, 1)
+    mean = plan.subject.density_mg_cm3(vertebra.level)
+    hu += in_arch * (np.float32(spongy.at(max(mean * 1.3, 150.0))) - hu)
+    return hu

@@ -73,7 +73,11 @@ def interpolated(
     axes, targets
         (z, y, x), each ascending and regular.
     """
-    for number, (axis, target) in enumerate(zip(axes, targets, strict=True)):
+    # Columns first, where picking is slow and the array still small.
+    for number in (2, 1, 0):
+        axis, target = axes[number], targets[number]
+        if len(axis) == len(target) and axis[0] == target[0] and axis[-1] == target[-1]:
+            continue
         if len(axis) == 1:
             values = np.repeat(values, len(target), axis=number)
             continue

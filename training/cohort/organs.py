@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.anatomy import Level
-from training.cohort.fields import ABDOMEN, BACK, Field, smooth_field
+from training.cohort.fields import Field, smooth_field
 from training.cohort.grid import Bounds, Floats
 from training.cohort.media import Media
 from training.cohort.plan import BodyPlan
@@ -31,12 +31,12 @@ def paint_organs(volume: Volume, plan: BodyPlan, trunk: Trunk, media: Media) -> 
     _paint_colon(volume, plan, media)
     _paint_vessels(volume, plan, media)
     _paint_bladder(volume, plan, media)
-    _paint_lungs(volume, plan, trunk, media)
+    paint_lungs(volume, plan, trunk, media)
 
 
 def _paint_mesentery(volume: Volume, plan: BodyPlan, trunk: Trunk, media: Media) -> None:
     """Fat of the cavity with small vessels and strands in it."""
-    strands = smooth_field(plan.subject.rng("mesentery"), 5.0, ABDOMEN)
+    strands = smooth_field(plan.subject.rng("mesentery"), 5.0)
     fat, vessel = media.hu("fat"), media.hu("vein")
 
     def medium(patch: Patch) -> Floats:
@@ -49,7 +49,7 @@ def _paint_mesentery(volume: Volume, plan: BodyPlan, trunk: Trunk, media: Media)
 def _paint_lumbar_muscles(volume: Volume, plan: BodyPlan, media: Media) -> None:
     """Psoas, quadratus lumborum and erector spinae of both sides, each in a sheath of fat."""
     fat, muscle = media.hu("fat"), media.hu("muscle") + 5
-    marbling = smooth_field(plan.subject.rng("back marbling"), (4.0, 4.0, 16.0), BACK)
+    marbling = smooth_field(plan.subject.rng("back marbling"), (4.0, 4.0, 16.0))
 
     def striated(patch: Patch) -> Floats:
         share = np.clip((marbling.at(patch.x, patch.y, patch.z) - 1.1) / 1.2, 0, 0.7)
@@ -213,7 +213,7 @@ def _paint_colon(volume: Volume, plan: BodyPlan, media: Media) -> None:
          (96, -24, 35, 15), (84, -46, 0, 15), (52, -58, -32, 16), (28, -30, -52, 16),
          (12, 2, -56, 17), (0, 22, -72, 18), (0, 34, -100, 18), (0, 34, -135, 12)]
     ) * s  # fmt: skip
-    bubbles = smooth_field(plan.subject.rng("stool"), 7.0, ABDOMEN)
+    bubbles = smooth_field(plan.subject.rng("stool"), 7.0)
 
     def stool(patch: Patch) -> Floats:
         share = np.clip((bubbles.at(patch.x, patch.y, patch.z) - 0.9) / 0.6, 0, 1)
@@ -294,7 +294,7 @@ def _paint_bladder(volume: Volume, plan: BodyPlan, media: Media) -> None:
     volume.paint_shell(shape, depth=3.0, shell=media.hu("gut wall"), core=media.hu("urine"))
 
 
-def _paint_lungs(volume: Volume, plan: BodyPlan, trunk: Trunk, media: Media) -> None:
+def paint_lungs(volume: Volume, plan: BodyPlan, trunk: Trunk, media: Media) -> None:
     """Lung bases above two domes, with vessels; a thin diaphragm remains below."""
     s = plan.scale
     vessels = smooth_field(plan.subject.rng("lung vessels"), 8.0)

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from training.cohort.grid import Floats
 from training.cohort.plan import BodyPlan
 from training.cohort.raster import Shape
-from training.cohort.sdf import beads, capsule, curve, enclosing, intersection, superellipse, union
+from training.cohort.sdf import (
+    around,
+    beads,
+    capsule,
+    curve,
+    enclosing,
+    intersection,
+    superellipse,
+    union,
+)
 
 SACRAL_SEGMENTS = (
     # height, half width and half depth of the body, lean (deg from the slope), half span, ala depth
@@ -144,7 +153,7 @@ def hip_bone_shape(plan: BodyPlan, *, side: int) -> Shape:
     points = np.concatenate(parts)
     points[:, :3] *= scale
     points[:, 0] *= side
-    return beads(points[:, :3], points[:, 3], 2.0)
+    return beads(lambda: points, around(points), 2.0)
 
 
 def _blade() -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from pipelines.anatomy import Level
 from training.cohort.plan import BodyPlan, VertebraPlan
 from training.cohort.raster import Shape
-from training.cohort.sdf import beads, curve
+from training.cohort.sdf import around, beads, curve
 from training.cohort.trunk import Trunk
 
 REACH_DEG = {Level.T12: 66.0, Level.T11: 98.0, Level.T10: 126.0, Level.T9: 138.0}
@@ -52,10 +52,15 @@ def _rib(vertebra: VertebraPlan, trunk: Trunk, side: int, length: float) -> Shap
     head = vertebra.lps(side * width * 0.47, depth * 0.42, height * 0.30)
     tubercle = vertebra.lps(side * (width * 0.33 + 14), depth / 2 + 19, height * 0.30)
     ring = _round_the_trunk(vertebra, trunk, tubercle) * np.array([side, 1, 1])
-    path = curve(np.concatenate([[head, tubercle], ring]), spacing_mm=1.5)
-    path = path[: max(8, int(len(path) * length))]
-    slender = vertebra.level >= Level.T12
-    return beads(path, np.full(len(path), RADIUS_MM * (0.85 if slender else 1.0)), 1.6)
+    points = np.concatenate([[head, tubercle], ring])
+    radius = RADIUS_MM * (0.85 if vertebra.level >= Level.T12 else 1.0)
+    knots = np.column_stack([points, np.full(len(points), radius)])
+
+    def balls() -> NDArray[np.float64]:
+        path = curve(knots, spacing_mm=1.5)
+        return path[: max(8, int(len(path) * length))]
+
+    return beads(balls, around(knots), 1.6)
 
 
 def _round_the_trunk(

@@ -6,11 +6,13 @@ Next   training.cohort.orientation, training.cohort.dicom
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft
 from scipy.ndimage import gaussian_filter1d
 
@@ -19,6 +21,7 @@ from training.cohort.errors import BadCohortConfig
 from training.cohort.grid import Floats, Grid
 from training.cohort.image import CtImage
 from training.cohort.physics import EFFECTIVE_ENERGY_KEV
+from training.cohort.water import WaterProfile
 
 KERNELS: Final = MappingProxyType(
     {"SMOOTH": (1.6, 0.25), "STANDARD": (1.2, 0.40), "SHARP": (0.7, 0.60)}
@@ -33,6 +36,8 @@ REFERENCE_NOISE_HU: Final = 12.0
 
 WATER_ATTENUATION_PER_CM: Final = 0.19
 PROFILE_BLUR_MM: Final = 0.5
+BLUR_MARGIN_MM: Final = 2.5
+FINEST_PLANES_MM: Final = 1.6
 FWHM_PER_SIGMA: Final = 2.355
 LOWEST_HU, HIGHEST_HU = -1024, 3071
 TABLE_HU, TABLE_SHELL_HU = -850.0, -60.0
@@ -95,64 +100,103 @@ def scan(
     anatomy: Anatomy,
     scanner: Scanner,
     grid: Grid,
+    water: WaterProfile,
     *,
     on_slice: Callable[[], None] = lambda: None,
+    threads: ThreadPoolExecutor | None = None,
 ) -> CtImage:
-    """Scan a patient onto ``grid``, whose planes lie on every n-th plane of the anatomy's grid."""
+    """Scan a patient, painted on ``fine_grid`` of ``grid``; the same with and without threads."""
     if scanner.table:
         _add_table(anatomy)
-    _blur_along_z(anatomy, scanner, parts=anatomy.grid.shape[0] // grid.shape[0])
-    rng = anatomy.plan.subject.rng("noise")
-    sigma = noise_hu(scanner, _water_equivalent_cm(anatomy.hu, grid))
-    transfer, noise_filter = _filters(scanner, grid)
+    planes = _Planes.of(anatomy.grid, grid)
+    transfer, noise_filter = _filters(scanner, anatomy.grid)
     hu = np.empty(grid.shape, np.int16)
-    for number, plane in enumerate(_planes(anatomy.grid, grid)):
-        spectrum = np.asarray(fft.rfft2(anatomy.hu[plane]) * transfer)
+
+    def scan_slice(number: int) -> None:
+        spectrum = np.asarray(
+            fft.rfft2(_sensed(anatomy, scanner, planes.middle(number))) * transfer
+        )
+        sigma = noise_hu(scanner, water.at(float(grid.axis(2)[number])))
         if sigma > 0:
-            white = rng.standard_normal(grid.shape[1:], dtype=np.float32)
-            spectrum = spectrum + fft.rfft2(white) * (noise_filter * np.float32(sigma))
-        image = fft.irfft2(spectrum, grid.shape[1:]) + scanner.hu_drift
+            rng = anatomy.plan.subject.rng(f"noise of slice {number}")
+            white = rng.standard_normal(anatomy.grid.shape[1:], dtype=np.float32)
+            spectrum += fft.rfft2(white) * (noise_filter * np.float32(sigma))
+        image = fft.irfft2(spectrum, anatomy.grid.shape[1:])[planes.inside] + scanner.hu_drift
         hu[number] = np.clip(np.rint(image), LOWEST_HU, HIGHEST_HU)
         on_slice()
+
+    slices = range(grid.shape[0])
+    for _ in map(scan_slice, slices) if threads is None else threads.map(scan_slice, slices):
+        pass
     return CtImage(hu=hu, affine_lps=grid.affine_lps)
 
 
-def fine_grid(grid: Grid) -> Grid:
-    """Give the grid to paint on: planes at most 1.6 mm apart, around every plane of ``grid``."""
+def fine_grid(grid: Grid, scanner: Scanner) -> Grid:
+    """Give the grid to paint on: planes at most 1.6 mm apart, and a margin for the blur."""
     x, y, step = grid.spacing_mm
-    parts = max(1, int(np.ceil(step / 1.6)))
+    parts = max(1, int(np.ceil(step / FINEST_PLANES_MM)))
     fine = step / parts
+    reach = scanner.slice_thickness_mm / 2 + 3 * PROFILE_BLUR_MM
+    margins = int(np.ceil(BLUR_MARGIN_MM / x)), int(np.ceil(BLUR_MARGIN_MM / y))
+    planes = int(np.ceil(reach / fine))
+    slices, rows, columns = grid.shape
     return Grid(
-        origin_lps_mm=(*grid.origin_lps_mm[:2], grid.origin_lps_mm[2] - fine * (parts - 1) / 2),
+        origin_lps_mm=(
+            grid.origin_lps_mm[0] - margins[0] * x,
+            grid.origin_lps_mm[1] - margins[1] * y,
+            grid.origin_lps_mm[2] - planes * fine,
+        ),
         spacing_mm=(x, y, fine),
-        shape=(grid.shape[0] * parts, *grid.shape[1:]),
+        shape=(
+            (slices - 1) * parts + 1 + 2 * planes,
+            rows + 2 * margins[1],
+            columns + 2 * margins[0],
+        ),
     )
 
 
-def _planes(fine: Grid, grid: Grid) -> list[int]:
-    """Plane of the painted stack (already averaged) for each slice."""
-    parts = fine.shape[0] // grid.shape[0]
-    return [n * parts + parts // 2 for n in range(grid.shape[0])]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planes:
+    """Where the voxels of an image lie in the painted stack."""
+
+    parts: int
+    first: int
+    inside: tuple[slice, slice]
+
+    @classmethod
+    def of(cls, fine: Grid, grid: Grid) -> "_Planes":
+        parts = round(grid.spacing_mm[2] / fine.spacing_mm[2])
+        rows, columns = ((fine.shape[k] - grid.shape[k]) // 2 for k in (1, 2))
+        return cls(
+            parts=parts,
+            first=(fine.shape[0] - (grid.shape[0] - 1) * parts - 1) // 2,
+            inside=(slice(rows, rows + grid.shape[1]), slice(columns, columns + grid.shape[2])),
+        )
+
+    def middle(self, number: int) -> int:
+        """Painted plane in the middle of a slice."""
+        return self.first + number * self.parts
 
 
-def _blur_along_z(anatomy: Anatomy, scanner: Scanner, *, parts: int) -> None:
-    """Apply the slice profile in place: a box of the slice thickness with soft edges.
+def on_image_grid(labels: NDArray[np.uint8], fine: Grid, grid: Grid) -> NDArray[np.uint8]:
+    """Take labels from the painted stack to the voxels of the image."""
+    planes = _Planes.of(fine, grid)
+    last = planes.middle(grid.shape[0] - 1)
+    chosen = labels[planes.first : last + 1 : planes.parts]
+    return np.ascontiguousarray(chosen[:, planes.inside[0], planes.inside[1]])
 
-    An even number of planes per slice has its middle between two of them: half a plane is then
-    part of the profile, and ``_planes`` takes the plane above the middle.
-    """
+
+def _sensed(anatomy: Anatomy, scanner: Scanner, middle: int) -> Floats:
+    """Apply the slice profile: a box of the slice thickness with soft edges."""
     step_mm = anatomy.grid.spacing_mm[2]
     width = max(1.0, scanner.slice_thickness_mm / step_mm)
-    half = int(np.ceil(width / 2 + 2))
-    places = np.arange(-half, half + 1) + (0.5 if parts % 2 == 0 else 0.0)
+    half = int(np.ceil((scanner.slice_thickness_mm / 2 + 3 * PROFILE_BLUR_MM) / step_mm))
+    places = np.arange(-half, half + 1)
     box = np.clip(width / 2 + 0.5 - np.abs(places), 0, 1)
     profile = gaussian_filter1d(box, PROFILE_BLUR_MM / step_mm, mode="constant")
     profile = (profile / profile.sum()).astype(np.float32)
-    hu = anatomy.hu
-    source = np.concatenate([hu[:1]] * half + [hu] + [hu[-1:]] * half)
-    for number in range(len(hu)):
-        window = source[number : number + 2 * half + 1]
-        hu[number] = np.tensordot(profile, window, axes=1)
+    window = anatomy.hu[middle - half : middle + half + 1]
+    return np.tensordot(profile, window, axes=1)
 
 
 def _filters(scanner: Scanner, grid: Grid) -> tuple[Floats, Floats]:
@@ -169,13 +213,6 @@ def _filters(scanner: Scanner, grid: Grid) -> tuple[Floats, Floats]:
     weights[:, 0] = 1.0
     power *= rows * columns / (power * weights).sum()
     return transfer.astype(np.float32), np.sqrt(power).astype(np.float32)
-
-
-def _water_equivalent_cm(hu: Floats, grid: Grid) -> float:
-    """Diameter of a cylinder of water that attenuates like the middle slice."""
-    plane = hu[len(hu) // 2]
-    area_mm2 = float(np.clip(plane / 1000 + 1, 0, None).sum()) * float(np.prod(grid.spacing_mm[:2]))
-    return float(2 * np.sqrt(area_mm2 / np.pi) / 10)
 
 
 def _add_table(anatomy: Anatomy) -> None:

@@ -4,7 +4,8 @@ Source: I. Quilez, distance functions; distances of ellipsoids and superellipses
 estimates along the ray from the centre, exact at the surface.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -64,25 +65,40 @@ def intersection(first: Floats, second: Floats, blend_mm: float = 0.0) -> Floats
     return -union(-first, -second, blend_mm)
 
 
-def beads(points: NDArray[np.float64], radii: NDArray[np.float64], step_mm: float) -> Shape:
+def beads(
+    balls: Callable[[], NDArray[np.float64]],
+    bounds: Bounds,
+    step_mm: float,
+) -> Shape:
     """Body made of overlapping balls: tubes along a curve, plates along a surface.
 
     Parameters
     ----------
-    points : (n, 3), LPS mm, closer together than the radii
-    radii : (n,), mm, changing slowly along the body
+    balls
+        Gives (n, 4): place (LPS mm), closer together than the radii, and radius (mm), changing
+        slowly along the body. Called when the body is first seen.
+    bounds
+        A box that holds every ball.
     """
     reach = 2 * step_mm + 2.0
-    rows = np.column_stack([points, radii]).astype(np.float32)
+    rows = cache(lambda: balls().astype(np.float32))
 
     def distance(x: Floats, y: Floats, z: Floats) -> Floats:
         axes = (x.ravel(), y.ravel(), z.ravel())
         result = np.full((len(axes[2]), len(axes[1]), len(axes[0])), reach, np.float32)
-        for bead in rows:
-            _add_ball(result, axes, bead, reach)
+        for ball in _near(rows(), axes, reach):
+            _add_ball(result, axes, ball, reach)
         return result
 
-    return Shape(distance=distance, bounds=enclosing(points, float(radii.max())), step_mm=step_mm)
+    return Shape(distance=distance, bounds=bounds, step_mm=step_mm)
+
+
+def _near(balls: Floats, axes: tuple[Floats, Floats, Floats], reach: float) -> Floats:
+    """Balls whose surface comes within ``reach`` of the box of the axes."""
+    low = np.array([axis[0] for axis in axes])
+    high = np.array([axis[-1] for axis in axes])
+    wide = balls[:, 3:] + np.float32(reach)
+    return balls[np.all((balls[:, :3] > low - wide) & (balls[:, :3] < high + wide), axis=1)]
 
 
 def _add_ball(
@@ -114,6 +130,11 @@ def enclosing(points: NDArray[np.float64], margin_mm: float) -> Bounds:
     )
 
 
+def around(balls: NDArray[np.float64]) -> Bounds:
+    """Box around balls (x, y, z, radius)."""
+    return enclosing(balls[:, :3], float(balls[:, 3].max()))
+
+
 def curve(
     knots: Sequence[Sequence[float]] | NDArray[np.float64], spacing_mm: float
 ) -> NDArray[np.float64]:
@@ -140,7 +161,11 @@ def tubes(paths: Sequence[NDArray[np.float64]], step_mm: float) -> Shape:
 
     Balls a quarter of a radius apart leave ripples under a hundredth of the radius.
     """
-    joined = np.concatenate(
-        [curve(knots, spacing_mm=max(1.0, float(knots[:, 3].min()) / 4)) for knots in paths]
-    )
-    return beads(joined[:, :3], joined[:, 3], step_mm)
+
+    def balls() -> NDArray[np.float64]:
+        return np.concatenate(
+            [curve(knots, spacing_mm=max(1.0, float(knots[:, 3].min()) / 4)) for knots in paths]
+        )
+
+    # The path overshoots its knots nowhere (PCHIP is monotone between them).
+    return beads(balls, around(np.concatenate(paths)), step_mm)

@@ -6,6 +6,7 @@ Next   training.cohort.cli
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -21,9 +22,10 @@ from training.cohort.header import SeriesHeader
 from training.cohort.image import CtImage
 from training.cohort.media import Media
 from training.cohort.plan import BodyPlan, plan_body
-from training.cohort.scanner import Scanner, fine_grid, scan
+from training.cohort.scanner import Scanner, fine_grid, on_image_grid, scan
 from training.cohort.subject import Subject
 from training.cohort.truth import is_covered, truth
+from training.cohort.water import water_profile
 
 REGIONS: Final = ("abdomen", "chest", "slab")
 REGION_TOP: Final = MappingProxyType({"abdomen": Level.T10, "chest": Level.T6, "slab": Level.L1})
@@ -81,13 +83,15 @@ class Examination:
 
     Parameters
     ----------
-    labels : (slices, rows, columns) uint8
-        On the grid of ``image``.
+    labels, parts : (slices, rows, columns) uint8
+        Which bone, and which part of it (``training.cohort.raster.Part``), on the grid of
+        ``image``.
     """
 
     image: CtImage
     header: SeriesHeader
     labels: NDArray[np.uint8]
+    parts: NDArray[np.uint8]
     truth: dict[str, object]
 
 
@@ -96,8 +100,9 @@ def simulate(
     *,
     on_step: Callable[[str], None] = lambda name: None,
     on_slice: Callable[[], None] = lambda: None,
+    threads: int = 2,
 ) -> Examination:
-    """Simulate an examination.
+    """Simulate an examination; the result is the same for any number of threads.
 
     Raises
     ------
@@ -112,15 +117,20 @@ def simulate(
             "at least one whole vertebral body in the image",
         )
     media = Media(kvp=plan.scanner.kvp, phase=plan.phase)
-    anatomy = render(plan.subject, fine_grid(grid), media, on_step=on_step)
-    on_step("scan")
-    parts = anatomy.grid.shape[0] // grid.shape[0]
-    image = scan(anatomy, plan.scanner, grid, on_slice=on_slice)
+    heights = grid.axis(2)
+    water = water_profile(body, heights[0], heights[-1])
+    with ThreadPoolExecutor(threads) as pool:
+        anatomy = render(
+            plan.subject, fine_grid(grid, plan.scanner), media, on_step=on_step, threads=pool
+        )
+        on_step("scan")
+        image = scan(anatomy, plan.scanner, grid, water, on_slice=on_slice, threads=pool)
     header = _header(plan)
     return Examination(
         image=image,
         header=header,
-        labels=np.ascontiguousarray(anatomy.labels[parts // 2 :: parts]),
+        labels=on_image_grid(anatomy.labels, anatomy.grid, grid),
+        parts=on_image_grid(anatomy.parts, anatomy.grid, grid),
         truth=truth(anatomy, image, plan.scanner, media, header),
     )
 

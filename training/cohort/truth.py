@@ -21,31 +21,47 @@ def truth(
     anatomy: Anatomy, image: CtImage, scanner: Scanner, media: Media, header: SeriesHeader
 ) -> dict[str, object]:
     """Collect subject, scan and one entry for every vertebra whose body lies within the image."""
-    subject = anatomy.plan.subject
     return {
         "simulated": True,
         "study_instance_uid": header.study_instance_uid,
         "series_instance_uid": header.series_instance_uid,
-        "subject": {
-            "seed": subject.seed,
-            "sex": subject.sex,
-            "age_years": subject.age_years,
-            "height_cm": round(subject.height_cm, 1),
-            "bmi_kg_m2": round(subject.bmi_kg_m2, 1),
-            "marrow_fat": round(subject.marrow_fat, 3),
-        },
-        "scan": {
-            "kvp": scanner.kvp,
-            "kernel": scanner.kernel,
-            "mas": scanner.mas,
-            "slice_thickness_mm": scanner.slice_thickness_mm,
-            "contrast_phase": media.phase,
-        },
-        "levels": {
-            vertebra.name: _level(vertebra, subject, scanner, media)
-            for vertebra in anatomy.plan.vertebrae
-            if is_covered(vertebra, image.affine_lps, image.hu.shape)
-        },
+        "subject": subject_truth(anatomy.plan.subject),
+        "scan": scan_truth(scanner, media),
+        "levels": levels_truth(anatomy, image, scanner, media),
+    }
+
+
+def subject_truth(subject: Subject) -> dict[str, object]:
+    """Describe the patient."""
+    return {
+        "seed": subject.seed,
+        "sex": subject.sex,
+        "age_years": subject.age_years,
+        "height_cm": round(subject.height_cm, 1),
+        "bmi_kg_m2": round(subject.bmi_kg_m2, 1),
+        "marrow_fat": round(subject.marrow_fat, 3),
+    }
+
+
+def scan_truth(scanner: Scanner, media: Media) -> dict[str, object]:
+    """Describe the acquisition."""
+    return {
+        "kvp": scanner.kvp,
+        "kernel": scanner.kernel,
+        "mas": scanner.mas,
+        "slice_thickness_mm": scanner.slice_thickness_mm,
+        "contrast_phase": media.phase,
+    }
+
+
+def levels_truth(
+    anatomy: Anatomy, image: CtImage, scanner: Scanner, media: Media
+) -> dict[str, object]:
+    """Describe every vertebra whose body lies within the image."""
+    return {
+        vertebra.name: _level(vertebra, anatomy.plan.subject, scanner, media)
+        for vertebra in anatomy.plan.vertebrae
+        if is_covered(vertebra, image.affine_lps, image.hu.shape)
     }
 
 

@@ -23,6 +23,9 @@ from training.cohort.sdf import (
 BODY_EXPONENT = 2.4
 WAIST = 0.08
 ENDPLATE_CONCAVITY_MM = 1.6
+STEP_MM = 1.0
+"""Spacing of the lattice; edges are rounded by 2.5 mm, so that it costs under 0.1 mm."""
+
 CANAL_HALF_WIDTH_MM, CANAL_HALF_DEPTH_MM = 11.5, 8.5
 
 FACET_HYPERTROPHY = 0.13
@@ -41,9 +44,14 @@ class LocalAxes:
 def local_axes(plan: VertebraPlan, x: Floats, y: Floats, z: Floats) -> LocalAxes:
     """Turn patient coordinates into those of a vertebra."""
     dx, dy, dz = (c - np.float32(p) for c, p in zip((x, y, z), plan.centre_lps_mm, strict=True))
-    rows = plan.axes.astype(np.float32)
-    left, posterior, up = (r[0] * dx + r[1] * dy + r[2] * dz for r in rows)
+    left, posterior, up = (_projected(row, (dx, dy, dz)) for row in plan.axes)
     return LocalAxes(left=left, posterior=posterior, up=up)
+
+
+def _projected(direction: NDArray[np.float64], offsets: tuple[Floats, Floats, Floats]) -> Floats:
+    """Scalar product; terms of nothing are left out, which keeps the result small to broadcast."""
+    terms = [np.float32(d) * o for d, o in zip(direction, offsets, strict=True) if d != 0]
+    return np.asarray(sum(terms[1:], start=terms[0]))
 
 
 def body_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
@@ -213,7 +221,20 @@ def vertebra_shape(plan: VertebraPlan) -> Shape:
         at = local_axes(plan, x, y, z)
         return union(body_distance(plan, at), arch_distance(plan, at), 2.0)
 
-    return Shape(distance=distance, bounds=_box(plan, behind=75.0, aside=48.0, along=42.0))
+    # Down to the tip of a thoracic spinous process, up to the upper facets.
+    bounds = _box(plan, behind=65.0, aside=48.0, along=(-38.0, 26.0))
+    return Shape(distance=distance, bounds=bounds, step_mm=STEP_MM)
+
+
+def body_shape(plan: VertebraPlan) -> Shape:
+    """Outline of the body alone: where it ends, the pedicles begin."""
+    half = plan.size_mm[2] / 2 + 4
+
+    def distance(x: Floats, y: Floats, z: Floats) -> Floats:
+        return body_distance(plan, local_axes(plan, x, y, z))
+
+    bounds = _box(plan, behind=20.0, aside=32.0, along=(-half, half))
+    return Shape(distance=distance, bounds=bounds, step_mm=STEP_MM)
 
 
 def disc_shape(plan: VertebraPlan) -> Shape:
@@ -229,7 +250,9 @@ def disc_shape(plan: VertebraPlan) -> Shape:
         slab = np.abs(middle) - np.float32(plan.disc_below_mm / 2 + plan.disc_overlap_mm)
         return intersection(side, slab, 3.0)
 
-    return Shape(distance=distance, bounds=_box(plan, behind=25.0, aside=30.0, along=40.0))
+    low = -height / 2 - plan.disc_below_mm - 6
+    bounds = _box(plan, behind=25.0, aside=30.0, along=(low, -height / 2 + 6))
+    return Shape(distance=distance, bounds=bounds, step_mm=STEP_MM)
 
 
 def shell_depth(plan: VertebraPlan, patch: Patch) -> Floats:
@@ -242,15 +265,20 @@ def shell_depth(plan: VertebraPlan, patch: Patch) -> Floats:
     return np.asarray(body + in_arch * (np.float32(0.9) - body))
 
 
-def _box(plan: VertebraPlan, *, behind: float, aside: float, along: float) -> Bounds:
+def canal_bounds(plan: VertebraPlan, reach_mm: float) -> Bounds:
+    """Box around the canal from the middle of the body ``reach_mm`` up and down."""
+    return _box(
+        plan,
+        behind=canal_centre(plan) + CANAL_HALF_DEPTH_MM + 1,
+        aside=CANAL_HALF_WIDTH_MM + 1,
+        along=(-reach_mm, reach_mm),
+    )
+
+
+def _box(plan: VertebraPlan, *, behind: float, aside: float, along: tuple[float, float]) -> Bounds:
     _, depth, _ = plan.size_mm
     corners = np.array(
-        [
-            plan.lps(s, p, u)
-            for s in (-aside, aside)
-            for p in (-depth / 2, behind)
-            for u in (-along, along)
-        ]
+        [plan.lps(s, p, u) for s in (-aside, aside) for p in (-depth / 2, behind) for u in along]
     )
     return enclosing(corners, 0.0)
 

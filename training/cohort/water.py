@@ -1,0 +1,67 @@
+"""How much X-rays are attenuated on their way through a patient, by height.
+
+Takes  BodyPlan
+Gives  WaterProfile
+Next   training.cohort.scanner
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.cohort.anatomy import paint_wall
+from training.cohort.grid import Grid
+from training.cohort.media import Media
+from training.cohort.organs import paint_lungs
+from training.cohort.plan import BodyPlan
+from training.cohort.raster import Volume
+from training.cohort.trunk import plan_trunk
+
+PIXEL_MM = 8.0
+STEP_MM = 10.0
+HALF_WIDTH_MM = 280.0
+MEDIA = Media(kvp=120)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaterProfile:
+    """Water-equivalent diameter of the patient.
+
+    Source: AAPM Report 220 (2014), eq. 4a: the area of a slice weighted with HU / 1000 + 1.
+
+    Parameters
+    ----------
+    heights_mm
+        LPS z, ascending.
+    diameters_cm
+        Of the cylinder of water that attenuates like the slice.
+    """
+
+    heights_mm: NDArray[np.float64]
+    diameters_cm: NDArray[np.float64]
+
+    def at(self, height_mm: float) -> float:
+        """Diameter (cm) at a height; that of the nearest slice outside the range."""
+        return float(np.interp(height_mm, self.heights_mm, self.diameters_cm))
+
+
+def water_profile(plan: BodyPlan, low_mm: float, high_mm: float) -> WaterProfile:
+    """Measure a patient from one height to another on a coarse grid, whatever the field of view.
+
+    Wall and lungs are painted; the cavity counts as muscle, which makes up for the bones.
+    """
+    first, last = np.floor(low_mm / STEP_MM), np.ceil(high_mm / STEP_MM)
+    side = int(2 * HALF_WIDTH_MM / PIXEL_MM)
+    corner = -HALF_WIDTH_MM + PIXEL_MM / 2
+    grid = Grid(
+        origin_lps_mm=(corner, corner, float(first * STEP_MM)),
+        spacing_mm=(PIXEL_MM, PIXEL_MM, STEP_MM),
+        shape=(int(last - first) + 1, side, side),
+    )
+    volume = Volume.of_air(grid)
+    paint_wall(volume, plan, MEDIA)
+    paint_lungs(volume, plan, plan_trunk(plan), MEDIA)
+    hu = volume.hu
+    area_mm2 = np.clip(hu / 1000 + 1, 0, None).sum(axis=(1, 2), dtype=np.float64) * PIXEL_MM**2
+    return WaterProfile(heights_mm=grid.axis(2), diameters_cm=2 * np.sqrt(area_mm2 / np.pi) / 10)
