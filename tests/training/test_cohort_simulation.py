@@ -123,13 +123,6 @@ def test_a_given_sex_changes_no_other_draw():
     )
 
 
-def test_density_falls_with_age():
-    def mean(age):
-        return np.mean([draw_subject(s, age_years=age).vbmd_mg_cm3[Level.L2] for s in range(200)])
-
-    assert mean(25) - mean(75) == pytest.approx(185 - 88, abs=12)
-
-
 def test_a_thin_shell_weighs_what_it_should():
     """A shell of a tenth of a voxel adds its volume times its HU, wherever the voxels lie."""
     totals = []

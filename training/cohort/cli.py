@@ -19,9 +19,12 @@ from training.cohort.image import CtImage, content_digest
 from training.cohort.localizer import write_localizer
 from training.cohort.nifti import read_nifti
 from training.cohort.orientation import gantry_tilted, laid
+from training.cohort.population import draw_population, seeds_of
 from training.cohort.scanner import KERNELS, Scanner
 from training.cohort.simulate import REGIONS, Examination, ExaminationPlan, simulate
+from training.cohort.studies import PAPER_LIKE, SCENARIOS, STUDIES, study_groups
 from training.cohort.subject import draw_subject
+from training.cohort.table import write_table
 from training.cohort.truth import label_affine_ras, write_truth
 
 STEPS = 6
@@ -108,6 +111,7 @@ def simulate_examination(
     kernel: Annotated[str, typer.Option(help=", ".join(KERNELS))] = "STANDARD",
     mas: Annotated[int, typer.Option(help="Tube current x time.")] = 200,
     phase: Annotated[str, typer.Option(help="none, arterial or portal.")] = "none",
+    study: Annotated[str, typer.Option(help=", ".join(STUDIES))] = "lumbar",
     sex: Annotated[str, typer.Option(help="M or F; drawn when empty.")] = "",
     age: Annotated[int | None, typer.Option(help="Years; drawn when not given.")] = None,
     position: Position = "HFS",
@@ -124,7 +128,7 @@ def simulate_examination(
     standard = PRESETS[preset]
     spacing = standard.spacing_mm if spacing_mm is None else spacing_mm
     plan = ExaminationPlan(
-        subject=draw_subject(seed, sex=sex or None, age_years=age),
+        subject=draw_subject(seed, sex=sex or None, age_years=age, study=study),
         scanner=Scanner(
             kvp=kvp,
             kernel=kernel,
@@ -153,6 +157,23 @@ def simulate_examination(
     if labels:
         _write_labels(examination, out / "labels.nii.gz")
     console.print(f"{len(examination.image.hu)} slices in {out / 'dicom'}, truth.json beside it")
+
+
+@app.command("table")
+def table(
+    out: Annotated[Path, typer.Option(help="Table to write: .csv or .json.")],
+    study: Annotated[str, typer.Option(help=", ".join(STUDIES))] = "chest",
+    n: Annotated[int, typer.Option(min=1, max=1_000_000, help="People.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Tables with other seeds share nobody.")] = 1,
+    scenario: Annotated[str, typer.Option(help=", ".join(SCENARIOS))] = PAPER_LIKE.name,
+) -> None:
+    """Draw the virtual patients of a study as numbers only, thousands in a second.
+
+    ``simulate --seed`` with the seed of a row, and the same study, gives that patient as a CT.
+    """
+    people = draw_population(seeds_of(seed, n), study_groups(study, scenario))
+    write_table(people, out, study=study)
+    console.print(f"{n} people in {out}")
 
 
 @app.command("to-dicom")

@@ -5,43 +5,26 @@ Gives  Subject
 Next   training.cohort.anatomy
 """
 
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
 from pipelines.anatomy import Level
+from training.cohort.densitometry import DXA_LEVELS
 from training.cohort.errors import BadCohortConfig
-from training.cohort.findings import Findings
-from training.cohort.physics import mean_marrow_fat
+from training.cohort.findings import PLAQUE_LEVELS, Findings, LevelFindings
+from training.cohort.population import LEVELS, Population, draw_population
+from training.cohort.prevalence import PLAQUE_BY_LEVEL, draw_findings
+from training.cohort.studies import PAPER_LIKE, study_groups
 
-LEVEL_OFFSET_MG_CM3: Final = MappingProxyType(
-    {
-        Level.T9: 12.0,
-        Level.T10: 9.0,
-        Level.T11: 7.0,
-        Level.T12: 5.0,
-        Level.L1: 3.0,
-        Level.L2: 0.0,
-        Level.L3: -2.0,
-        Level.L4: 1.0,
-        Level.L5: 2.0,
-    }
-)
-"""Mean difference of a level from the patient's trabecular density."""
+OSTEOPHYTE_MM: Final = (0.0, 1.2, 3.5, 6.0, 9.0)
+"""Reach of the lips by Kellgren-Lawrence grade: the middle of ``prevalence``'s ranges."""
 
-LEVELS: Final = tuple(Level(n) for n in range(Level.T5, Level.L5 + 1))
-"""Vertebrae that are modelled, from above."""
+PEAK_TOTAL_HIP_G_CM2: Final = 0.971
+"""Of young women: the hip density that ``Subject.hip_density`` is relative to."""
 
-VBMD_AGES: Final = (20.0, 40.0, 50.0, 60.0, 70.0, 85.0)
-VBMD_MEANS: Final = (190.0, 165.0, 145.0, 115.0, 95.0, 75.0)
-"""Mean trabecular density (mg/cm3) by age (years)."""
-
-VBMD_SD: Final = 28.0
-MARROW_FAT_SD: Final = 0.07
-MARROW_FAT_PER_VBMD_SD: Final = -0.6
-"""Correlation of marrow fat with density at one age."""
+__all__ = ["LEVELS", "Subject", "draw_subject", "subject_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +41,8 @@ class Subject:
         Volume share of yellow marrow in the marrow of the vertebrae.
     lordosis_deg
         Angle between the end plates of L1 (upper) and S1.
+    hip_density
+        Mineral of the proximal femora relative to young women.
     findings
         Degeneration, fractures, lesions, implants and variants.
     """
@@ -70,6 +55,7 @@ class Subject:
     vbmd_mg_cm3: dict[Level, float]
     marrow_fat: float
     lordosis_deg: float = 50.0
+    hip_density: float = 1.0
     findings: Findings = field(default_factory=Findings)
 
     def __post_init__(self) -> None:
@@ -79,6 +65,7 @@ class Subject:
         _check("bmi_kg_m2", self.bmi_kg_m2, 15, 45)
         _check("marrow_fat", self.marrow_fat, 0, 1)
         _check("lordosis_deg", self.lordosis_deg, 20, 75)
+        _check("hip_density", self.hip_density, 0.2, 2.0)
         if self.sex not in {"M", "F"}:
             raise BadCohortConfig(f"sex = {self.sex!r}", "M or F")
         for level in LEVELS:
@@ -105,36 +92,73 @@ class Subject:
         return np.random.default_rng([self.seed, *role.encode()])
 
 
-def draw_subject(seed: int, *, sex: str | None = None, age_years: int | None = None) -> Subject:
-    """Draw a patient; sex and age are taken as they are where given."""
-    _check("seed", seed, 0, 2**63)
-    rng = np.random.default_rng([seed, 1])
-    drawn_sex, drawn_age = str(rng.choice(["F", "M"])), int(rng.integers(45, 81))
-    sex, age = sex or drawn_sex, age_years or drawn_age
-    height = rng.normal(*((169, 6) if sex == "M" else (158, 6)))
-    deviation = rng.standard_normal()
-    centre = float(np.interp(age, VBMD_AGES, VBMD_MEANS)) + VBMD_SD * deviation
-    fat = mean_marrow_fat(age) + MARROW_FAT_SD * (
-        MARROW_FAT_PER_VBMD_SD * deviation
-        + np.sqrt(1 - MARROW_FAT_PER_VBMD_SD**2) * rng.standard_normal()
-    )
+def draw_subject(
+    seed: int,
+    *,
+    sex: str | None = None,
+    age_years: int | None = None,
+    study: str = "lumbar",
+    scenario: str = PAPER_LIKE.name,
+    with_findings: bool = False,
+) -> Subject:
+    """Draw a patient of a study; sex and age are taken as they are where given.
+
+    The row that ``draw_population`` draws for the same seed, given flesh.
+
+    Parameters
+    ----------
+    with_findings
+        Add what is wrong with the patient: the grades of the row at L1 to L4, and at the other
+        levels, of all other kinds, ``draw_findings``.
+    """
+    _check("seed", seed, 0, 2**63 - 1)
+    seeds = np.array([seed], dtype=np.int64)
+    groups = study_groups(study, scenario)
+    people = draw_population(seeds, groups, sex=sex, age_years=age_years)
+    subject = subject_of(people, 0)
+    return replace(subject, findings=findings_of(people, 0)) if with_findings else subject
+
+
+def subject_of(people: Population, row: int) -> Subject:
+    """One person of a population as a patient without findings."""
     return Subject(
-        seed=seed,
-        sex=sex,
-        age_years=age,
-        height_cm=float(np.clip(height, 145, 195)),
-        bmi_kg_m2=float(np.clip(rng.normal(24.5, 3.0), 18, 34)),
-        vbmd_mg_cm3=_levels(max(centre, 35.0), rng),
-        marrow_fat=float(np.clip(fat, 0.1, 0.8)),
-        lordosis_deg=float(np.clip(rng.normal(50, 7), 35, 65)),
+        seed=int(people.seed[row]),
+        sex=str(people.sex[row]),
+        age_years=int(people.age_years[row]),
+        height_cm=float(people.height_cm[row]),
+        bmi_kg_m2=float(people.bmi_kg_m2[row]),
+        vbmd_mg_cm3={
+            level: round(float(value), 1)
+            for level, value in zip(LEVELS, people.vbmd_mg_cm3[row], strict=True)
+        },
+        marrow_fat=float(people.marrow_fat[row]),
+        lordosis_deg=float(people.lordosis_deg[row]),
+        hip_density=float(people.total_hip_g_cm2[row]) / PEAK_TOTAL_HIP_G_CM2,
     )
 
 
-def _levels(centre: float, rng: np.random.Generator) -> dict[Level, float]:
-    return {
-        level: round(max(20.0, centre + LEVEL_OFFSET_MG_CM3.get(level, 15.0) + rng.normal(0, 5)), 1)
-        for level in LEVELS
-    }
+def findings_of(people: Population, row: int) -> Findings:
+    """Findings of one person: the row's grades of L1 to L4 and plaque; the rest is drawn."""
+    drawn = draw_findings(
+        int(people.seed[row]),
+        age_years=float(people.age_years[row]),
+        sex=str(people.sex[row]),
+        vbmd_mg_cm3=float(people.qct_vbmd_mg_cm3[row]),
+    )
+    levels = dict(drawn.levels)
+    for number, level in enumerate(DXA_LEVELS):
+        grade = int(people.spondylosis[row, number])
+        found: LevelFindings = drawn.at(level)
+        levels[level] = replace(
+            found,
+            kellgren_lawrence=grade,
+            osteophyte_mm=OSTEOPHYTE_MM[grade],
+            bridging=found.bridging and grade >= 3,
+            facet_sclerosis=int(people.facets[row, number]),
+        )
+    plaque = float(people.aorta_mm3[row])
+    volumes = {one: round(min(plaque * PLAQUE_BY_LEVEL[one], 4000), 1) for one in PLAQUE_LEVELS}
+    return replace(drawn, levels=levels, plaque_mm3=volumes if plaque >= 1 else {})
 
 
 def _check(field: str, value: float, low: float, high: float) -> None:
