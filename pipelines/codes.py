@@ -75,7 +75,11 @@ SUM_OF_VOXELS: Final = _concept("126030", "DCM", "Sum of segmented voxel method 
 MEAN: Final = _concept("373098007", "SCT", "Mean")
 STANDARD_DEVIATION: Final = _concept("386136009", "SCT", "Standard Deviation")
 VBMD: Final = _private("vbmd", "Trabecular volumetric bone mineral density")
-GENERIC_CALIBRATION: Final = _private("generic", "Generic conversion, uncalibrated")
+CALIBRATION: Final[dict[str, CodedConcept]] = {
+    "generic_uncalibrated": _private("generic", "Generic conversion, uncalibrated"),
+    "internal": _private("internal", "Calibration on air, fat and muscle of the scan"),
+    "asynchronous": _private("asynchronous", "Asynchronous calibration of this scanner"),
+}
 
 # Units: UCUM.
 HOUNSFIELD_UNIT: Final = _concept("[hnsf'U]", "UCUM", "Hounsfield unit")
@@ -97,6 +101,27 @@ STATUS_VALUE: Final[dict[str, CodedConcept]] = {
     "result": _private("result", "Result"),
     "caution": _private("caution", "Result with caution"),
     "not_reported": _private("not_reported", "Not reported"),
+}
+CATEGORY: Final = _private("category", "QCT range of the mean density")
+CATEGORY_VALUE: Final[dict[str, CodedConcept]] = {
+    "not_low": _private("not_low", "Above 120 mg/cm3"),
+    "low": _private("low", "80 to 120 mg/cm3, QCT range of osteopenia"),
+    "very_low": _private("very_low", "Below 80 mg/cm3, QCT range of osteoporosis"),
+    "indeterminate": _private("indeterminate", "The interval spans a limit"),
+}
+WITHHELD_CATEGORY: Final = _private("withheld_category", "Category withheld because")
+PHASE: Final = _private("phase", "Contrast phase, by header and pixels")
+PHASE_VALUE: Final[dict[str, CodedConcept]] = {
+    "none": _private("phase_none", "No contrast medium"),
+    "arterial": _private("phase_arterial", "Arterial phase"),
+    "portal_venous": _private("phase_portal", "Portal venous phase"),
+    "delayed": _private("phase_delayed", "Delayed phase"),
+    "unknown": _private("phase_unknown", "Phase not known"),
+}
+STANDARD: Final = _private("standard", "Calibration standard")
+STANDARD_VALUE: Final[dict[str, CodedConcept]] = {
+    "hydroxyapatite": _private("std_ha", "Hydroxyapatite equivalent"),
+    "K2HPO4": _private("std_k2hpo4", "Dipotassium phosphate equivalent"),
 }
 REASON: Final = _private("reason", "Reason for caution or withholding")
 USED: Final = _private("used", "Level counts in the mean")

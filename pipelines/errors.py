@@ -24,3 +24,7 @@ class OutOfMemory(PipelineError):
     """Every step of the memory ladder failed."""
 
     retryable: ClassVar[bool] = True
+
+
+class BadDensityTable(PipelineError):
+    """A density table, or what should go into one, cannot be used."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipelines.anatomy import Level
+from pipelines.density.calibration import Calibration
 from pipelines.reasons import Reason
 
 
@@ -18,6 +19,25 @@ class Status(StrEnum):
     RESULT = "result"
     CAUTION = "caution"
     NOT_REPORTED = "not_reported"
+
+
+class ContrastPhase(StrEnum):
+    """When after an injection of contrast medium the scan was made."""
+
+    NONE = "none"
+    ARTERIAL = "arterial"
+    PORTAL_VENOUS = "portal_venous"
+    DELAYED = "delayed"
+    UNKNOWN = "unknown"
+
+
+class DensityCategory(StrEnum):
+    """QCT range of a mean trabecular density (120 and 80 mg/cm3)."""
+
+    NOT_LOW = "not_low"
+    LOW = "low"
+    VERY_LOW = "very_low"
+    INDETERMINATE = "indeterminate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,5 +113,7 @@ class ExaminationFindings:
     vertebrae: tuple[VertebraFindings, ...]
     mean_attenuation: Measured | Abstained
     mean_vbmd: Measured | Abstained
-    calibration: str
+    category: DensityCategory | Abstained
+    phase: ContrastPhase
+    calibration: Calibration
     models: tuple[ModelUse, ...]

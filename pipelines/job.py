@@ -17,6 +17,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from pipelines.density.table import DensityTable
 from pipelines.findings import Status
 from pipelines.reasons import Reason
 
@@ -55,6 +56,7 @@ class Job(_Message):
     """One examination to process: one series, to be measured by the named pipelines.
 
     ``key`` identifies the content (see `job_key`); ``output_folder`` is private to it.
+    ``density_table`` is the site's; ``None`` stands for the table that is shipped.
     """
 
     key: str
@@ -65,6 +67,7 @@ class Job(_Message):
     output_folder: str
     model_set: str
     flags: tuple[Reason, ...] = ()
+    density_table: DensityTable | None = None
     predecessor: Predecessor | None = None
 
 
@@ -97,16 +100,23 @@ class Outcome(_Message):
     peak_rss_mb: float
 
 
-def job_key(series_instance_uid: str, sop_instance_uids: Iterable[str], model_set: str) -> str:
-    """Digest that names the work: the same series content and models give the same key.
+def job_key(
+    series_instance_uid: str,
+    sop_instance_uids: Iterable[str],
+    model_set: str,
+    *,
+    density_table: DensityTable | None = None,
+) -> str:
+    """Digest that names the work: the same content, models and calibrations give the same key.
 
     Returns
     -------
     str
         32 hexadecimal digits of SHA-256 over the series UID, the sorted SOP Instance UIDs and
-        the model set version.
+        the model set version, and the digest of the site's density table if there is one.
     """
-    text = "\n".join([series_instance_uid, *sorted(sop_instance_uids), model_set])
+    table = [] if density_table is None else [density_table.digest]
+    text = "\n".join([series_instance_uid, *sorted(sop_instance_uids), model_set, *table])
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:32]
 
 

@@ -10,11 +10,15 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Final
 
+from pipelines.acquisition import AcquisitionHeader
 from pipelines.anatomy import MEASURED_LEVELS, Level
 from pipelines.attenuation import ATTENUATION_UNIT, LevelMeasurement, measure_level
-from pipelines.calibration import GENERIC, estimate_density
+from pipelines.density.calibration import GENERIC
+from pipelines.density.categories import categorize
+from pipelines.density.choose import DensityPath
 from pipelines.findings import (
     Abstained,
+    ContrastPhase,
     ExaminationFindings,
     Measured,
     ModelUse,
@@ -52,6 +56,8 @@ def measure_lumbar(
     segmentation: Segmentation,
     quality: Quality,
     models: tuple[ModelUse, ...],
+    *,
+    density: DensityPath,
 ) -> LumbarResult:
     """Measure L1 to L4 and decide what is reported.
 
@@ -72,8 +78,8 @@ def measure_lumbar(
         for vertebra in vertebrae
         if vertebra.level in regions
     }
-    rows = _rows(vertebrae, regions, measured, localization.presumed, quality)
-    findings = _examination(rows, localization.presumed, quality, models)
+    rows = _rows(vertebrae, regions, measured, localization.presumed, density)
+    findings = _examination(rows, localization.presumed, quality, models, density, ct.header)
     if findings.status == Status.NOT_REPORTED:
         return LumbarResult(findings=findings, regions=())
     return LumbarResult(findings=findings, regions=tuple(regions.values()))
@@ -93,6 +99,8 @@ def nothing_reported(
         vertebrae=tuple(rows),
         mean_attenuation=main,
         mean_vbmd=main,
+        category=main,
+        phase=ContrastPhase.UNKNOWN,
         calibration=GENERIC,
         models=models,
     )
@@ -104,7 +112,7 @@ def _rows(
     regions: dict[Level, LevelRegion],
     measured: dict[Level, LevelMeasurement],
     presumed: bool,
-    quality: Quality,
+    density: DensityPath,
 ) -> tuple[VertebraFindings, ...]:
     values = {
         level: result.attenuation.value
@@ -133,9 +141,7 @@ def _rows(
                 excluded_reason=excluded,
                 trabecular_attenuation=result.attenuation,
                 roi_volume=result.core_volume,
-                vbmd=estimate_density(
-                    result.attenuation, quality.density_withheld_because or excluded
-                ),
+                vbmd=density.density(result.attenuation, excluded),
             )
         )
     return tuple(rows)
@@ -146,6 +152,8 @@ def _examination(
     presumed: bool,
     quality: Quality,
     models: tuple[ModelUse, ...],
+    path: DensityPath,
+    header: AcquisitionHeader,
 ) -> ExaminationFindings:
     used = {
         row.level: row.trabecular_attenuation.value
@@ -160,10 +168,12 @@ def _examination(
         main = Reason.LEVELS_NOT_COVERED if cut else Reason.TOO_FEW_VALID_LEVELS
         return nothing_reported(main, reasons, models, withheld).findings
     mean = _mean(tuple(used.values()))
-    density = estimate_density(mean, quality.density_withheld_because)
+    density = path.density(mean)
     why = list(quality.reasons)
+    if path.withheld_because is not None:
+        why.append(path.withheld_because)
     if isinstance(density, Measured) or any(isinstance(row.vbmd, Measured) for row in rows):
-        why.append(Reason.UNCALIBRATED)
+        why += path.flags(density)
     if presumed:
         why.append(Reason.NAMING_PRESUMED)
     if isinstance(mean, Abstained):
@@ -177,7 +187,14 @@ def _examination(
         vertebrae=rows,
         mean_attenuation=mean,
         mean_vbmd=density,
-        calibration=GENERIC,
+        category=categorize(
+            density,
+            age_years=header.patient_age_years,
+            sex=header.patient_sex,
+            phase=quality.phase,
+        ),
+        phase=quality.phase,
+        calibration=path.calibration,
         models=models,
     )
 

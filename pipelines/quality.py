@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from pipelines.findings import ContrastPhase
 from pipelines.gates.age import check_age
 from pipelines.gates.concern import Concern, Reach
 from pipelines.gates.contrast import check_contrast
@@ -16,7 +17,7 @@ from pipelines.gates.kernel import check_kernel
 from pipelines.gates.rescaling import check_rescaling
 from pipelines.gates.slice_distance import check_slice_distance
 from pipelines.gates.tilt import check_tilt
-from pipelines.gates.voltage import check_voltage
+from pipelines.phase import contrast_phase
 from pipelines.reasons import Reason
 from pipelines.volume import CtVolume, Segmentation
 
@@ -24,22 +25,18 @@ HEADER_GATES: Final[tuple[Callable[[CtVolume], Concern | None], ...]] = (
     check_age,
     check_rescaling,
     check_slice_distance,
-    check_voltage,
     check_kernel,
     check_tilt,
 )
 """Asked before any network runs."""
-IMAGE_GATES: Final[tuple[Callable[[CtVolume, Segmentation], Concern | None], ...]] = (
-    check_contrast,
-)
-"""Asked when the vertebrae are known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """The concerns of an examination, in the order of the gates."""
+    """The concerns of an examination, in the order of the gates, and its contrast phase."""
 
     concerns: tuple[Concern, ...]
+    phase: ContrastPhase = ContrastPhase.UNKNOWN
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
@@ -68,5 +65,7 @@ def check_header(ct: CtVolume) -> Quality:
 
 def check_image(ct: CtVolume, segmentation: Segmentation, header: Quality) -> Quality:
     """Ask the remaining gates and join their concerns to those of the header."""
-    concerns = tuple(c for gate in IMAGE_GATES if (c := gate(ct, segmentation)) is not None)
-    return Quality(concerns=header.concerns + concerns)
+    phase = contrast_phase(ct, segmentation)
+    concern = check_contrast(phase)
+    concerns = header.concerns if concern is None else (*header.concerns, concern)
+    return Quality(concerns=concerns, phase=phase)

@@ -31,14 +31,23 @@ class Reason(StrEnum):
     TOO_FEW_VALID_LEVELS = "too_few_valid_levels"
     NO_SPINE_FOUND = "no_spine_found"
     UNCALIBRATED = "uncalibrated"
+    CALIBRATED_INTERNALLY = "calibrated_internally"
+    TISSUES_IMPLAUSIBLE = "tissues_implausible"
+    OUTSIDE_CALIBRATION = "outside_calibration"
     NAMING_PRESUMED = "naming_presumed"
     CONTRAST_POSSIBLE = "contrast_possible"
+    CONTRAST_ARTERIAL = "contrast_arterial"
+    CONTRAST_PORTAL_VENOUS = "contrast_portal_venous"
+    CONTRAST_DELAYED = "contrast_delayed"
     KVP_MISSING = "kvp_missing"
     KVP_NOT_120 = "kvp_not_120"
     KVP_TOO_LOW = "kvp_too_low"
     SHARP_KERNEL = "sharp_kernel"
     MINOR = "minor"
     GANTRY_TILT = "gantry_tilt"
+    NOT_IN_SCOPE = "not_in_scope"
+    AGE_OR_SEX_UNKNOWN = "age_or_sex_unknown"
+    NEAR_A_CUT = "near_a_cut"
 
     # A level does not count.
     LEVEL_INCOMPLETE = "level_incomplete"
@@ -79,16 +88,31 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.TOO_FEW_VALID_LEVELS: "Fewer than two levels could be measured, so no mean is given.",
     Reason.NO_SPINE_FOUND: "No vertebra was found in the scan.",
     Reason.UNCALIBRATED: "Density is a generic estimate: this scanner has no calibration entry.",
+    Reason.CALIBRATED_INTERNALLY: "Density is calibrated on fat, muscle and air of this scan: this "
+    "scanner has no calibration entry.",
+    Reason.TISSUES_IMPLAUSIBLE: "Air, fat and muscle do not read as they should: attenuation may be "
+    "wrong, and no density is given.",
+    Reason.OUTSIDE_CALIBRATION: "The density lies outside the range in which this scanner was "
+    "calibrated.",
     Reason.NAMING_PRESUMED: "Vertebra names are presumed: the scan does not show both the sacrum "
     "and the last rib, or they disagree.",
     Reason.CONTRAST_POSSIBLE: "Contrast-enhanced or possibly so: attenuation may be increased "
     "by about 10 to 25 HU.",
+    Reason.CONTRAST_ARTERIAL: "Contrast-enhanced, arterial phase: attenuation may be increased by "
+    "about 10 to 25 HU; not corrected.",
+    Reason.CONTRAST_PORTAL_VENOUS: "Contrast-enhanced, portal venous phase: attenuation is increased "
+    "by about 10 to 25 HU; density is corrected, with a wider interval.",
+    Reason.CONTRAST_DELAYED: "Contrast-enhanced, delayed phase: attenuation may be increased; not "
+    "corrected.",
     Reason.KVP_MISSING: "Tube voltage is not stated: no density is given.",
     Reason.KVP_NOT_120: "Tube voltage differs from 120 kV: no validated conversion.",
     Reason.KVP_TOO_LOW: "Tube voltage under 100 kV: no density is given.",
     Reason.SHARP_KERNEL: "Sharp reconstruction kernel: noise and edge overshoot.",
     Reason.MINOR: "Patient under 18 years: nothing is reported.",
     Reason.GANTRY_TILT: "The gantry was tilted: positions are corrected, sampling is oblique.",
+    Reason.NOT_IN_SCOPE: "QCT ranges are for women and men of 50 years and older: no category.",
+    Reason.AGE_OR_SEX_UNKNOWN: "Age or sex is not stated: no category.",
+    Reason.NEAR_A_CUT: "Contrast medium and a density within 5 % of a limit: no category.",
     Reason.LEVEL_INCOMPLETE: "The vertebral body is cut by the edge of the scan.",
     Reason.ROI_TOO_SMALL: "The trabecular region is too small to measure.",
     Reason.IMPLAUSIBLE_SHAPE: "Size or shape of the vertebral body is implausible; the "

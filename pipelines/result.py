@@ -14,9 +14,12 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.calibration import STANDARD
+from pipelines.density.calibration import Calibration, CalibrationKind, Standard
+from pipelines.density.categories import interval
 from pipelines.findings import (
     Abstained,
+    ContrastPhase,
+    DensityCategory,
     ExaminationFindings,
     Measured,
     Status,
@@ -27,7 +30,7 @@ from pipelines.reasons import EXPLANATION, Reason
 from pipelines.reporting.equipment import INTENDED_USE, MODEL_NAME, software_version
 from pipelines.volume import CtVolume
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 SCHEMA_URI: Final = "https://json-schema.org/draft/2020-12/schema"
 DECIMALS: Final = 2
 
@@ -104,7 +107,7 @@ class Vertebra(_Part):
     )
     vbmd_mg_cm3: float | None
     vbmd_standard_uncertainty_mg_cm3: float | None
-    calibration: str | None = Field(description="Kind of calibration; null where density is null")
+    calibration: CalibrationKind | None = Field(description="Null where density is null")
     withheld: Withheld
 
 
@@ -116,6 +119,11 @@ class Mean(_Part):
     trabecular_hu_sd: float | None = Field(description="Between levels")
     vbmd_mg_cm3: float | None
     vbmd_standard_uncertainty_mg_cm3: float | None
+    vbmd_interval_mg_cm3: tuple[float, float] | None = Field(description="95 % interval")
+    category: DensityCategory | None = Field(
+        description="QCT range of the density (120 and 80 mg/cm3), where its interval allows one"
+    )
+    category_withheld_reason: Reason | None = Field(description="Why the category is null")
     withheld_reason: Reason | None = Field(description="Why the attenuation is null")
     vbmd_withheld_reason: Reason | None = Field(description="Why the density is null")
 
@@ -139,8 +147,10 @@ class ResultDocument(_Part):
     reasons: tuple[CodedReason, ...]
     vertebrae: tuple[Vertebra, ...]
     mean: Mean
-    calibration: str | None = Field(description="Kind of calibration; null without any density")
-    calibration_standard: str | None = Field(description="Material that densities are told in")
+    contrast_phase: ContrastPhase
+    calibration: CalibrationKind | None = Field(description="Null without any density")
+    calibration_standard: Standard | None = Field(description="Material that densities are told in")
+    calibration_source: str | None = Field(description="Where the calibration comes from, in words")
     model_set: ModelSet
     skipped_series: tuple[SkippedSeries, ...] = Field(
         (), description="Series that were not measured; told where no series was"
@@ -172,11 +182,16 @@ def no_series_result(skipped: Sequence[tuple[str, Reason]], model_set: str) -> R
             trabecular_hu_sd=None,
             vbmd_mg_cm3=None,
             vbmd_standard_uncertainty_mg_cm3=None,
+            vbmd_interval_mg_cm3=None,
+            category=None,
+            category_withheld_reason=first,
             withheld_reason=first,
             vbmd_withheld_reason=first,
         ),
+        contrast_phase=ContrastPhase.UNKNOWN,
         calibration=None,
         calibration_standard=None,
+        calibration_source=None,
         model_set=ModelSet(version=model_set, models=()),
         skipped_series=tuple(
             SkippedSeries(series_instance_uid=uid, reason=reason) for uid, reason in skipped
@@ -199,8 +214,10 @@ def make_result(job: Job, ct: CtVolume, findings: ExaminationFindings) -> Result
         reasons=tuple(CodedReason(code=r, text=EXPLANATION[r]) for r in findings.reasons),
         vertebrae=tuple(_vertebra(row, findings.calibration) for row in findings.vertebrae),
         mean=_mean(findings),
-        calibration=findings.calibration if has_density else None,
-        calibration_standard=STANDARD if has_density else None,
+        contrast_phase=findings.phase,
+        calibration=findings.calibration.kind if has_density else None,
+        calibration_standard=findings.calibration.standard if has_density else None,
+        calibration_source=findings.calibration.source if has_density else None,
         model_set=ModelSet(
             version=job.model_set,
             models=tuple(
@@ -229,7 +246,7 @@ def _source(job: Job, ct: CtVolume) -> SourceSeriesSummary:
     )
 
 
-def _vertebra(row: VertebraFindings, calibration: str) -> Vertebra:
+def _vertebra(row: VertebraFindings, calibration: Calibration) -> Vertebra:
     x, y, z = row.centroid_lps_mm
     return Vertebra(
         level=row.level.name,
@@ -242,7 +259,7 @@ def _vertebra(row: VertebraFindings, calibration: str) -> Vertebra:
         centroid_lps_mm=(round(x, DECIMALS), round(y, DECIMALS), round(z, DECIMALS)),
         vbmd_mg_cm3=_value(row.vbmd),
         vbmd_standard_uncertainty_mg_cm3=_uncertainty(row.vbmd),
-        calibration=calibration if isinstance(row.vbmd, Measured) else None,
+        calibration=calibration.kind if isinstance(row.vbmd, Measured) else None,
         withheld=Withheld(
             trabecular_hu_mean=_reason(row.trabecular_attenuation),
             roi_volume_mm3=_reason(row.roi_volume),
@@ -258,6 +275,11 @@ def _mean(findings: ExaminationFindings) -> Mean:
         trabecular_hu_sd=_spread(findings.mean_attenuation),
         vbmd_mg_cm3=_value(findings.mean_vbmd),
         vbmd_standard_uncertainty_mg_cm3=_uncertainty(findings.mean_vbmd),
+        vbmd_interval_mg_cm3=_interval(findings.mean_vbmd),
+        category=None if isinstance(findings.category, Abstained) else findings.category,
+        category_withheld_reason=(
+            findings.category.reason if isinstance(findings.category, Abstained) else None
+        ),
         withheld_reason=_reason(findings.mean_attenuation),
         vbmd_withheld_reason=_reason(findings.mean_vbmd),
     )
@@ -277,6 +299,13 @@ def _uncertainty(value: Measured | Abstained) -> float | None:
     if isinstance(value, Abstained) or value.standard_uncertainty is None:
         return None
     return round(value.standard_uncertainty, DECIMALS)
+
+
+def _interval(value: Measured | Abstained) -> tuple[float, float] | None:
+    if isinstance(value, Abstained):
+        return None
+    low, high = interval(value)
+    return round(low, DECIMALS), round(high, DECIMALS)
 
 
 def _reason(value: Measured | Abstained) -> Reason | None:

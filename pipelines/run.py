@@ -16,6 +16,8 @@ from highdicom.sr import Comprehensive3DSR
 from pydicom.dataset import Dataset
 
 from models.cards import card
+from pipelines.density.choose import choose_density
+from pipelines.density.table import default_table
 from pipelines.durable import write_durably, write_outcome
 from pipelines.findings import ModelUse
 from pipelines.gates.concern import Concern, Reach
@@ -98,7 +100,8 @@ def measure(ct: CtVolume, job: Job, networks: Networks, stations: Stations) -> L
         segmentation = networks.segment(ct, localization)
     with stations.at("measure"):
         quality = check_image(ct, segmentation, quality)
-        return measure_lumbar(ct, localization, segmentation, quality, models)
+        density = choose_density(ct, segmentation, quality, job.density_table or default_table())
+        return measure_lumbar(ct, localization, segmentation, quality, models, density=density)
 
 
 def models_used() -> tuple[ModelUse, ...]:

@@ -1,23 +1,27 @@
 """Tube voltage: attenuation of bone depends on it, and no conversion here is validated.
 
-Takes  CtVolume
+Takes  KVP (0018,0060)
 Gives  Concern
-Next   pipelines.quality
+Next   pipelines.density.choose
 """
 
 from typing import Final
 
 from pipelines.gates.concern import Concern, Reach
 from pipelines.reasons import Reason
-from pipelines.volume import CtVolume
 
 REFERENCE_KV: Final = 120.0
 LOWEST_KV: Final = 100.0
 TOLERANCE_KV: Final = 0.5
 
 
-def check_voltage(ct: CtVolume) -> Concern | None:
-    """Withhold density where the voltage is unknown or is not 120 kV.
+def check_voltage(kvp: float | None, *, has_entry: bool) -> Concern | None:
+    """What a tube voltage takes away.
+
+    Parameters
+    ----------
+    has_entry
+        Whether this scanner was calibrated at this voltage.
 
     Source
     ------
@@ -25,11 +29,10 @@ def check_voltage(ct: CtVolume) -> Concern | None:
     spectrum, but as 1.08 : 1 : 0.95 (100, 120, 140) in patients: the factor depends on the
     filter, so none is applied without local validation.
     """
-    kvp = ct.header.kvp
     if kvp is None:
         return Concern(reason=Reason.KVP_MISSING, reach=Reach.WITHHOLD_DENSITY)
     if kvp < LOWEST_KV:
         return Concern(reason=Reason.KVP_TOO_LOW, reach=Reach.WITHHOLD_DENSITY)
-    if abs(kvp - REFERENCE_KV) > TOLERANCE_KV:
+    if abs(kvp - REFERENCE_KV) > TOLERANCE_KV and not has_entry:
         return Concern(reason=Reason.KVP_NOT_120, reach=Reach.WITHHOLD_DENSITY)
     return None

@@ -33,6 +33,7 @@ from pydicom.dataset import Dataset
 
 from pipelines import codes
 from pipelines.anatomy import Level
+from pipelines.density.calibration import Calibration
 from pipelines.findings import Abstained, ExaminationFindings, Measured, VertebraFindings
 from pipelines.job import Job, Predecessor
 from pipelines.lumbar import LumbarResult
@@ -166,6 +167,7 @@ def _examination(
         for reason in findings.reasons
     ]
     evaluations += _withheld(findings.mean_attenuation, findings.mean_vbmd)
+    evaluations += _density_evaluations(findings)
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
             uid=derived_uid(context.job.key, "examination"), identifier="Examination"
@@ -175,7 +177,7 @@ def _examination(
         algorithm_id=algorithm_of_report(findings.models),
         measurements=[
             *_attenuation(findings.mean_attenuation),
-            *_density(findings.mean_vbmd),
+            *_density(findings.mean_vbmd, findings.calibration),
         ],
         qualitative_evaluations=evaluations,
     )
@@ -204,7 +206,7 @@ def _vertebra(context: _Context, row: VertebraFindings) -> Group:
         "measurements": [
             *_attenuation(row.trabecular_attenuation),
             *_volume(row.roi_volume),
-            *_density(row.vbmd),
+            *_density(row.vbmd, context.findings.calibration),
         ],
         "qualitative_evaluations": _evaluations(row),
     }
@@ -309,7 +311,24 @@ def _volume(value: Measured | Abstained) -> list[Measurement]:
     ]
 
 
-def _density(value: Measured | Abstained) -> list[Measurement]:
+def _density_evaluations(findings: ExaminationFindings) -> list[QualitativeEvaluation]:
+    """Phase always; standard and category where a density is given."""
+    evaluations = [QualitativeEvaluation(codes.PHASE, codes.PHASE_VALUE[findings.phase])]
+    if isinstance(findings.mean_vbmd, Abstained):
+        return evaluations
+    standard = codes.STANDARD_VALUE[findings.calibration.standard]
+    evaluations.append(QualitativeEvaluation(codes.STANDARD, standard))
+    category = findings.category
+    if isinstance(category, Abstained):
+        reason = codes.REASON_VALUE[category.reason]
+        evaluations.append(QualitativeEvaluation(codes.WITHHELD_CATEGORY, reason))
+    else:
+        value = codes.CATEGORY_VALUE[category]
+        evaluations.append(QualitativeEvaluation(codes.CATEGORY, value))
+    return evaluations
+
+
+def _density(value: Measured | Abstained, calibration: Calibration) -> list[Measurement]:
     if isinstance(value, Abstained):
         return []
     uncertainty = value.standard_uncertainty
@@ -324,7 +343,7 @@ def _density(value: Measured | Abstained) -> list[Measurement]:
             name=codes.VBMD,
             value=round(value.value, 1),
             unit=codes.MG_PER_CM3,
-            method=codes.GENERIC_CALIBRATION,
+            method=codes.CALIBRATION[calibration.kind],
             properties=properties,
         )
     ]

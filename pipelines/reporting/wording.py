@@ -8,11 +8,21 @@ Forbidden here: a diagnosis, a T-score, a prediction, advice on treatment, and t
 a withheld value.
 """
 
-from pipelines.calibration import GENERIC, STANDARD
-from pipelines.findings import ExaminationFindings, Measured, Status
+from pipelines.density.calibration import Calibration
+from pipelines.density.categories import CUTS_MG_CM3, interval
+from pipelines.findings import Abstained, DensityCategory, ExaminationFindings, Measured, Status
 from pipelines.reasons import EXPLANATION
 from pipelines.volume import AcquisitionHeader
 
+CATEGORY_SENTENCES = {
+    DensityCategory.VERY_LOW: "Low trabecular bone density on CT, in the QCT range of osteoporosis "
+    "(below 80 mg/cm3). Consider DXA (spine and hip) and clinical fracture-risk assessment (e.g. "
+    "FRAX), and evaluation for secondary causes, if not already done.",
+    DensityCategory.LOW: "Low bone density on CT (QCT range of osteopenia, 80 to 120 mg/cm3). "
+    "Consider DXA/FRAX according to age and risk factors.",
+    DensityCategory.NOT_LOW: "No CT evidence of low trabecular density (above 120 mg/cm3). Does "
+    "not exclude osteoporosis or fracture risk.",
+}
 STATUS_WORDS = {
     Status.RESULT: "RESULT",
     Status.CAUTION: "RESULT WITH CAUTION",
@@ -37,18 +47,32 @@ def headline(findings: ExaminationFindings, header: AcquisitionHeader) -> str:
         parts.append(f"Mean over {names}: {findings.mean_attenuation.value:.0f} HU.")
     if isinstance(findings.mean_vbmd, Measured):
         parts.append(density_sentence(findings.mean_vbmd, findings.calibration))
+        parts += category_sentences(findings)
     return " ".join(parts)
 
 
-def density_sentence(density: Measured, calibration: str) -> str:
-    """Density with its 95 % interval and the kind of calibration."""
-    spread = 1.96 * (density.standard_uncertainty or 0.0)
-    kind = "generic conversion, not calibrated" if calibration == GENERIC else calibration
+def density_sentence(density: Measured, calibration: Calibration) -> str:
+    """Density with its 95 % interval and the calibration."""
+    low, high = interval(density)
     return (
         f"Estimated mean volumetric BMD {density.value:.0f} mg/cm3 (95 % interval "
-        f"{density.value - spread:.0f} to {density.value + spread:.0f}; {kind}; {STANDARD} "
-        "equivalent). This is not a DXA T-score."
+        f"{low:.0f} to {high:.0f}; {calibration.source}; {calibration.standard} equivalent). "
+        "This is not a DXA T-score."
     )
+
+
+def category_sentences(findings: ExaminationFindings) -> tuple[str, ...]:
+    """The range in words; why there is none; between which ranges the interval leaves it open."""
+    category = findings.category
+    if isinstance(category, Abstained):
+        return (EXPLANATION[category.reason],)
+    if category is not DensityCategory.INDETERMINATE:
+        return (CATEGORY_SENTENCES[category],)
+    if isinstance(findings.mean_vbmd, Abstained):
+        return ()
+    low, high = interval(findings.mean_vbmd)
+    cuts = " and ".join(f"{cut:.0f}" for cut in CUTS_MG_CM3 if low < cut < high)
+    return (f"Category indeterminate: the interval spans {cuts} mg/cm3.",)
 
 
 def reason_sentences(findings: ExaminationFindings) -> tuple[str, ...]:

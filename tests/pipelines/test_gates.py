@@ -8,12 +8,15 @@ import pytest
 
 from pipelines.acquisition import AcquisitionHeader
 from pipelines.anatomy import Level
+from pipelines.findings import ContrastPhase
 from pipelines.gates.concern import Reach
-from pipelines.gates.contrast import check_contrast
-from pipelines.gates.kernel import is_sharp
-from pipelines.quality import check_header
+from pipelines.gates.voltage import check_voltage
+from pipelines.kernels import is_sharp
+from pipelines.phase import phase_of
+from pipelines.quality import check_header, check_image
 from pipelines.reasons import Reason
 from pipelines.spaces import Geometry
+from pipelines.vessels import Perfusion
 from pipelines.volume import CtVolume, Segmentation
 from tests.pipelines.stacks import Stack, centre_of
 
@@ -43,10 +46,6 @@ def volume(stack: Stack | None = None, **header: Any) -> CtVolume:
 @pytest.mark.parametrize(
     ("header", "reason", "reach"),
     [
-        ({"kvp": None}, Reason.KVP_MISSING, Reach.WITHHOLD_DENSITY),
-        ({"kvp": 80}, Reason.KVP_TOO_LOW, Reach.WITHHOLD_DENSITY),
-        ({"kvp": 100}, Reason.KVP_NOT_120, Reach.WITHHOLD_DENSITY),
-        ({"kvp": 140}, Reason.KVP_NOT_120, Reach.WITHHOLD_DENSITY),
         ({"convolution_kernel": "BONE"}, Reason.SHARP_KERNEL, Reach.FLAG),
         ({"slice_thickness_mm": 6}, Reason.SLICE_TOO_THICK, Reach.WITHHOLD_ALL),
         ({"patient_age_years": 17.9}, Reason.MINOR, Reach.WITHHOLD_ALL),
@@ -116,10 +115,22 @@ def with_vessel(hu: float) -> tuple[CtVolume, Segmentation]:
     return replace(ct, hu=changed), Segmentation(labels=labels, geometry=ct.geometry)
 
 
-@pytest.mark.parametrize(("hu", "flagged"), [(45, False), (160, True), (320, True)])
-def test_bright_vessels_mean_contrast_though_the_header_is_silent(hu: float, flagged: bool) -> None:
+@pytest.mark.parametrize(
+    ("hu", "phase", "reason"),
+    [
+        (45, ContrastPhase.NONE, None),
+        (160, ContrastPhase.PORTAL_VENOUS, Reason.CONTRAST_PORTAL_VENOUS),
+    ],
+)
+def test_vessels_tell_contrast_though_the_header_is_silent(
+    hu: float, phase: ContrastPhase, reason: Reason | None
+) -> None:
     """Blood without contrast is dark; headers forget injections."""
-    assert (check_contrast(*with_vessel(hu)) is not None) is flagged
+    ct, segmentation = with_vessel(hu)
+    quality = check_image(ct, segmentation, check_header(ct))
+
+    assert quality.phase is phase
+    assert quality.reasons == (() if reason is None else (reason,))
 
 
 def test_named_agent_is_believed() -> None:
@@ -127,7 +138,57 @@ def test_named_agent_is_believed() -> None:
     ct, segmentation = with_vessel(45)
     named = replace(ct, header=replace(ct.header, contrast_agent="OMNIPAQUE"))
 
-    concern = check_contrast(named, segmentation)
+    quality = check_image(named, segmentation, check_header(named))
 
-    assert concern is not None
-    assert concern.reason == Reason.CONTRAST_POSSIBLE
+    assert quality.reasons == (Reason.CONTRAST_POSSIBLE,)
+    assert quality.phase is ContrastPhase.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("aorta", "cava", "kidney", "phase"),
+    [
+        (45, 42, 35, ContrastPhase.NONE),
+        (300, 60, 90, ContrastPhase.ARTERIAL),
+        (155, 145, 180, ContrastPhase.PORTAL_VENOUS),
+        (200, 170, 180, ContrastPhase.PORTAL_VENOUS),
+        (100, 98, 140, ContrastPhase.DELAYED),
+        (100, 98, 40, ContrastPhase.UNKNOWN),
+        (None, None, 40, ContrastPhase.UNKNOWN),
+    ],
+)
+def test_phase_by_vessels_and_kidneys(
+    aorta: float | None, cava: float | None, kidney: float, phase: ContrastPhase
+) -> None:
+    """Typical attenuation of the phases (arterial aorta 250-350, portal venous 140-170 HU)."""
+    seen = Perfusion(brightest=aorta, aorta=aorta, cava=cava, kidney=kidney)
+
+    assert phase_of(seen, is_named=False) is phase
+
+
+def test_bright_bowel_before_a_dark_aorta_is_no_phase() -> None:
+    """Oral contrast."""
+    seen = Perfusion(brightest=300, aorta=60, cava=55, kidney=40)
+
+    assert phase_of(seen, is_named=False) is ContrastPhase.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("kvp", "has_entry", "reason"),
+    [
+        (None, False, Reason.KVP_MISSING),
+        (None, True, Reason.KVP_MISSING),
+        (80, False, Reason.KVP_TOO_LOW),
+        (80, True, Reason.KVP_TOO_LOW),
+        (100, False, Reason.KVP_NOT_120),
+        (140, False, Reason.KVP_NOT_120),
+        (100, True, None),
+        (120, False, None),
+    ],
+)
+def test_voltage_without_its_own_calibration_withholds_density(
+    kvp: float | None, has_entry: bool, reason: Reason | None
+) -> None:
+    """100 and 140 kV count where the scanner was calibrated at them, less than 100 kV never."""
+    concern = check_voltage(kvp, has_entry=has_entry)
+
+    assert (None if concern is None else concern.reason) == reason

@@ -8,9 +8,9 @@ import pytest
 
 from pipelines.anatomy import Level
 from pipelines.attenuation import has_focal_lesion, measure_level
-from pipelines.calibration import GENERIC, estimate_density
+from pipelines.density.calibration import GENERIC
+from pipelines.density.choose import DensityPath
 from pipelines.findings import Abstained, Measured, Status
-from pipelines.gates.concern import Concern, Reach
 from pipelines.localize import Localization
 from pipelines.lumbar import LumbarResult, measure_lumbar
 from pipelines.outliers import levels_disagree, outlying_levels
@@ -48,10 +48,18 @@ def with_hu(ct: CtVolume, level: Level, hu: float) -> CtVolume:
 
 
 def lumbar(
-    ct: CtVolume, quality: Quality = CLEAN, found: Localization | None = None
+    ct: CtVolume,
+    quality: Quality = CLEAN,
+    found: Localization | None = None,
+    withheld: Reason | None = None,
 ) -> LumbarResult:
     localization = found or known_localization(ct)
-    return measure_lumbar(ct, localization, known_segmentation(ct, localization), quality, ())
+    path = DensityPath(
+        calibration=GENERIC, withheld_because=withheld or quality.density_withheld_because
+    )
+    return measure_lumbar(
+        ct, localization, known_segmentation(ct, localization), quality, (), density=path
+    )
 
 
 def region(ct: CtVolume, level: Level = Level.L2) -> LevelRegion:
@@ -85,8 +93,7 @@ def test_uncalibrated_density_makes_caution(ct: CtVolume) -> None:
 
 def test_withheld_density_leaves_attenuation(ct: CtVolume) -> None:
     """Unknown voltage: attenuation is shown, density is not, and the reason is said."""
-    concern = Concern(reason=Reason.KVP_MISSING, reach=Reach.WITHHOLD_DENSITY)
-    findings = lumbar(ct, Quality(concerns=(concern,))).findings
+    findings = lumbar(ct, withheld=Reason.KVP_MISSING).findings
 
     assert isinstance(findings.mean_attenuation, Measured)
     assert reason_of(findings.mean_vbmd) == Reason.KVP_MISSING
@@ -255,7 +262,7 @@ def test_two_levels_that_differ_disagree() -> None:
 
 def test_generic_density_follows_the_documented_slope() -> None:
     """130.9 HU are 100 mg/cm3, with the uncertainty of scanners and of missing calibration."""
-    density = estimate_density(Measured(value=130.9, unit="[hnsf'U]"), None)
+    density = DensityPath(calibration=GENERIC).density(Measured(value=130.9, unit="[hnsf'U]"))
 
     assert isinstance(density, Measured)
     assert density.value == pytest.approx(100)

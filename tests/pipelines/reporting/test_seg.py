@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from pipelines.anatomy import Level
+from pipelines.density.calibration import GENERIC
+from pipelines.density.choose import DensityPath
 from pipelines.job import Job
 from pipelines.localize import Localization
 from pipelines.lumbar import LumbarResult, measure_lumbar
@@ -57,6 +59,7 @@ class Measured:
             known_segmentation(self.ct, self.localization),
             check_header(self.ct),
             (),
+            density=DensityPath(calibration=GENERIC),
         )
 
     def write_segmentation(self) -> Path:

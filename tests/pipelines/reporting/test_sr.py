@@ -7,8 +7,9 @@ import pytest
 from pydicom.dataset import Dataset
 
 from pipelines.anatomy import Level
+from pipelines.density.calibration import GENERIC
+from pipelines.density.choose import DensityPath
 from pipelines.findings import Status
-from pipelines.gates.concern import Concern, Reach
 from pipelines.job import Predecessor
 from pipelines.lumbar import measure_lumbar, nothing_reported
 from pipelines.quality import Quality
@@ -151,13 +152,13 @@ def test_not_reported_gives_reasons_and_no_number(tmp_path: Path) -> None:
 def test_withheld_density_leaves_its_reason(tmp_path: Path) -> None:
     """No number in the place of the density, but a code that says why."""
     case = measured(Stack(), tmp_path)
-    concern = Concern(reason=Reason.KVP_MISSING, reach=Reach.WITHHOLD_DENSITY)
     case.result = measure_lumbar(
         case.ct,
         case.localization,
         known_segmentation(case.ct, case.localization),
-        Quality(concerns=(concern,)),
+        Quality(concerns=()),
         (),
+        density=DensityPath(calibration=GENERIC, withheld_because=Reason.KVP_MISSING),
     )
     report = report_of(case)
 

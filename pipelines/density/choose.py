@@ -1,0 +1,98 @@
+"""The best calibration there is for a scan, and density by it.
+
+Takes  CtVolume, Segmentation, Quality, DensityTable
+Gives  DensityPath
+Next   pipelines.lumbar
+"""
+
+from dataclasses import dataclass
+from math import hypot
+from typing import Final
+
+from pipelines.density.calibration import GENERIC, Calibration, CalibrationKind
+from pipelines.density.internal import fit_tissues, internal_calibration
+from pipelines.density.table import ContrastCorrection, DensityTable
+from pipelines.density.tissues import measure_tissues
+from pipelines.findings import Abstained, ContrastPhase, Measured
+from pipelines.gates.voltage import check_voltage
+from pipelines.quality import Quality
+from pipelines.reasons import Reason
+from pipelines.volume import CtVolume, Segmentation
+
+DENSITY_UNIT: Final = "mg/cm3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DensityPath:
+    """How attenuation becomes density in one examination.
+
+    Parameters
+    ----------
+    correction
+        For contrast medium; ``None``: none.
+    withheld_because
+        Why the examination gets no density, if so.
+    """
+
+    calibration: Calibration
+    correction: ContrastCorrection | None = None
+    withheld_because: Reason | None = None
+
+    def density(
+        self, attenuation: Measured | Abstained, withheld_because: Reason | None = None
+    ) -> Measured | Abstained:
+        """Density (mg/cm3) of a mean attenuation (HU), with its standard uncertainty.
+
+        Abstains
+        --------
+        The examination's reason, the given one, or that of the attenuation.
+        """
+        why = self.withheld_because or withheld_because
+        if why is not None:
+            return Abstained(reason=why)
+        if isinstance(attenuation, Abstained):
+            return attenuation
+        value, uncertainty = self.calibration.density(attenuation.value)
+        if self.correction is not None:
+            value = self.correction.factor * value + self.correction.offset_mg_cm3
+            own = self.correction.factor * uncertainty
+            uncertainty = hypot(own, self.correction.uncertainty_mg_cm3)
+        return Measured(value=value, unit=DENSITY_UNIT, standard_uncertainty=uncertainty)
+
+    def flags(self, mean: Measured | Abstained) -> tuple[Reason, ...]:
+        """Why a density that is given needs caution."""
+        flags = []
+        if self.calibration.kind is CalibrationKind.GENERIC:
+            flags.append(Reason.UNCALIBRATED)
+        if self.calibration.kind is CalibrationKind.INTERNAL:
+            flags.append(Reason.CALIBRATED_INTERNALLY)
+        if isinstance(mean, Measured) and not self.calibration.covers(mean.value):
+            flags.append(Reason.OUTSIDE_CALIBRATION)
+        return tuple(flags)
+
+
+def choose_density(
+    ct: CtVolume, segmentation: Segmentation, quality: Quality, table: DensityTable
+) -> DensityPath:
+    """Take an entry of the table for this scanner, else the patient's tissues, else the generic line.
+
+    The tube voltage withholds density unless an entry was fitted at it (from 100 kV); tissues that
+    do not read as tissues withhold it unless there is an entry.
+    """
+    entry = table.entry_for(ct.header)
+    correction = table.correction_for(quality.phase)
+    voltage = check_voltage(ct.header.kvp, has_entry=entry is not None)
+    why = quality.density_withheld_because or (None if voltage is None else voltage.reason)
+    if entry is not None:
+        return DensityPath(
+            calibration=entry.calibration(), correction=correction, withheld_because=why
+        )
+    if why is not None:
+        return DensityPath(calibration=GENERIC, withheld_because=why)
+    enhanced = quality.phase is not ContrastPhase.NONE
+    fit = fit_tissues(measure_tissues(ct, segmentation), enhanced=enhanced)
+    if fit is None:
+        return DensityPath(calibration=GENERIC, correction=correction)
+    if not fit.is_plausible:
+        return DensityPath(calibration=GENERIC, withheld_because=Reason.TISSUES_IMPLAUSIBLE)
+    return DensityPath(calibration=internal_calibration(fit), correction=correction)
