@@ -260,7 +260,9 @@ def _marrow(
     plan: BodyPlan,
 ) -> Floats:
     """HU inside the shell: trabecular bone, a denser arch, and the basivertebral vein."""
-    hu = np.asarray(spongy.at(density) + np.float32(media.marrow_rise_hu), np.float32)
+    hu = np.asarray(
+        spongy.at(density) + np.float32(media.marrow_rise_hu(plan.subject.marrow_fat)), np.float32
+    )
     at = local_axes(vertebra, patch.x, patch.y, patch.z)
     depth = vertebra.size_mm[1]
     vein = capsule(

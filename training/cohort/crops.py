@@ -24,7 +24,7 @@ from training.cohort.raster import Part
 from training.cohort.scanner import Scanner, fine_grid, on_image_grid, scan
 from training.cohort.subject import Subject
 from training.cohort.truth import levels_truth, scan_truth, subject_truth
-from training.cohort.water import water_profile
+from training.cohort.water import patient_water_cm, water_profile
 
 Mask = NDArray[np.bool_]
 
@@ -75,8 +75,8 @@ def simulate_crop(subject: Subject, grid: Grid, scanner: Scanner, *, phase: str 
     BadCohortConfig
         The phase is unknown.
     """
-    media = Media(kvp=scanner.kvp, phase=phase)
     body = plan_body(subject)
+    media = Media(kvp=scanner.beam(patient_water_cm(body)), phase=phase)
     heights = grid.axis(2)
     water = water_profile(body, heights[0], heights[-1])
     anatomy = render(subject, fine_grid(grid, scanner), media)

@@ -1,18 +1,21 @@
-"""Composition -> attenuation -> Hounsfield units at a tube voltage.
+"""Composition -> attenuation -> Hounsfield units in a polychromatic beam.
 
-A polychromatic beam is represented by one effective energy per tube voltage. The energies are
-chosen so that trabecular bone rises by the HU per mg/cm3 of a spectrum behind 25 cm of water
-(1.8, 1.5, 1.3 and 1.2 at 80, 100, 120 and 140 kVp).
+The signal of every energy is weighted as a detector sees it behind a patient: the tube's spectrum
+(``make_spectra``), the water that stands for the patient (its diameter is the fitted nuisance:
+27 cm makes fat, muscle, blood and the rise per mineral right together) and what a scanner adds.
 
 Source
 ------
-Mass attenuation coefficients: Hubbell & Seltzer, NISTIR 5632 (NIST X-ray attenuation databases).
-Compositions: ICRP Publication 110; marrow: ICRU Report 46; adipose tissue: Woodard & White 1986,
-"adipose tissue 3" (little water), which gives the -100 HU of patients. Bone tissue: 1.15 g mineral, 0.42 g
-organic matrix and 0.26 g water per cm3.
+Compositions: ICRP Publication 110; adipose tissue: Woodard & White 1986, "adipose tissue 3"
+(little water), which gives the -100 HU of patients. Marrow: ICRU Report 46 red marrow (40 % fat by
+mass) split into its fat, a triglyceride, and its cells. Bone tissue: 1.15 g mineral, 0.42 g organic
+matrix and 0.26 g water per cm3.
 """
 
+import json
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -22,28 +25,11 @@ from numpy.typing import NDArray
 from training.cohort.errors import BadCohortConfig
 from training.cohort.grid import Floats
 
-ENERGIES_KEV: Final = (30.0, 40.0, 50.0, 60.0, 80.0, 100.0)
+KVPS: Final = (80, 100, 120, 140)
+"""Tube voltages whose spectrum is known."""
 
-ELEMENTS: Final = MappingProxyType(
-    {
-        "H": (0.3570, 0.3458, 0.3355, 0.3260, 0.3091, 0.2944),
-        "C": (0.2562, 0.2076, 0.1871, 0.1753, 0.1610, 0.1514),
-        "N": (0.3066, 0.2288, 0.1980, 0.1817, 0.1639, 0.1529),
-        "O": (0.3779, 0.2585, 0.2132, 0.1907, 0.1678, 0.1551),
-        "Na": (0.7197, 0.3969, 0.2804, 0.2268, 0.1796, 0.1585),
-        "P": (1.700, 0.8096, 0.4916, 0.3494, 0.2324, 0.1865),
-        "S": (2.113, 0.9872, 0.5849, 0.4053, 0.2585, 0.2020),
-        "Cl": (2.426, 1.117, 0.6483, 0.4395, 0.2696, 0.2050),
-        "K": (3.413, 1.541, 0.8679, 0.5678, 0.3251, 0.2345),
-        "Ca": (4.080, 1.830, 1.019, 0.6578, 0.3656, 0.2571),
-        "Fe": (8.176, 3.629, 1.958, 1.205, 0.5952, 0.3717),
-        "I": (8.561, 22.10, 12.32, 7.579, 3.510, 1.942),
-    }
-)
-"""Mass attenuation coefficients at ``ENERGIES_KEV``, cm2/g."""
-
-EFFECTIVE_ENERGY_KEV: Final = MappingProxyType({80: 56.0, 100: 63.5, 120: 70.0, 140: 75.0})
-"""One energy in place of the spectrum behind a trunk, by kVp."""
+REFERENCE_WATER_CM: Final = 27.0
+"""Water-equivalent diameter of the patient for whom fat, muscle, blood and bone match."""
 
 MINERAL_PER_BONE_TISSUE: Final = 1150.0
 """mg of hydroxyapatite in 1 cm3 of bone tissue without marrow."""
@@ -67,8 +53,10 @@ MATERIALS: Final = MappingProxyType(
         "water": _material(1.0, "H:11.19 O:88.81"),
         "mineral": _material(3.16, "H:0.2 O:41.4 P:18.5 Ca:39.9"),
         "organic": _material(1.35, "H:6.6 C:52.0 N:17.0 O:24.0 S:0.4"),
-        "red marrow": _material(1.03, "H:10.5 C:41.4 N:3.4 O:43.9 P:0.1 S:0.2 Cl:0.2 K:0.2 Fe:0.1"),
-        "yellow marrow": _material(0.98, "H:11.5 C:64.4 N:0.7 O:23.1 Na:0.1 S:0.1 Cl:0.1"),
+        "marrow cells": _material(
+            1.06, "H:9.8 C:17.5 N:5.7 O:65.6 P:0.17 S:0.33 Cl:0.33 K:0.33 Fe:0.17"
+        ),
+        "marrow fat": _material(0.92, "H:11.8 C:77.1 O:11.1"),
         "adipose": _material(0.93, "H:11.6 C:68.1 N:0.2 O:19.8 Na:0.1 S:0.1 Cl:0.1"),
         "muscle": _material(1.05, "H:10.2 C:14.2 N:3.4 O:71.1 Na:0.1 P:0.2 S:0.3 Cl:0.1 K:0.4"),
         "blood": _material(
@@ -87,35 +75,101 @@ MATERIALS: Final = MappingProxyType(
 )
 
 
-def linear_attenuation(material: Material, kvp: int) -> float:
-    """Linear attenuation coefficient at the effective energy of ``kvp``, 1/cm."""
-    return material.density * sum(
-        share / 100 * _mass_attenuation(name, kvp) for name, share in material.percent.items()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beam:
+    """X-rays in the middle of a patient.
+
+    Parameters
+    ----------
+    water_cm
+        Water-equivalent diameter of the patient: a larger one hardens the beam.
+    aluminium_mm
+        What a scanner filters beyond 3 mm Al and 0.9 mm Ti; may be negative.
+    """
+
+    kvp: int
+    water_cm: float = REFERENCE_WATER_CM
+    aluminium_mm: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kvp not in KVPS:
+            raise BadCohortConfig(f"kvp = {self.kvp}", "one of " + ", ".join(map(str, KVPS)))
+        if not 0 <= self.water_cm <= 80:
+            raise BadCohortConfig(f"water_cm = {self.water_cm:g}", "0 to 80 cm")
+        if not -2 <= self.aluminium_mm <= 20:
+            raise BadCohortConfig(f"aluminium_mm = {self.aluminium_mm:g}", "-2 to 20 mm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    """What ``make_spectra`` wrote."""
+
+    energies_kev: NDArray[np.float64]
+    detected: dict[int, NDArray[np.float64]]
+    mass_attenuation: dict[str, NDArray[np.float64]]
+
+
+@cache
+def _table() -> _Table:
+    content = json.loads(Path(__file__).with_name("spectra.json").read_text("utf-8"))
+    return _Table(
+        energies_kev=np.array(content["energies_kev"]),
+        detected={int(kvp): np.array(values) for kvp, values in content["detected"].items()},
+        mass_attenuation={
+            name: np.array(values) for name, values in content["mass_attenuation_cm2_g"].items()
+        },
     )
 
 
-def _mass_attenuation(element: str, kvp: int) -> float:
-    """cm2/g, interpolated in the logarithms."""
-    if kvp not in EFFECTIVE_ENERGY_KEV:
-        known = ", ".join(map(str, EFFECTIVE_ENERGY_KEV))
-        raise BadCohortConfig(f"kvp = {kvp}", f"one of {known}")
-    energies = np.log(ENERGIES_KEV)
-    known_values = np.log(ELEMENTS[element])
-    return float(np.exp(np.interp(np.log(EFFECTIVE_ENERGY_KEV[kvp]), energies, known_values)))
+def _spectral(material: Material) -> NDArray[np.float64]:
+    """Linear attenuation coefficient by energy, 1/cm."""
+    elements = _table().mass_attenuation
+    parts = [share / 100 * elements[name] for name, share in material.percent.items()]
+    return np.asarray(material.density * np.sum(parts, axis=0))
 
 
-def hounsfield(attenuation: float, kvp: int) -> float:
+def _weights(beam: Beam) -> NDArray[np.float64]:
+    """Share of the signal by energy."""
+    aluminium = Material(density=2.7, percent={"Al": 100.0})
+    ways = _spectral(MATERIALS["water"]) * beam.water_cm
+    ways = ways + _spectral(aluminium) * beam.aluminium_mm / 10
+    signal = _table().detected[beam.kvp] * np.exp(-ways)
+    return np.asarray(signal / signal.sum())
+
+
+def as_beam(kvp: int | Beam) -> Beam:
+    """Take a tube voltage for its beam behind the reference patient."""
+    return kvp if isinstance(kvp, Beam) else Beam(kvp=kvp)
+
+
+def mean_energy_kev(kvp: int | Beam) -> float:
+    """Mean energy of the signal."""
+    return float(_weights(as_beam(kvp)) @ _table().energies_kev)
+
+
+def linear_attenuation(material: Material, kvp: int | Beam) -> float:
+    """Mean linear attenuation coefficient over the signal, 1/cm.
+
+    With a correction of beam hardening for water, as every scanner has it, a small piece of a
+    material in the middle of a patient is reconstructed at this value.
+    """
+    return float(_weights(as_beam(kvp)) @ _spectral(material))
+
+
+def hounsfield(attenuation: float, kvp: int | Beam) -> float:
     """HU of a linear attenuation coefficient (1/cm)."""
     water = linear_attenuation(MATERIALS["water"], kvp)
     return 1000 * (attenuation - water) / water
 
 
-def material_hu(name: str, kvp: int) -> float:
+@cache
+def material_hu(name: str, kvp: int | Beam) -> float:
     """HU of a material of ``MATERIALS``."""
     return hounsfield(linear_attenuation(MATERIALS[name], kvp), kvp)
 
 
-def bone_tissue_hu(kvp: int) -> float:
+@cache
+def bone_tissue_hu(kvp: int | Beam) -> float:
     """HU of bone tissue without marrow (the limit of a solid cortex)."""
     attenuation = sum(
         mass * linear_attenuation(MATERIALS[name], kvp) / MATERIALS[name].density
@@ -124,9 +178,19 @@ def bone_tissue_hu(kvp: int) -> float:
     return hounsfield(attenuation, kvp)
 
 
-def iodine_hu_per_mg_ml(kvp: int) -> float:
+@cache
+def iodine_hu_per_mg_ml(kvp: int | Beam) -> float:
     """Rise of HU per mg of iodine in 1 ml."""
-    return 1000 * 1e-3 * _mass_attenuation("I", kvp) / linear_attenuation(MATERIALS["water"], kvp)
+    iodine = Material(density=1e-3, percent={"I": 100.0})
+    water = linear_attenuation(MATERIALS["water"], kvp)
+    return 1000 * linear_attenuation(iodine, kvp) / water
+
+
+@cache
+def mineral_in_water_hu_per_mg_cm3(kvp: int | Beam) -> float:
+    """Rise of HU per mg/cm3 of hydroxyapatite in water: the line of a solid calibration phantom."""
+    mineral = MATERIALS["mineral"]
+    return material_hu("mineral", kvp) / (1000 * mineral.density)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,16 +208,31 @@ class SpongiosaHu:
         return self.offset_hu + self.slope_hu_per_mg_cm3 * vbmd_mg_cm3
 
 
-def spongiosa(marrow_fat: float, kvp: int) -> SpongiosaHu:
-    """Trabecular bone with this volume share of yellow marrow in its marrow."""
+def spongiosa(marrow_fat: float, kvp: int | Beam) -> SpongiosaHu:
+    """Trabecular bone with this volume share of fat in its marrow."""
     if not 0 <= marrow_fat <= 1:
         raise BadCohortConfig(f"marrow_fat = {marrow_fat:g}", "a share from 0 to 1")
-    red, yellow = material_hu("red marrow", kvp), material_hu("yellow marrow", kvp)
-    marrow = (1 - marrow_fat) * red + marrow_fat * yellow
+    cells, fat = material_hu("marrow cells", kvp), material_hu("marrow fat", kvp)
+    marrow = (1 - marrow_fat) * cells + marrow_fat * fat
     slope = (bone_tissue_hu(kvp) - marrow) / MINERAL_PER_BONE_TISSUE
     return SpongiosaHu(offset_hu=marrow, slope_hu_per_mg_cm3=slope)
 
 
-def mean_marrow_fat(age_years: float) -> NDArray[np.float64] | float:
-    """Mean share of yellow marrow in the vertebrae at an age: 0.25 at 20, 0.60 at 85 years."""
+def qct_mg_cm3(hu: float, kvp: int | Beam) -> float:
+    """Density that single-energy QCT reads from an attenuation, mg hydroxyapatite per cm3.
+
+    The phantom holds mineral in water; fat in the marrow therefore lowers the reading, and cells
+    raise it.
+    """
+    return hu / mineral_in_water_hu_per_mg_cm3(kvp)
+
+
+def mineral_mg_cm3(qct: float, marrow_fat: float, kvp: int | Beam = 120) -> float:
+    """Mineral density whose reading in single-energy QCT is ``qct``: undoes ``qct_mg_cm3``."""
+    bone = spongiosa(marrow_fat, kvp)
+    return (qct * mineral_in_water_hu_per_mg_cm3(kvp) - bone.offset_hu) / bone.slope_hu_per_mg_cm3
+
+
+def mean_marrow_fat(age_years: float) -> float:
+    """Mean share of fat in the marrow of the vertebrae: 0.25 at 20, 0.60 at 85 years."""
     return float(np.interp(age_years, (20, 85), (0.25, 0.60)))

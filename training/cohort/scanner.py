@@ -20,7 +20,7 @@ from training.cohort.anatomy import Anatomy
 from training.cohort.errors import BadCohortConfig
 from training.cohort.grid import Floats, Grid
 from training.cohort.image import CtImage
-from training.cohort.physics import EFFECTIVE_ENERGY_KEV
+from training.cohort.physics import KVPS, Beam
 from training.cohort.water import WaterProfile
 
 KERNELS: Final = MappingProxyType(
@@ -72,9 +72,8 @@ class Scanner:
     table: bool = True
 
     def __post_init__(self) -> None:
-        if self.kvp not in EFFECTIVE_ENERGY_KEV:
-            known = ", ".join(map(str, EFFECTIVE_ENERGY_KEV))
-            raise BadCohortConfig(f"kvp = {self.kvp}", f"one of {known}")
+        if self.kvp not in KVPS:
+            raise BadCohortConfig(f"kvp = {self.kvp}", "one of " + ", ".join(map(str, KVPS)))
         if self.kernel not in KERNELS:
             raise BadCohortConfig(f"kernel = {self.kernel!r}", "one of " + ", ".join(KERNELS))
         for field in ("mas", "slice_thickness_mm"):
@@ -82,6 +81,10 @@ class Scanner:
                 raise BadCohortConfig(f"{field} = {getattr(self, field):g}", "a positive number")
         if self.noise < 0:
             raise BadCohortConfig(f"noise = {self.noise:g}", "zero or a positive number")
+
+    def beam(self, water_cm: float) -> Beam:
+        """X-rays in the middle of a patient of this water-equivalent diameter."""
+        return Beam(kvp=self.kvp, water_cm=water_cm)
 
 
 def noise_hu(scanner: Scanner, water_cm: float) -> float:

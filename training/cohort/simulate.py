@@ -25,7 +25,7 @@ from training.cohort.plan import BodyPlan, plan_body
 from training.cohort.scanner import Scanner, fine_grid, on_image_grid, scan
 from training.cohort.subject import Subject
 from training.cohort.truth import is_covered, truth
-from training.cohort.water import water_profile
+from training.cohort.water import patient_water_cm, water_profile
 
 REGIONS: Final = ("abdomen", "chest", "slab")
 REGION_TOP: Final = MappingProxyType({"abdomen": Level.T10, "chest": Level.T6, "slab": Level.L1})
@@ -116,7 +116,7 @@ def simulate(
             f"slices = {plan.slices}, field_of_view_mm = {plan.field_of_view_mm:g}",
             "at least one whole vertebral body in the image",
         )
-    media = Media(kvp=plan.scanner.kvp, phase=plan.phase)
+    media = Media(kvp=plan.scanner.beam(patient_water_cm(body)), phase=plan.phase)
     heights = grid.axis(2)
     water = water_profile(body, heights[0], heights[-1])
     with ThreadPoolExecutor(threads) as pool:

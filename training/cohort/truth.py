@@ -10,7 +10,7 @@ from training.cohort.anatomy import Anatomy
 from training.cohort.header import SeriesHeader
 from training.cohort.image import CtImage
 from training.cohort.media import Media
-from training.cohort.physics import spongiosa
+from training.cohort.physics import qct_mg_cm3, spongiosa
 from training.cohort.plan import VertebraPlan
 from training.cohort.scanner import Scanner
 from training.cohort.subject import Subject
@@ -82,9 +82,11 @@ def _level(
     vertebra: VertebraPlan, subject: Subject, scanner: Scanner, media: Media
 ) -> dict[str, object]:
     vbmd = subject.density_mg_cm3(vertebra.level)
-    hu = float(spongiosa(subject.marrow_fat, scanner.kvp).at(vbmd)) + media.marrow_rise_hu
+    plain = float(spongiosa(subject.marrow_fat, media.kvp).at(vbmd))
+    hu = plain + media.marrow_rise_hu(subject.marrow_fat)
     return {
         "vbmd_mg_cm3": vbmd,
+        "qct_mg_cm3": round(qct_mg_cm3(plain, media.kvp), 1),
         "trabecular_hu": round(hu + scanner.hu_drift, 1),
         "body_centroid_lps_mm": [round(float(c), 2) for c in body_centroid_lps_mm(vertebra)],
         "body_size_mm": [round(s, 1) for s in vertebra.size_mm],

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.anatomy import Level
 from training.cohort.anatomy import paint_wall
 from training.cohort.grid import Grid
 from training.cohort.media import Media
@@ -44,6 +45,13 @@ class WaterProfile:
     def at(self, height_mm: float) -> float:
         """Diameter (cm) at a height; that of the nearest slice outside the range."""
         return float(np.interp(height_mm, self.heights_mm, self.diameters_cm))
+
+
+def patient_water_cm(plan: BodyPlan) -> float:
+    """Water-equivalent diameter at the lumbar spine: what hardens the beam for bone there."""
+    heights = [float(v.centre_lps_mm[2]) for v in plan.vertebrae if v.level >= Level.L1]
+    profile = water_profile(plan, min(heights), max(heights))
+    return round(float(profile.diameters_cm.mean()), 2)
 
 
 def water_profile(plan: BodyPlan, low_mm: float, high_mm: float) -> WaterProfile:
