@@ -5,7 +5,7 @@ grid touches is painted.
 
 Takes  Patient, Grid, Scanner
 Gives  Crop
-Next   training.cohort.generate
+Next   nothing
 """
 
 from dataclasses import dataclass
