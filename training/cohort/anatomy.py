@@ -20,7 +20,7 @@ from training.cohort.grid import Floats, Grid
 from training.cohort.media import Media
 from training.cohort.organs import paint_organs
 from training.cohort.pelvis import hip_bone_shape, sacrum_shape
-from training.cohort.physics import SpongiosaHu, bone_tissue_hu, spongiosa
+from training.cohort.physics import SpongiosaHu, bone_tissue_hu, mineral_mg_cm3, spongiosa
 from training.cohort.plan import BodyPlan, VertebraPlan, plan_body
 from training.cohort.raster import Bits, Part, Patch, Shape, Volume, core_and_shell, coverage
 from training.cohort.ribs import rib_shapes
@@ -191,9 +191,7 @@ def _paint_spine(volume: Volume, plan: BodyPlan, media: Media, spongy: Spongiosa
         body = body_shape(vertebra)
 
         def marrow(patch: Patch, vertebra: VertebraPlan = vertebra, body: Shape = body) -> Floats:
-            density = trabecular_density(
-                vertebra, plan.subject.density_mg_cm3(vertebra.level), patch, texture
-            )
+            density = trabecular_density(vertebra, _mineral_mg_cm3(plan, vertebra), patch, texture)
             return _marrow(
                 vertebra, patch, density, volume.sampled(body, patch), spongy, media, plan
             )
@@ -250,6 +248,12 @@ def trabecular_density(
     return np.asarray(np.float32(mean_mg_cm3) * profile * grain, dtype=np.float32)
 
 
+def _mineral_mg_cm3(plan: BodyPlan, vertebra: VertebraPlan) -> float:
+    """Mean hydroxyapatite of a body: people are drawn on the scale of QCT."""
+    subject = plan.subject
+    return mineral_mg_cm3(subject.density_mg_cm3(vertebra.level), subject.marrow_fat)
+
+
 def _marrow(
     vertebra: VertebraPlan,
     patch: Patch,
@@ -271,6 +275,6 @@ def _marrow(
     share = np.clip(np.float32(0.5) - vein, 0, 1)
     hu += share * (np.float32(media.hu("vein")) - hu)
     in_arch = np.clip(to_body / 2, 0, 1)
-    mean = plan.subject.density_mg_cm3(vertebra.level)
+    mean = _mineral_mg_cm3(plan, vertebra)
     hu += in_arch * (np.float32(spongy.at(max(mean * 1.3, 150.0))) - hu)
     return hu

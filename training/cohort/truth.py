@@ -10,7 +10,7 @@ from training.cohort.anatomy import Anatomy
 from training.cohort.header import SeriesHeader
 from training.cohort.image import CtImage
 from training.cohort.media import Media
-from training.cohort.physics import qct_mg_cm3, spongiosa
+from training.cohort.physics import mineral_mg_cm3, spongiosa
 from training.cohort.plan import VertebraPlan
 from training.cohort.scanner import Scanner
 from training.cohort.subject import Subject
@@ -57,7 +57,11 @@ def scan_truth(scanner: Scanner, media: Media) -> dict[str, object]:
 def levels_truth(
     anatomy: Anatomy, image: CtImage, scanner: Scanner, media: Media
 ) -> dict[str, object]:
-    """Describe every vertebra whose body lies within the image."""
+    """Describe every vertebra whose body lies within the image.
+
+    ``vbmd_mg_cm3`` is what single-energy QCT reads, the scale on which people are drawn;
+    ``mineral_mg_cm3`` is the hydroxyapatite that makes it read so in this marrow.
+    """
     return {
         vertebra.name: _level(vertebra, anatomy.plan.subject, scanner, media)
         for vertebra in anatomy.plan.vertebrae
@@ -82,11 +86,12 @@ def _level(
     vertebra: VertebraPlan, subject: Subject, scanner: Scanner, media: Media
 ) -> dict[str, object]:
     vbmd = subject.density_mg_cm3(vertebra.level)
-    plain = float(spongiosa(subject.marrow_fat, media.kvp).at(vbmd))
+    mineral = mineral_mg_cm3(vbmd, subject.marrow_fat)
+    plain = float(spongiosa(subject.marrow_fat, media.kvp).at(mineral))
     hu = plain + media.marrow_rise_hu(subject.marrow_fat)
     return {
         "vbmd_mg_cm3": vbmd,
-        "qct_mg_cm3": round(qct_mg_cm3(plain, media.kvp), 1),
+        "mineral_mg_cm3": round(mineral, 1),
         "trabecular_hu": round(hu + scanner.hu_drift, 1),
         "body_centroid_lps_mm": [round(float(c), 2) for c in body_centroid_lps_mm(vertebra)],
         "body_size_mm": [round(s, 1) for s in vertebra.size_mm],
