@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -22,6 +22,8 @@ from node.config import Settings
 from node.logs import configure_logging
 
 log = structlog.get_logger(__name__)
+
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def main() -> None:
@@ -45,18 +47,35 @@ def main() -> None:
     log.info("stopped")
 
 
-def stop_on_signals(also: Callable[[], None] | None = None) -> threading.Event:
-    """Event that SIGTERM and SIGINT set."""
+def stop_on_signals() -> threading.Event:
+    """Event that SIGTERM and SIGINT set.
+
+    The kernel may hand a signal to any thread, but Python runs handlers in the main thread alone,
+    and that one may sleep in a lock from which nothing wakes it. So the interpreter writes the
+    number of the signal to a socket (`signal.set_wakeup_fd`), and a thread of its own reads it.
+    """
     stop_event = threading.Event()
-
-    def stop(_number: int, _frame: object) -> None:
-        stop_event.set()
-        if also:
-            also()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    for number in STOP_SIGNALS:
+        signal.signal(number, _noted)
+    threading.Thread(
+        target=_await_signal, args=(receiver, sender, stop_event), name="signals", daemon=True
+    ).start()
     return stop_event
+
+
+def _noted(_number: int, _frame: object) -> None:
+    """Take the place of the default action, which would end the process at once."""
+
+
+def _await_signal(
+    receiver: socket.socket, _kept_open: socket.socket, stop_event: threading.Event
+) -> None:
+    while not stop_event.is_set():
+        if set(receiver.recv(64)) & set(STOP_SIGNALS):
+            stop_event.set()
 
 
 def mark_ready(settings: Settings, name: str) -> None:

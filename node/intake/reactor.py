@@ -6,9 +6,9 @@ Next   node.intake.listener
 
 Four things are different from the library, all behind its own interfaces: the upper layer waits
 in ``select`` instead of sleeping, the association waits for a message instead of sleeping, the
-socket is read in one piece instead of 4 KiB steps, and the data set of a C-STORE goes to disk
-while it arrives instead of gathering in memory. The listening socket may be given, so that several
-processes accept on one port.
+socket is read in one piece instead of 4 KiB steps (and not for ever), and the data set of a
+C-STORE goes to disk while it arrives instead of gathering in memory. The listening socket may be
+given, so that several processes accept on one port.
 """
 
 import select
@@ -33,6 +33,8 @@ from node.waiting import nap
 MODE_ACCEPTOR: Final = "acceptor"
 IDLE_WAIT_S: Final = 0.2
 """Longest sleep of a loop that nothing wakes: bounds the reaction to timers and to a stop."""
+LONGEST_PDU_BYTES: Final = 1 << 24
+"""Above every ``intake.max_pdu_bytes``; noise on the port may say 4 GiB."""
 YIELD_S: Final = 0.004
 """Per association that this process already serves, it leaves a new one to idler processes."""
 
@@ -226,20 +228,41 @@ class WokenAssociation(Association):
 
 
 class WholeReadSocket(AssociationSocket):
-    """Socket that reads a PDU in one piece."""
+    """Socket that reads a PDU in one piece, and that an abort gets out of an unfinished one."""
 
     def recv(self, nr_bytes: int) -> bytearray:
-        """Read ``nr_bytes``, fewer only at the end of the connection."""
-        connection = cast(socket.socket, self.socket)
+        """Read ``nr_bytes``, fewer only at the end of the connection or of the association.
+
+        Raises
+        ------
+        ConnectionAbortedError
+            The PDU is said to be longer than any.
+        """
+        if nr_bytes > LONGEST_PDU_BYTES:
+            raise ConnectionAbortedError(f"a PDU of {nr_bytes} bytes")
         content = bytearray(nr_bytes)
         view = memoryview(content)
         got = 0
         while got < nr_bytes:
-            count = connection.recv_into(view[got:])
+            count = self._read(view[got:])
             if not count:
                 return content[:got]
             got += count
         return content
+
+    def _read(self, rest: memoryview) -> int:
+        """Wait for the next piece, but not for a peer that fell silent in mid-PDU."""
+        connection = cast(socket.socket, self.socket)
+        while True:
+            try:
+                count = connection.recv_into(rest, 0, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                if self.assoc._sent_abort or self.assoc._kill:
+                    return 0
+                select.select([connection], [], [], IDLE_WAIT_S)
+                continue
+            self.assoc.dul._idle_timer.restart()
+            return count
 
 
 class WokenRequestHandler(RequestHandler):

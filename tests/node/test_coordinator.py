@@ -1,5 +1,6 @@
 """The coordinator as a process: it decides rightly, and may be killed at any moment."""
 
+import contextlib
 import json
 import os
 import signal
@@ -36,6 +37,8 @@ def settings_for(folder: Path, port: int = 1) -> Settings:
 
 def start(settings: Settings) -> subprocess.Popen[str]:
     settings.run_folder.mkdir(parents=True, exist_ok=True)
+    mark = settings.run_folder / "coordinator.ready"
+    mark.unlink(missing_ok=True)
     process = subprocess.Popen(
         [sys.executable, "-m", "node.process", "coordinator"],
         stdin=subprocess.PIPE,
@@ -46,6 +49,7 @@ def start(settings: Settings) -> subprocess.Popen[str]:
     assert process.stdin is not None
     process.stdin.write(settings.model_dump_json())
     process.stdin.close()
+    wait_until(mark.exists, 30, what="the coordinator")
     return process
 
 
@@ -118,20 +122,19 @@ def test_an_unreadable_object_is_skipped_and_the_rest_is_measured(tmp_path):
 
 
 def test_killed_again_and_again_the_coordinator_makes_one_job_and_one_delivery(tmp_path):
-    """kill -9 at twelve moments from arrival to delivery."""
+    """kill -9 at eight moments from arrival to delivery."""
     with running_storescp(tmp_path / "pacs") as pacs:
         settings = settings_for(tmp_path, pacs.port)
         ledger = Ledger.open(settings.ledger_url)
         fill(ledger, tmp_path, ct_series(40))
         made = [result_file(tmp_path, "seg", 201), result_file(tmp_path, "sr", 202)]
-        for moment in range(12):
+        for moment in range(8):
             process = start(settings)
-            if moment > 5 and jobs(settings):
-                finish(jobs(settings)[0], made)
-            try:
-                process.wait(0.35 + 0.13 * moment)
-            except subprocess.TimeoutExpired:
-                stop(process, signal.SIGKILL)
+            if moment > 3:
+                finish(wait_until(lambda: jobs(settings), 20, what="a job")[0], made)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.2 * moment)
+            stop(process, signal.SIGKILL)
             assert ledger.balance().is_balanced
         process = start(settings)
         wait_until(lambda: ledger.balance().delivered == 40, 30, what="delivery")

@@ -14,6 +14,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     UID,
+    CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
@@ -22,6 +23,7 @@ from pydicom.uid import (
     MRImageStorage,
     RLELossless,
 )
+from pynetdicom import AE, build_context
 
 from node.intake.listener import listening_socket
 from tests.node.ct_objects import ct_image, encoded, stored_files, write, write_raw, write_series
@@ -227,7 +229,16 @@ def test_refusals_are_counted_beside_the_balance(shared: Listener, tmp_path: Pat
     assert after.is_balanced
 
 
-@pytest.mark.parametrize("noise", [b"GET / HTTP/1.1\r\n\r\n", os.urandom(2000), b"\x01\x00", b""])
+@pytest.mark.parametrize(
+    "noise",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        os.urandom(2000),
+        b"\x01\x00",
+        b"",
+        b"\x01\x00\xff\xff\xff\xff" + bytes(200),
+    ],
+)
 def test_noise_on_the_port_harms_nobody(shared: Listener, noise: bytes) -> None:
     """Port scanners, browsers and half-open connections."""
     with socket.create_connection(("127.0.0.1", shared.port), timeout=5) as connection:
@@ -356,6 +367,27 @@ def test_broken_association_leaves_no_half_object(tmp_path: Path) -> None:
         assert list(stored_files(listener.folder)) == []
         assert listener.send(large).failed == 0
         assert listener.balance().received == 1
+
+
+def test_a_peer_that_falls_silent_in_mid_message_is_let_go(tmp_path: Path) -> None:
+    """After ``intake.idle_timeout_s``, and at once when the node stops."""
+    with running_listener(tmp_path / "node", "[intake]\nidle_timeout_s = 1\n") as listener:
+        entity = AE("TEST")
+        association = entity.associate(
+            "127.0.0.1", listener.port, [build_context(CTImageStorage)], ae_title="OSTEONODE"
+        )
+        assert association.is_established
+        connection = association.dul.socket
+        assert connection is not None
+        assert connection.socket is not None
+        connection.socket.sendall(b"\x04\x00\x00\x00\x10\x00" + bytes(100))
+        wait_until(lambda: association.is_aborted, 20, what="an abort")
+
+        with socket.create_connection(("127.0.0.1", listener.port), timeout=5) as half_open:
+            half_open.sendall(b"\x01\x00\x00\x00\x10\x00" + bytes(100))
+            assert echoscu(listener.port).returncode == 0
+            listener.process.terminate()
+            assert listener.process.wait(10) == 0
 
 
 def test_stop_finishes_and_leaves_nothing_half_written(tmp_path: Path) -> None:
