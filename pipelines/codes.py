@@ -81,7 +81,175 @@ CALIBRATION: Final[dict[str, CodedConcept]] = {
     "asynchronous": _private("asynchronous", "Asynchronous calibration of this scanner"),
 }
 
+# Radiomic features: the scheme of the Image Biomarker Standardisation Initiative (PS3.16 CID 7468,
+# 7477); intensity statistics, which the standard's groups leave out, by the IBSI manual itself.
+IBSI: Final[dict[str, CodedConcept]] = {
+    "shape_MeshVolume": _concept("RNU0", "IBSI", "Volume of Mesh"),
+    "shape_VoxelVolume": _concept("YEKZ", "IBSI", "Volume from Voxel Summation"),
+    "shape_SurfaceArea": _concept("C0JK", "IBSI", "Surface Area of Mesh"),
+    "shape_SurfaceVolumeRatio": _concept("2PR5", "IBSI", "Surface to Volume Ratio"),
+    "shape_Sphericity": _concept("QCFX", "IBSI", "Sphericity"),
+    "shape_Maximum3DDiameter": _concept("L0JK", "IBSI", "Maximum 3D Diameter of a Mesh"),
+    "shape_MajorAxisLength": _concept("TDIC", "IBSI", "Major Axis in 3D Length"),
+    "shape_MinorAxisLength": _concept("P9VJ", "IBSI", "Minor Axis in 3D Length"),
+    "shape_LeastAxisLength": _concept("7J51", "IBSI", "Least Axis in 3D Length"),
+    "shape_Elongation": _concept("Q3CK", "IBSI", "Elongation"),
+    "shape_Flatness": _concept("N17B", "IBSI", "Flatness"),
+    "firstorder_Mean": _concept("Q4LE", "IBSI", "Mean intensity"),
+    "firstorder_Variance": _concept("ECT3", "IBSI", "Intensity variance"),
+    "firstorder_Skewness": _concept("KE2A", "IBSI", "Intensity skewness"),
+    "firstorder_Median": _concept("Y12H", "IBSI", "Median intensity"),
+    "firstorder_Minimum": _concept("1GSF", "IBSI", "Minimum intensity"),
+    "firstorder_10Percentile": _concept("QG58", "IBSI", "10th intensity percentile"),
+    "firstorder_90Percentile": _concept("8DWT", "IBSI", "90th intensity percentile"),
+    "firstorder_Maximum": _concept("84IY", "IBSI", "Maximum intensity"),
+    "firstorder_InterquartileRange": _concept("SALO", "IBSI", "Intensity interquartile range"),
+    "firstorder_Range": _concept("2OJQ", "IBSI", "Intensity range"),
+    "firstorder_MeanAbsoluteDeviation": _concept(
+        "4FUA", "IBSI", "Intensity-based mean absolute deviation"
+    ),
+    "firstorder_RobustMeanAbsoluteDeviation": _concept(
+        "1128", "IBSI", "Intensity-based robust mean absolute deviation"
+    ),
+    "firstorder_Energy": _concept("N8CA", "IBSI", "Intensity-based energy"),
+    "firstorder_RootMeanSquared": _concept("5ZWQ", "IBSI", "Root mean square intensity"),
+    "firstorder_Entropy": _concept("TLU2", "IBSI", "Intensity Histogram Entropy"),
+    "firstorder_Uniformity": _concept("BJ5W", "IBSI", "Intensity Histogram Uniformity"),
+    "glcm_MaximumProbability": _concept("GYBY", "IBSI", "Joint Maximum of GLCM"),
+    "glcm_JointAverage": _concept("60VM", "IBSI", "Joint Average of GLCM"),
+    "glcm_SumSquares": _concept("UR99", "IBSI", "Joint Variance of GLCM"),
+    "glcm_JointEntropy": _concept("TU9B", "IBSI", "Joint Entropy of GLCM"),
+    "glcm_DifferenceAverage": _concept("TF7R", "IBSI", "Difference Average of GLCM"),
+    "glcm_DifferenceVariance": _concept("D3YU", "IBSI", "Difference Variance of GLCM"),
+    "glcm_DifferenceEntropy": _concept("NTRS", "IBSI", "Difference Entropy of GLCM"),
+    "glcm_SumAverage": _concept("ZGXS", "IBSI", "Sum Average of GLCM"),
+    "glcm_SumEntropy": _concept("P6QZ", "IBSI", "Sum Entropy of GLCM"),
+    "glcm_JointEnergy": _concept("8ZQL", "IBSI", "Angular Second Moment of GLCM"),
+    "glcm_Contrast": _concept("ACUI", "IBSI", "Contrast of GLCM"),
+    "glcm_Id": _concept("IB1Z", "IBSI", "Inverse Difference of GLCM"),
+    "glcm_Idn": _concept("NDRX", "IBSI", "Normalized Inverse Difference of GLCM"),
+    "glcm_Idm": _concept("WF0Z", "IBSI", "Inverse Difference Moment of GLCM"),
+    "glcm_Idmn": _concept("1QCO", "IBSI", "Normalized Inverse Difference Moment of GLCM"),
+    "glcm_InverseVariance": _concept("E8JP", "IBSI", "Inverse Variance of GLCM"),
+    "glcm_Correlation": _concept("NI2N", "IBSI", "Correlation of GLCM"),
+    "glcm_Autocorrelation": _concept("QWB0", "IBSI", "Autocorrelation of GLCM"),
+    "glcm_ClusterTendency": _concept("DG8W", "IBSI", "Cluster Tendency of GLCM"),
+    "glcm_ClusterShade": _concept("7NFM", "IBSI", "Cluster Shade of GLCM"),
+    "glcm_ClusterProminence": _concept("AE86", "IBSI", "Cluster Prominence of GLCM"),
+    "glcm_Imc1": _concept("R8DG", "IBSI", "First Measure of Information Correlation of GLCM"),
+    "glcm_Imc2": _concept("JN9H", "IBSI", "Second Measure of Information Correlation of GLCM"),
+    "glrlm_ShortRunEmphasis": _concept("22OV", "IBSI", "Short Runs Emphasis"),
+    "glrlm_LongRunEmphasis": _concept("W4KF", "IBSI", "Long Runs Emphasis"),
+    "glrlm_LowGrayLevelRunEmphasis": _concept("V3SW", "IBSI", "Low Gray Level Run Emphasis"),
+    "glrlm_HighGrayLevelRunEmphasis": _concept("G3QZ", "IBSI", "High Gray Level Run Emphasis"),
+    "glrlm_ShortRunLowGrayLevelEmphasis": _concept(
+        "HTZT", "IBSI", "Short Run Low Gray Level Emphasis"
+    ),
+    "glrlm_ShortRunHighGrayLevelEmphasis": _concept(
+        "GD3A", "IBSI", "Short Run High Gray Level Emphasis"
+    ),
+    "glrlm_LongRunLowGrayLevelEmphasis": _concept(
+        "IVPO", "IBSI", "Long Run Low Gray Level Emphasis"
+    ),
+    "glrlm_LongRunHighGrayLevelEmphasis": _concept(
+        "3KUM", "IBSI", "Long Run High Gray Level Emphasis"
+    ),
+    "glrlm_GrayLevelNonUniformity": _concept("R5YN", "IBSI", "Gray Level Nonuniformity in Runs"),
+    "glrlm_GrayLevelNonUniformityNormalized": _concept(
+        "OVBL", "IBSI", "Normalized Gray Level Nonuniformity in Runs"
+    ),
+    "glrlm_RunLengthNonUniformity": _concept("W92Y", "IBSI", "Run Length Nonuniformity"),
+    "glrlm_RunLengthNonUniformityNormalized": _concept(
+        "IC23", "IBSI", "Normalized Run Length Nonuniformity"
+    ),
+    "glrlm_RunPercentage": _concept("9ZK5", "IBSI", "Run Percentage"),
+    "glrlm_GrayLevelVariance": _concept("8CE5", "IBSI", "Gray Level Variance in Runs"),
+    "glrlm_RunVariance": _concept("SXLW", "IBSI", "Run Length Variance"),
+    "glrlm_RunEntropy": _concept("HJ9O", "IBSI", "Run Entropy"),
+    "glszm_SmallAreaEmphasis": _concept("5QRC", "IBSI", "Small Zone Emphasis"),
+    "glszm_LargeAreaEmphasis": _concept("48P8", "IBSI", "Large Zone Emphasis"),
+    "glszm_LowGrayLevelZoneEmphasis": _concept("XMSY", "IBSI", "Low Gray Level Zone Emphasis"),
+    "glszm_HighGrayLevelZoneEmphasis": _concept("5GN9", "IBSI", "High Gray Level Zone Emphasis"),
+    "glszm_SmallAreaLowGrayLevelEmphasis": _concept(
+        "5RAI", "IBSI", "Small Zone Low Gray Level Emphasis"
+    ),
+    "glszm_SmallAreaHighGrayLevelEmphasis": _concept(
+        "HW1V", "IBSI", "Small Zone High Gray Level Emphasis"
+    ),
+    "glszm_LargeAreaLowGrayLevelEmphasis": _concept(
+        "YH51", "IBSI", "Large Zone Low Gray Level Emphasis"
+    ),
+    "glszm_LargeAreaHighGrayLevelEmphasis": _concept(
+        "J17V", "IBSI", "Large Zone High Gray Level Emphasis"
+    ),
+    "glszm_GrayLevelNonUniformity": _concept(
+        "JNSA", "IBSI", "Gray Level Nonuniformity of Size Zone Counts"
+    ),
+    "glszm_GrayLevelNonUniformityNormalized": _concept(
+        "Y1RO", "IBSI", "Normalized Gray Level Nonuniformity of Size Zone Counts"
+    ),
+    "glszm_SizeZoneNonUniformity": _concept("4JP3", "IBSI", "Zone Size Nonuniformity"),
+    "glszm_SizeZoneNonUniformityNormalized": _concept(
+        "VB3A", "IBSI", "Normalized Zone Size Nonuniformity"
+    ),
+    "glszm_ZonePercentage": _concept("P30P", "IBSI", "Size Zone Percentage"),
+    "glszm_GrayLevelVariance": _concept("BYLV", "IBSI", "Gray Level Variance in Size Zones"),
+    "glszm_ZoneVariance": _concept("3NSA", "IBSI", "Zone Size Variance"),
+    "glszm_ZoneEntropy": _concept("GU8N", "IBSI", "Zone Size Entropy"),
+    "gldm_SmallDependenceEmphasis": _concept("SODN", "IBSI", "Low dependence emphasis"),
+    "gldm_LargeDependenceEmphasis": _concept("IMOQ", "IBSI", "High dependence emphasis"),
+    "gldm_LowGrayLevelEmphasis": _concept("TL9H", "IBSI", "Low grey level count emphasis"),
+    "gldm_HighGrayLevelEmphasis": _concept("OAE7", "IBSI", "High grey level count emphasis"),
+    "gldm_SmallDependenceLowGrayLevelEmphasis": _concept(
+        "EQ3F", "IBSI", "Low dependence low grey level emphasis"
+    ),
+    "gldm_SmallDependenceHighGrayLevelEmphasis": _concept(
+        "JA6D", "IBSI", "Low dependence high grey level emphasis"
+    ),
+    "gldm_LargeDependenceLowGrayLevelEmphasis": _concept(
+        "NBZI", "IBSI", "High dependence low grey level emphasis"
+    ),
+    "gldm_LargeDependenceHighGrayLevelEmphasis": _concept(
+        "9QMG", "IBSI", "High dependence high grey level emphasis"
+    ),
+    "gldm_GrayLevelNonUniformity": _concept("FP8K", "IBSI", "Grey level non-uniformity of NGLDM"),
+    "gldm_DependenceNonUniformity": _concept("Z87G", "IBSI", "Dependence count non-uniformity"),
+    "gldm_DependenceNonUniformityNormalized": _concept(
+        "OKJI", "IBSI", "Dependence count non-uniformity normalized"
+    ),
+    "gldm_GrayLevelVariance": _concept("1PFV", "IBSI", "Grey level variance of NGLDM"),
+    "gldm_DependenceVariance": _concept("DNX2", "IBSI", "Dependence count variance"),
+    "gldm_DependenceEntropy": _concept("FCBV", "IBSI", "Dependence count entropy"),
+    "ngtdm_Coarseness": _concept("QCDE", "IBSI", "Coarseness of NGTDM"),
+    "ngtdm_Contrast": _concept("65HE", "IBSI", "Contrast of NGTDM"),
+    "ngtdm_Busyness": _concept("NQ30", "IBSI", "Busyness of NGTDM"),
+    "ngtdm_Complexity": _concept("HDEZ", "IBSI", "Complexity of NGTDM"),
+    "ngtdm_Strength": _concept("1X9X", "IBSI", "Strength of NGTDM"),
+}
+"""By class and name in pyradiomics, of the features that IBSI defines alike (not kurtosis, which
+pyradiomics gives 3 larger)."""
+RADIOMICS_WITHOUT_IBSI: Final[dict[str, CodedConcept]] = {
+    "shape_Maximum2DDiameterSlice": _private("max_2d_slice", "Maximum 2D diameter in a slice"),
+    "shape_Maximum2DDiameterColumn": _private("max_2d_column", "Maximum 2D diameter, column plane"),
+    "shape_Maximum2DDiameterRow": _private("max_2d_row", "Maximum 2D diameter, row plane"),
+    "firstorder_Kurtosis": _private("kurtosis", "Kurtosis, 3 for a normal distribution"),
+    "firstorder_TotalEnergy": _private("total_energy", "Energy times voxel volume"),
+    "glcm_MCC": _private("mcc", "Maximal correlation coefficient of GLCM"),
+}
+"""By class and name in pyradiomics, of the features that IBSI lacks."""
+RADIOMICS_SETTINGS: Final = _private("radiomics", "Settings of the radiomic features")
+RADIOMICS_SETTINGS_VALUE: Final[dict[str, CodedConcept]] = {
+    "study2_product": _private("study2_product", "Bins of 25 HU, grid of 1 mm"),
+    "study2_faithful": _private("study2_faithful", "Bins of 25 HU, grid of the CT"),
+}
+WITHHELD_RADIOMICS: Final = _private("withheld_radio", "Radiomic features withheld because")
+
 # Units: UCUM.
+NO_UNITS: Final = _concept("1", "UCUM", "no units")
+MILLIMETRE: Final = _concept("mm", "UCUM", "mm")
+SQUARE_MILLIMETRE: Final = _concept("mm2", "UCUM", "square millimeter")
+PER_MILLIMETRE: Final = _concept("/mm", "UCUM", "/mm")
+SQUARE_HOUNSFIELD: Final = _concept("[hnsf'U]2", "UCUM", "square Hounsfield unit")
 HOUNSFIELD_UNIT: Final = _concept("[hnsf'U]", "UCUM", "Hounsfield unit")
 MG_PER_CM3: Final = _concept("mg/cm3", "UCUM", "mg/cm^3")
 CUBIC_MILLIMETRE: Final = _concept("mm3", "UCUM", "cubic millimeter")

@@ -57,6 +57,9 @@ class Reason(StrEnum):
     METAL = "metal"
     OUTLIER_LEVEL = "outlier_level"
     FOCAL_LESION = "focal_lesion"
+    ROI_FRAGMENTED = "roi_fragmented"
+    ROI_UNIFORM = "roi_uniform"
+    TOO_COARSE = "too_coarse"
 
     # A job fails.
     UNREADABLE_PIXELS = "unreadable_pixels"
@@ -123,6 +126,9 @@ EXPLANATION: Final[dict[Reason, str]] = {
     "or sclerosis possible).",
     Reason.FOCAL_LESION: "A focal dense or lytic area lies in the vertebra (bone island, "
     "haemangioma or metastasis possible). Radiologist to look.",
+    Reason.ROI_FRAGMENTED: "The region falls into several parts; the segmentation may have failed.",
+    Reason.ROI_UNIFORM: "All values in the region are alike: it has no texture.",
+    Reason.TOO_COARSE: "Slices or pixels over 3 mm: texture is not measured.",
     Reason.UNREADABLE_PIXELS: "Pixel data could not be decoded.",
     Reason.OUT_OF_MEMORY: "Not enough memory for this examination.",
     Reason.WORKER_DIED: "The worker died repeatedly on this examination.",

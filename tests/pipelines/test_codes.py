@@ -17,6 +17,24 @@ ELSEWHERE = {
     ("SCT", "3572006"): "Body of vertebra",
     ("SCT", "123037004"): "Anatomical Structure",
     ("UBERON", "0002483"): "trabecular bone tissue",
+    # Intensity statistics: IBSI reference manual, 3.3; no context group of DICOM has them.
+    ("IBSI", "Q4LE"): "Mean intensity",
+    ("IBSI", "ECT3"): "Intensity variance",
+    ("IBSI", "KE2A"): "Intensity skewness",
+    ("IBSI", "Y12H"): "Median intensity",
+    ("IBSI", "1GSF"): "Minimum intensity",
+    ("IBSI", "QG58"): "10th intensity percentile",
+    ("IBSI", "8DWT"): "90th intensity percentile",
+    ("IBSI", "84IY"): "Maximum intensity",
+    ("IBSI", "SALO"): "Intensity interquartile range",
+    ("IBSI", "2OJQ"): "Intensity range",
+    ("IBSI", "4FUA"): "Intensity-based mean absolute deviation",
+    ("IBSI", "1128"): "Intensity-based robust mean absolute deviation",
+    ("IBSI", "N8CA"): "Intensity-based energy",
+    ("IBSI", "5ZWQ"): "Root mean square intensity",
+    # UCUM: units of derived quantities.
+    ("UCUM", "/mm"): "/mm",
+    ("UCUM", "[hnsf'U]2"): "square Hounsfield unit",
 }
 
 
