@@ -17,8 +17,20 @@ from pipelines.anatomy import Level
 from training.cohort.femur import core_density, cortex_depth, femur_shape, plan_femur
 from training.cohort.fields import Field, smooth_field
 from training.cohort.grid import Floats, Grid
+from training.cohort.implants import (
+    hip_implants,
+    prosthesis_side,
+    resected_femur_shape,
+    spine_implants,
+)
 from training.cohort.media import Media
 from training.cohort.organs import paint_organs
+from training.cohort.pathology import (
+    paint_around_bodies,
+    paint_implants,
+    paint_inside_body,
+    paint_plaques,
+)
 from training.cohort.pelvis import hip_bone_shape, sacrum_shape
 from training.cohort.physics import SpongiosaHu, bone_tissue_hu, mineral_mg_cm3, spongiosa
 from training.cohort.plan import BodyPlan, VertebraPlan, plan_body
@@ -92,6 +104,7 @@ def render(
     paint_wall(volume, plan, media)
     on_step("organs")
     paint_organs(volume, plan, trunk, media)
+    paint_plaques(volume, plan, spongy)
     on_step("pelvis and femora")
     _paint_pelvis(volume, plan, media, spongy)
     on_step("ribs")
@@ -166,13 +179,15 @@ def _paint_pelvis(volume: Volume, plan: BodyPlan, media: Media, spongy: Spongios
             share = core_density(femur, patch, side)
             return np.asarray(spongy.at(np.float32(1.9 * density) * share) - 40 * (1 - share))
 
+        resected = prosthesis_side(plan.subject.findings) == side
         volume.paint_shell(
-            femur_shape(femur, side=side),
+            (resected_femur_shape if resected else femur_shape)(femur, side=side),
             depth=partial(cortex_depth, femur),
             shell=cortex,
             core=femoral,
             label=LABEL_FEMUR[side],
         )
+    paint_implants(volume, hip_implants(plan))
     volume.paint_shell(
         sacrum_shape(plan),
         depth=0.8,
@@ -187,6 +202,7 @@ def _paint_spine(volume: Volume, plan: BodyPlan, media: Media, spongy: Spongiosa
     for vertebra in plan.vertebrae:
         _paint_canal(volume, vertebra, media)
         volume.paint(disc_shape(vertebra), media.hu("disc") + 10)
+    paint_around_bodies(volume, plan, spongy)
     for vertebra in plan.vertebrae:
         body = body_shape(vertebra)
 
@@ -208,6 +224,8 @@ def _paint_spine(volume: Volume, plan: BodyPlan, media: Media, spongy: Spongiosa
             label=vertebra.label,
             parting=parts,
         )
+        paint_inside_body(volume, plan, vertebra)
+    paint_implants(volume, spine_implants(plan))
 
 
 def _paint_canal(volume: Volume, vertebra: VertebraPlan, media: Media) -> None:

@@ -20,7 +20,7 @@ from training.cohort.grid import Grid
 from training.cohort.image import CtImage
 from training.cohort.media import Media
 from training.cohort.plan import BodyPlan, plan_body
-from training.cohort.raster import Part
+from training.cohort.raster import BODY_PARTS, Part
 from training.cohort.scanner import Scanner, fine_grid, on_image_grid, scan
 from training.cohort.subject import Subject
 from training.cohort.truth import levels_truth, scan_truth, subject_truth
@@ -59,8 +59,8 @@ class Crop:
         return np.asarray(self.labels == label)
 
     def body(self, label: int) -> Mask:
-        """Voxels of a bone without posterior elements, with its cortex."""
-        return np.asarray(self.bone(label) & (self.parts != Part.POSTERIOR))
+        """Voxels of a bone without posterior elements and osteophytes, with its cortex."""
+        return np.asarray(self.bone(label) & np.isin(self.parts, BODY_PARTS))
 
     def core(self, label: int) -> Mask:
         """Trabecular voxels: no cortex, end plates or posterior elements."""

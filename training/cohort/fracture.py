@@ -18,7 +18,7 @@ RIM_OF_BICONCAVE = 0.15
 """Loss at the rims of a biconcave body relative to its middle."""
 
 UPPER_OF_CRUSH = 0.6
-ROUGHNESS_MM = 0.5
+ROUGHNESS_MM = 0.3
 KYPHOSIS_PASSED_ON = 0.6
 """Share of the wedge's angle by which the next vertebra above leans; the discs take the rest."""
 
@@ -71,24 +71,32 @@ def support(found: LevelFindings, size_mm: tuple[float, float, float]) -> Suppor
 def endplate_drops(
     found: LevelFindings,
     size_mm: tuple[float, float, float],
+    half: Floats,
     left: Floats,
     posterior: Floats,
 ) -> tuple[Floats | float, Floats | float]:
-    """How far the upper and the lower end plate lie inside their healthy places, mm."""
-    width, depth, height = size_mm
+    """How far the upper and the lower end plate lie inside their healthy places, mm.
+
+    Parameters
+    ----------
+    half
+        Half the healthy height at the place, mm: the stated loss is a share of it in front (0.4 of
+        the depth before the middle), in the middle or throughout.
+    """
+    width, depth, _ = size_mm
     upper: Floats | float = 0.0
     lower: Floats | float = 0.0
-    lost = np.float32(found.height_loss * height)
+    lost = np.float32(2 * found.height_loss) * half
     if found.fracture == "wedge":
-        front = np.clip(0.5 - posterior / np.float32(depth), 0, 1)
+        front = np.clip((0.4 - posterior / np.float32(depth)) / np.float32(0.8), 0, 1)
         upper = lost * (BACK_OF_WEDGE + (1 - BACK_OF_WEDGE) * front)
     elif found.fracture == "biconcave":
         radius = (left / np.float32(width / 2)) ** 2 + (posterior / np.float32(depth / 2)) ** 2
         middle = RIM_OF_BICONCAVE + (1 - RIM_OF_BICONCAVE) * np.maximum(1 - radius, 0)
         upper = lower = lost / 2 * middle.astype(np.float32)
     elif found.fracture == "crush":
-        upper = lost * np.float32(UPPER_OF_CRUSH) + np.zeros_like(left)
-        lower = lost * np.float32(1 - UPPER_OF_CRUSH) + np.zeros_like(left)
+        upper = lost * np.float32(UPPER_OF_CRUSH)
+        lower = lost * np.float32(1 - UPPER_OF_CRUSH)
     if found.fracture:
         waves = np.sin(left / np.float32(3.1) + 1) * np.sin(posterior / np.float32(3.7) + 2)
         upper = upper + np.float32(ROUGHNESS_MM) * waves

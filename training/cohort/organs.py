@@ -245,23 +245,34 @@ def _paint_gut(
 
 def _paint_vessels(volume: Volume, plan: BodyPlan, media: Media) -> None:
     """Aorta and inferior vena cava in front of the spine, and the iliac vessels."""
-    for tissue, side, radius in (
-        ("vein", -1, 10.5),
-        ("aorta", 1, 9.5 if plan.subject.is_male else 8.5),
-    ):
-        trunk_path = []
-        for v in plan.vertebrae:
-            if not Level.T4 <= v.level <= Level.L4 or (tissue == "vein" and v.level < Level.T9):
-                continue
-            gap = 15.0 if tissue == "vein" and v.level < Level.L1 else 11.0
-            away = -2.0 if tissue == "vein" else 0.0
-            trunk_path.append((*v.lps(side * (9 - away * 3), -(v.size_mm[1] / 2 + gap), 0), radius))
-        path = np.array(trunk_path)
+    for tissue, path in (("vein", _cava_path(plan)), ("aorta", aorta_path(plan))):
         volume.paint(tube(path, 2.0), media.hu(tissue))
         for leg in (1, -1):
             volume.paint(
                 tube(_iliac(plan, path[-1], leg, behind=tissue == "vein"), 2.0), media.hu(tissue)
             )
+
+
+def aorta_path(plan: BodyPlan) -> NDArray[np.float64]:
+    """Knots (x, y, z, radius) of the descending aorta, from T4 to its bifurcation at L4."""
+    radius = 9.5 if plan.subject.is_male else 8.5
+    return np.array(
+        [
+            (*v.lps(9, -(v.size_mm[1] / 2 + 11), 0), radius)
+            for v in plan.vertebrae
+            if Level.T4 <= v.level <= Level.L4
+        ]
+    )
+
+
+def _cava_path(plan: BodyPlan) -> NDArray[np.float64]:
+    return np.array(
+        [
+            (*v.lps(-15, -(v.size_mm[1] / 2 + (15 if v.level < Level.L1 else 11)), 0), 10.5)
+            for v in plan.vertebrae
+            if Level.T9 <= v.level <= Level.L4
+        ]
+    )
 
 
 def _iliac(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,20 @@ class Part(IntEnum):
     """Cortex and end plates; of a vertebra, those of the body alone."""
     POSTERIOR = 3
     """Pedicles, arch and processes of a vertebra."""
+    OSTEOPHYTE = 4
+    """Lips and bridges on a body; the label names its vertebra."""
+    LIGAMENT = 5
+    """Calcified ligament in the canal; no label."""
+    PLAQUE = 6
+    """Calcium on the wall of the aorta; no label."""
+    CEMENT = 7
+    """Bone cement; the label stays that of the bone."""
+    METAL = 8
+    """Screw, rod or prosthesis; the label stays that of the bone, outside bone there is none."""
+
+
+BODY_PARTS: Final = (Part.CORE, Part.SHELL, Part.CEMENT)
+"""Parts that make up a vertebral body (and any bone without posterior elements)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,17 +148,27 @@ class Volume:
         """Width over which a border is spread."""
         return float(np.prod(self.grid.spacing_mm) ** (1 / 3))
 
-    def paint(self, shape: Shape, medium: Medium, label: int | None = None) -> None:
-        """Fill a shape."""
+    def paint(
+        self,
+        shape: Shape,
+        medium: Medium,
+        label: int | None = None,
+        part: Part | None = None,
+    ) -> None:
+        """Fill a shape; a label without a part is a core."""
+        if label is not None and part is None:
+            part = Part.CORE
 
         def fill(patch: Patch) -> None:
             share = coverage(patch.distance, self.voxel_mm)
             hu = self.hu[patch.where]
             hu += share * (_value(medium, patch) - hu)
+            if part is None:
+                return
+            inside = share > 0.5
+            self.parts[patch.where][inside] = part
             if label is not None:
-                inside = share > 0.5
                 self.labels[patch.where][inside] = label
-                self.parts[patch.where][inside] = Part.CORE
 
         self._each_patch(shape, fill)
 

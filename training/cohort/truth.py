@@ -1,31 +1,37 @@
 """What is true about a simulated examination, as the JSON beside its DICOM folder."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.cohort.anatomy import Anatomy
+from training.cohort.findings import HEALTHY
 from training.cohort.header import SeriesHeader
 from training.cohort.image import CtImage
 from training.cohort.media import Media
 from training.cohort.physics import mineral_mg_cm3, spongiosa
-from training.cohort.plan import VertebraPlan
+from training.cohort.plan import BodyPlan, VertebraPlan
+from training.cohort.ribs import rib_length
 from training.cohort.scanner import Scanner
 from training.cohort.subject import Subject
-from training.cohort.vertebra import body_centroid_lps_mm
+from training.cohort.vertebra import body_centroid_lps_mm, body_heights_mm
 
 
 def truth(
     anatomy: Anatomy, image: CtImage, scanner: Scanner, media: Media, header: SeriesHeader
 ) -> dict[str, object]:
     """Collect subject, scan and one entry for every vertebra whose body lies within the image."""
+    subject_findings = anatomy.plan.subject.findings
     return {
         "simulated": True,
         "study_instance_uid": header.study_instance_uid,
         "series_instance_uid": header.series_instance_uid,
         "subject": subject_truth(anatomy.plan.subject),
+        "findings": subject_findings.as_json(),
+        "numbering": numbering_truth(anatomy.plan),
         "scan": scan_truth(scanner, media),
         "levels": levels_truth(anatomy, image, scanner, media),
     }
@@ -40,6 +46,24 @@ def subject_truth(subject: Subject) -> dict[str, object]:
         "height_cm": round(subject.height_cm, 1),
         "bmi_kg_m2": round(subject.bmi_kg_m2, 1),
         "marrow_fat": round(subject.marrow_fat, 3),
+    }
+
+
+def numbering_truth(plan: BodyPlan) -> dict[str, object]:
+    """Describe how many vertebrae there are, and whether a count from one end may err.
+
+    Vertebrae are named from the head: the first twelve that may bear ribs are T1 to T12, the next
+    five L1 to L5. A 25th free vertebra is T13 where a thirteenth pair of ribs hangs on it, else L6.
+    ``transitional`` says that a reader who sees only the sacrum or only the last rib would presume.
+    """
+    found = plan.subject.findings
+    return {
+        "presacral_vertebrae": len(plan.vertebrae),
+        "rib_bearing_vertebrae": sum(rib_length(plan, v) > 0 for v in plan.vertebrae),
+        "lowest": plan.vertebrae[-1].name,
+        "transitional": found.is_transitional,
+        "lumbosacral": found.lumbosacral,
+        "thoracolumbar": found.thoracolumbar,
     }
 
 
@@ -95,6 +119,19 @@ def _level(
         "trabecular_hu": round(hu + scanner.hu_drift, 1),
         "body_centroid_lps_mm": [round(float(c), 2) for c in body_centroid_lps_mm(vertebra)],
         "body_size_mm": [round(s, 1) for s in vertebra.size_mm],
+        "findings": vertebra.findings.changed(),
+        **_fracture(vertebra),
+    }
+
+
+def _fracture(vertebra: VertebraPlan) -> dict[str, object]:
+    """Grade, and heights in front, in the middle and behind with their losses."""
+    heights = body_heights_mm(vertebra)
+    healthy = body_heights_mm(replace(vertebra, findings=HEALTHY))
+    return {
+        "genant_grade": vertebra.findings.genant_grade,
+        "heights_mm": [round(height, 1) for height in heights],
+        "height_loss": [round(1 - h / full, 3) for h, full in zip(heights, healthy, strict=True)],
     }
 
 

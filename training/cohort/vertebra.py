@@ -28,6 +28,9 @@ STEP_MM = 1.0
 
 CANAL_HALF_WIDTH_MM, CANAL_HALF_DEPTH_MM = 11.5, 8.5
 
+HEIGHTS_AT = (-0.4, 0.0, 0.33)
+"""Where the heights of a body are read, as shares of its depth."""
+
 FACET_HYPERTROPHY = 0.13
 """How much thicker an articular process is per grade of sclerosis."""
 
@@ -80,7 +83,7 @@ def endplate_depths(plan: VertebraPlan, at: LocalAxes) -> tuple[Floats, Floats]:
     if plan.asymmetry:
         half = half + np.float32(plan.asymmetry * height / width) * at.left
     if plan.findings.fracture or plan.findings.schmorl_mm:
-        upper, lower = endplate_drops(plan.findings, plan.size_mm, at.left, at.posterior)
+        upper, lower = endplate_drops(plan.findings, plan.size_mm, half, at.left, at.posterior)
         return half - upper - at.up, half - lower + at.up
     return half - at.up, half + at.up
 
@@ -250,8 +253,9 @@ def disc_shape(plan: VertebraPlan) -> Shape:
         slab = np.abs(middle) - np.float32(plan.disc_below_mm / 2 + plan.disc_overlap_mm)
         return intersection(side, slab, 3.0)
 
-    low = -height / 2 - plan.disc_below_mm - 6
-    bounds = _box(plan, behind=25.0, aside=30.0, along=(low, -height / 2 + 6))
+    reach = plan.disc_overlap_mm + 1
+    low = -height / 2 - plan.disc_below_mm - reach
+    bounds = _box(plan, behind=25.0, aside=30.0, along=(low, -height / 2 + reach))
     return Shape(distance=distance, bounds=bounds, step_mm=STEP_MM)
 
 
@@ -276,11 +280,33 @@ def canal_bounds(plan: VertebraPlan, reach_mm: float) -> Bounds:
 
 
 def _box(plan: VertebraPlan, *, behind: float, aside: float, along: tuple[float, float]) -> Bounds:
-    _, depth, _ = plan.size_mm
-    corners = np.array(
-        [plan.lps(s, p, u) for s in (-aside, aside) for p in (-depth / 2, behind) for u in along]
-    )
+    return local_box(plan, (-aside, aside), (-plan.size_mm[1] / 2, behind), along)
+
+
+def local_box(
+    plan: VertebraPlan,
+    left: tuple[float, float],
+    posterior: tuple[float, float],
+    up: tuple[float, float],
+) -> Bounds:
+    """Box in the patient around a box in the axes of a vertebra."""
+    corners = np.array([plan.lps(s, p, u) for s in left for p in posterior for u in up])
     return enclosing(corners, 0.0)
+
+
+def body_heights_mm(plan: VertebraPlan) -> tuple[float, float, float]:
+    """Heights of the body in its middle plane: in front, in the middle and behind.
+
+    Source: Genant et al. 1993, near the edges; the back wall is hollow, so that its height is read
+    a little further inside.
+    """
+    _, depth, height = plan.size_mm
+    step = 0.05
+    up = np.arange(-height, height, step, dtype=np.float32)
+    places = np.array(HEIGHTS_AT, np.float32) * np.float32(depth)
+    at = LocalAxes(left=np.zeros((1, 3), np.float32), posterior=places[None, :], up=up[:, None])
+    inside = (body_distance(plan, at) < 0).sum(axis=0) * step
+    return float(inside[0]), float(inside[1]), float(inside[2])
 
 
 def body_centroid_lps_mm(plan: VertebraPlan) -> NDArray[np.float64]:

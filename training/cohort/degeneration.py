@@ -1,0 +1,196 @@
+"""Degeneration around the bodies: osteophytes, bridges, ossified ligaments, gas in discs.
+
+Every shape lies next to one vertebra and is evaluated in a box of its own.
+
+Source: cohort specification 3.3 (lips of 0 to 12 mm, 300 to 900 mg hydroxyapatite per cm3, in front
+and aside); forms by the figures of Kellgren & Lawrence and of Resnick & Niwayama (DISH).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.cohort.grid import Floats
+from training.cohort.plan import VertebraPlan
+from training.cohort.raster import Patch, Shape
+from training.cohort.sdf import ellipsoid, superellipse, tubes, union
+from training.cohort.vertebra import (
+    BODY_EXPONENT,
+    CANAL_HALF_DEPTH_MM,
+    canal_centre,
+    endplate_depths,
+    facets,
+    local_axes,
+    local_box,
+)
+
+LIP_ROOT_MM, LIP_TIP_MM = 1.9, 1.0
+"""Radius of a small lip where it leaves the rim, and of any lip at its tip."""
+
+LIP_ROOT_PER_MM = 0.17
+"""How much thicker the root is per mm of reach."""
+
+LIGAMENT_MG_CM3 = 650.0
+BRIDGE_MM = (2.4, 3.6)
+"""Half the thickness of a bridge over a body and over a disc."""
+
+GAS_HU = -850.0
+ENDPLATE_SCLEROSIS_HU = 260.0
+FACET_SCLEROSIS_HU = 160.0
+"""What a grade adds inside the articular processes."""
+
+
+def osteophyte_shapes(vertebra: VertebraPlan, rng: np.random.Generator) -> list[Shape]:
+    """Lips of the upper and of the lower rim."""
+    return [_lip(vertebra, end, _peaks(rng)) for end in (1, -1)]
+
+
+def _peaks(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Where a rim grows most: (angle from the front, height, width), right, front and left."""
+    angles = np.array([-1.15, 0.0, 1.15]) + rng.normal(0, 0.22, 3)
+    heights = np.array([1.0, 0.55, 1.0]) * rng.uniform(0.55, 1.0, 3)
+    heights /= heights.max()
+    return np.column_stack([angles, heights, rng.uniform(0.3, 0.5, 3)])
+
+
+def _lip(vertebra: VertebraPlan, end: int, peaks: NDArray[np.float64]) -> Shape:
+    width, depth, height = vertebra.size_mm
+    found = vertebra.findings
+    hook = 0.45 * min(found.osteophyte_mm, vertebra.disc_below_mm + 1.0)
+
+    def distance(x: Floats, y: Floats, z: Floats) -> Floats:
+        at = local_axes(vertebra, x, y, z)
+        half = (width / 2, depth / 2)
+        side = superellipse(at.left, at.posterior, half, BODY_EXPONENT)
+        beyond = -endplate_depths(vertebra, at)[0 if end > 0 else 1]
+        angle = np.arctan2(at.left, -at.posterior)
+        share = np.zeros_like(angle)
+        for middle, peak, spread in peaks.astype(np.float32):
+            share = np.maximum(share, peak * np.exp(-(((angle - middle) / spread) ** 2) / 2))
+        reach = np.float32(found.osteophyte_mm) * share
+        # The root lies inside the rim; where nothing grows the whole lip does.
+        tip = reach - np.float32(LIP_TIP_MM) - 3 * np.clip(1 - reach, 0, 1)
+        root = np.float32(LIP_ROOT_MM) + np.float32(LIP_ROOT_PER_MM) * reach
+        return _beak(side, beyond, (tip, np.float32(hook) * share - 1), root)
+
+    wide, deep = width / 2 + found.osteophyte_mm + 2, depth / 2 + found.osteophyte_mm + 2
+    level = end * (height / 2 - found.height_loss * height / 2)
+    along = 8 + found.height_loss * height / 2
+    box = local_box(vertebra, (-wide, wide), (-deep, depth / 2 + 2), (level - along, level + along))
+    return Shape(distance=distance, bounds=box)
+
+
+def _beak(out: Floats, along: Floats, tip: tuple[Floats, Floats], root: Floats) -> Floats:
+    """Tapering rod in the plane across a rim: from 3.2 mm inside it to a tip that varies."""
+    start_out, start_along = np.float32(-3.2), np.float32(-0.5) - root
+    way_out, way_along = tip[0] - start_out, tip[1] - start_along
+    square = np.maximum(way_out**2 + way_along**2, np.float32(0.01))
+    share = ((out - start_out) * way_out + (along - start_along) * way_along) / square
+    share = np.clip(share, 0, 1)
+    gap = np.hypot(out - start_out - share * way_out, along - start_along - share * way_along)
+    return np.asarray(gap - (root + share * (LIP_TIP_MM - root)))
+
+
+def bridge_shape(vertebra: VertebraPlan, below: VertebraPlan) -> Shape:
+    """Ossified anterior longitudinal ligament from the middle of a body to the next one below.
+
+    It flows over the right half of the front: the aorta keeps the left half free.
+    """
+    thin, thick = BRIDGE_MM
+    paths = []
+    for aside in np.linspace(-0.36, 0.10, 8):
+        knots = []
+        for v, ups in ((vertebra, (0.0, -0.3, -0.52)), (below, (0.52, 0.3, 0.0))):
+            width, depth, height = v.size_mm
+            front = -depth / 2 * (1 - abs(2 * aside) ** BODY_EXPONENT) ** (1 / BODY_EXPONENT)
+            for up, radius in zip(
+                ups, (thin, thin, thick) if ups[0] == 0 else (thick, thin, thin), strict=True
+            ):
+                lift = 0.2 if radius == thin else 1.0
+                knots.append((*v.lps(aside * width, front - lift, up * height), radius))
+        middle = (np.array(knots[2]) + np.array(knots[3])) / 2
+        outward = np.append(-vertebra.axes[1] * 0.8, 0)
+        paths.append(np.array([*knots[:3], middle + outward, *knots[3:]]))
+    return tubes(paths, 1.0)
+
+
+def posterior_ligament_shape(vertebra: VertebraPlan) -> Shape:
+    """Ossified posterior longitudinal ligament behind a body and the disc below it."""
+    _, depth, height = vertebra.size_mm
+    low = -height / 2 - vertebra.disc_below_mm
+    paths = [
+        np.array(
+            [
+                (*vertebra.lps(aside, depth / 2 - 0.6, up), 1.5)
+                for up in (height * 0.45, 0.0, -height / 2, low)
+            ]
+        )
+        for aside in (-3.0, 0.0, 3.0)
+    ]
+    return tubes(paths, 0.8)
+
+
+def flava_shape(vertebra: VertebraPlan) -> Shape:
+    """Calcified ligamenta flava of both sides, at the disc below."""
+    _, _, height = vertebra.size_mm
+    behind = canal_centre(vertebra) + CANAL_HALF_DEPTH_MM - 2.0
+    level = -height / 2 - vertebra.disc_below_mm / 2
+
+    def distance(x: Floats, y: Floats, z: Floats) -> Floats:
+        at = local_axes(vertebra, x, y, z)
+        return ellipsoid(
+            np.abs(at.left), at.posterior, at.up, (5.0, behind, level), (4.0, 1.8, 6.0)
+        )
+
+    box = local_box(vertebra, (-10, 10), (behind - 3, behind + 3), (level - 7, level + 7))
+    return Shape(distance=distance, bounds=box)
+
+
+def vacuum_shape(vertebra: VertebraPlan, rng: np.random.Generator) -> Shape:
+    """Gas cleft in the disc below."""
+    width, depth, height = vertebra.size_mm
+    middle = -height / 2 - vertebra.disc_below_mm / 2
+    aside, behind = rng.uniform(-0.1, 0.1) * width, rng.uniform(-0.1, 0.15) * depth
+    radii = (width * rng.uniform(0.2, 0.36), depth * rng.uniform(0.18, 0.3))
+    thick = max(1.0, 0.26 * vertebra.disc_below_mm)
+    phase = rng.uniform(0, 6)
+
+    def distance(x: Floats, y: Floats, z: Floats) -> Floats:
+        at = local_axes(vertebra, x, y, z)
+        wave = np.sin(at.left / 3 + np.float32(phase)) * np.sin(at.posterior / 4)
+        solid = ellipsoid(at.left, at.posterior, at.up, (aside, behind, middle), (*radii, thick))
+        return np.asarray(solid + np.float32(0.5) * wave, np.float32)
+
+    reach = width * 0.5
+    box = local_box(vertebra, (-reach, reach), (-depth / 2, depth / 2), (middle - 5, middle + 5))
+    return Shape(distance=distance, bounds=box)
+
+
+def facet_shape(vertebra: VertebraPlan) -> Shape:
+    """Articular processes of both sides."""
+    upper, lower = facets(vertebra)
+
+    def distance(x: Floats, y: Floats, z: Floats) -> Floats:
+        at = local_axes(vertebra, x, y, z)
+        side = np.abs(at.left)
+        return union(
+            ellipsoid(side, at.posterior, at.up, *upper),
+            ellipsoid(side, at.posterior, at.up, *lower),
+        )
+
+    width, depth, height = vertebra.size_mm
+    wide = width * 0.38 + 9
+    box = local_box(
+        vertebra, (-wide, wide), (depth / 2 + 4, depth / 2 + 30), (-height * 0.62 - 14, height)
+    )
+    return Shape(distance=distance, bounds=box)
+
+
+def endplate_sclerosis_hu(vertebra: VertebraPlan, patch: Patch) -> Floats:
+    """What dense bands under the end plates add; most in front and aside, where the load is."""
+    at = local_axes(vertebra, patch.x, patch.y, patch.z)
+    width, depth, _ = vertebra.size_mm
+    upper, lower = endplate_depths(vertebra, at)
+    band = vertebra.findings.endplate_sclerosis_mm
+    near = np.clip(1.25 - np.minimum(upper, lower) / np.float32(band), 0, 1)
+    outside = np.hypot(at.left / np.float32(width / 2), (at.posterior / np.float32(depth)) - 0.35)
+    return np.asarray(np.float32(ENDPLATE_SCLEROSIS_HU) * near * np.clip(0.4 + 0.7 * outside, 0, 1))
