@@ -1,4 +1,4 @@
-"""Model cards: what each network is, learned from and is good for. Free of torch.
+"""Model cards: what each model is, learned from and is good for. Free of torch.
 
 A card is a JSON file beside its weights in ``models/weights``.
 """
@@ -6,11 +6,11 @@ A card is a JSON file beside its weights in ``models/weights``.
 import hashlib
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from models.errors import UnknownModel
+from models.errors import DigestMismatch, UnknownModel
 
 WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
 CODE_GENERATION: Final = 2
@@ -29,15 +29,17 @@ class Metric(BaseModel):
 
 
 class ModelCard(BaseModel):
-    """Description of one network.
+    """Description of one network or formula.
 
-    ``sha256`` is that of the weights file; the registry refuses any other content.
+    ``sha256`` is that of the weights file; any other content is refused. ``kind`` tells who
+    loads it: ``models.registry`` a network, ``models.coefficients`` coefficients.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     version: str
+    kind: Literal["network", "coefficients"] = "network"
     network: str
     file: str
     sha256: str
@@ -56,6 +58,7 @@ def model_cards() -> tuple[ModelCard, ...]:
     found = [
         ModelCard.model_validate_json(path.read_text(encoding="utf-8"))
         for path in WEIGHTS_FOLDER.glob("*.json")
+        if path.suffixes == [".json"]  # coefficients are NAME.coefficients.json
     ]
     return tuple(sorted(found, key=lambda card: card.name))
 
@@ -80,3 +83,16 @@ def model_set_version() -> str:
     parts = [f"{one.name} {one.version} {one.sha256}" for one in model_cards()]
     text = "\n".join([str(CODE_GENERATION), *parts])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def checked_content(path: Path, sha256: str) -> bytes:
+    """Content of a weights file whose SHA-256 is as stated."""
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise DigestMismatch(
+            f"{path.name} has digest {found[:16]}...",
+            f"{sha256[:16]}... as in its card",
+            "restore the file from the release",
+        )
+    return content

@@ -3,10 +3,8 @@
 Weights are safetensors in half precision; nothing is ever unpickled.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -14,8 +12,8 @@ import torch
 from safetensors.torch import load
 from torch import nn
 
-from models.cards import WEIGHTS_FOLDER, card
-from models.errors import DigestMismatch, UnknownModel
+from models.cards import WEIGHTS_FOLDER, card, checked_content
+from models.errors import UnknownModel
 from models.networks.spine import spine_network
 
 NETWORKS: Final[Mapping[str, Callable[[], nn.Module]]] = MappingProxyType(
@@ -42,16 +40,3 @@ def network(name: str, device: str = "cpu") -> nn.Module:
     built = NETWORKS[described.network]()
     built.load_state_dict(tensors)
     return built.eval().to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
-
-
-def checked_content(path: Path, sha256: str) -> bytes:
-    """Content of a weights file whose SHA-256 is as stated."""
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise DigestMismatch(
-            f"{path.name} has digest {found[:16]}...",
-            f"{sha256[:16]}... as in its card",
-            "restore the file from the release",
-        )
-    return content

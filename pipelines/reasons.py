@@ -47,6 +47,8 @@ class Reason(StrEnum):
     GANTRY_TILT = "gantry_tilt"
     NOT_IN_SCOPE = "not_in_scope"
     AGE_OR_SEX_UNKNOWN = "age_or_sex_unknown"
+    BMI_UNKNOWN = "bmi_unknown"
+    ASSOCIATION_NOT_IN_SCOPE = "association_not_in_scope"
     NEAR_A_CUT = "near_a_cut"
 
     # A level does not count.
@@ -114,7 +116,9 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.MINOR: "Patient under 18 years: nothing is reported.",
     Reason.GANTRY_TILT: "The gantry was tilted: positions are corrected, sampling is oblique.",
     Reason.NOT_IN_SCOPE: "QCT ranges are for women and men of 50 years and older: no category.",
-    Reason.AGE_OR_SEX_UNKNOWN: "Age or sex is not stated: no category.",
+    Reason.AGE_OR_SEX_UNKNOWN: "Age or sex is not stated: no category, and no index.",
+    Reason.BMI_UNKNOWN: "Height or weight is not stated: no fracture-association index.",
+    Reason.ASSOCIATION_NOT_IN_SCOPE: "The fracture-association index is for 40 to 90 years.",
     Reason.NEAR_A_CUT: "Contrast medium and a density within 5 % of a limit: no category.",
     Reason.LEVEL_INCOMPLETE: "The vertebral body is cut by the edge of the scan.",
     Reason.ROI_TOO_SMALL: "The trabecular region is too small to measure.",
