@@ -29,6 +29,7 @@ from node import __version__
 from node.config import load_settings
 from node.errors import ConfigError, OsteoNodeError
 from node.logs import configure_logging
+from pipelines.density.calibration import Standard
 
 app = typer.Typer(
     name="osteonode",
@@ -41,7 +42,12 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Explain and check the settings.", no_args_is_help=True)
 models_app = typer.Typer(help="The networks and what is known of them.", no_args_is_help=True)
+calibrate_app = typer.Typer(
+    help="Calibrate density for a scanner, from a phantom scan or from pairs.",
+    no_args_is_help=True,
+)
 app.add_typer(config_app, name="config")
+app.add_typer(calibrate_app, name="calibrate")
 app.add_typer(models_app, name="models")
 
 out = Console()
@@ -200,6 +206,9 @@ def _sentence(code: str) -> str:
 def process(
     folder: Annotated[Path, typer.Argument(help="Folder of DICOM, searched deeply.")],
     out_folder: Annotated[Path, typer.Option("--out", help="Where SEG, SR and result.json go.")],
+    density_table: Annotated[
+        Path | None, typer.Option(help="Density table of `osteonode calibrate`.")
+    ] = None,
 ) -> None:
     """Measure a folder with no network: writes the SEG and SR files and result.json.
 
@@ -208,7 +217,7 @@ def process(
     from node.offline import process_folder
 
     configure_logging("process")
-    raise typer.Exit(process_folder(folder, out_folder, console=out))
+    raise typer.Exit(process_folder(folder, out_folder, console=out, density_table=density_table))
 
 
 @config_app.command("check")
@@ -235,6 +244,69 @@ def config_show(config: ConfigOption = None) -> None:
     from node.config_check import without_passwords
 
     sys.stdout.write(without_passwords(load_settings(config)) + "\n")
+
+
+StandardOption = Annotated[
+    Standard, typer.Option("--standard", help="Material whose density the numbers tell.")
+]
+SourceOption = Annotated[
+    str, typer.Option("--source", help="Phantom (with serial number) or comparison, in words.")
+]
+
+
+@calibrate_app.command("phantom")
+def calibrate_phantom(
+    folder: Annotated[Path, typer.Argument(help="Folder of DICOM with a scan of the phantom.")],
+    rod: Annotated[
+        list[str],
+        typer.Option(
+            "--rod",
+            help="DENSITY@COLUMN,ROW: density in mg/cm3, and the pixel in the middle of the rod in "
+            "the middle slice (from 0). Three or more.",
+        ),
+    ],
+    standard: StandardOption,
+    source: SourceOption,
+    config: ConfigOption = None,
+) -> None:
+    """Fit the rods of a phantom scan; scanner, voltage and kernel come from its header."""
+    from node.calibrate import calibrate_from_phantom, show_entries
+
+    table = load_settings(config).density_table_file
+    entry = calibrate_from_phantom(folder, rod, table, standard=standard, source=source)
+    show_entries([entry], out)
+
+
+@calibrate_app.command("pairs")
+def calibrate_pairs(
+    file: Annotated[Path, typer.Argument(help="CSV with the columns hu and density_mg_cm3.")],
+    manufacturer: Annotated[str, typer.Option(help="As in the header of the scans.")],
+    model_name: Annotated[str, typer.Option("--model", help="As in the header of the scans.")],
+    kvp: Annotated[float, typer.Option(help="Tube voltage of the scans, kV.")],
+    standard: StandardOption,
+    source: SourceOption,
+    kernel: Annotated[str, typer.Option(help="Convolution kernel of the scans.")] = "STANDARD",
+    config: ConfigOption = None,
+) -> None:
+    """Fit pairs of trabecular HU and density, e.g. of patients with QCT."""
+    from node.calibrate import Scanner, calibrate_from_pairs, show_entries
+
+    scanner = Scanner(
+        manufacturer=manufacturer, model_name=model_name, kvp=kvp, convolution_kernel=kernel
+    )
+    table = load_settings(config).density_table_file
+    entry = calibrate_from_pairs(file, scanner, table, standard=standard, source=source)
+    show_entries([entry], out)
+
+
+@calibrate_app.command("list")
+def calibrate_list(config: ConfigOption = None) -> None:
+    """List the calibrations of this site."""
+    from node.calibrate import show_entries
+    from node.jobs.density import site_table
+
+    table = site_table(load_settings(config).density_table_file)
+    show_entries(() if table is None else table.calibrations, out)
 
 
 @models_app.command("list")

@@ -170,6 +170,16 @@ class WorkerSection(_Section):
     )
 
 
+class DensitySection(_Section):
+    """How attenuation becomes density."""
+
+    table: str = Field(
+        "",
+        description="Density table that `osteonode calibrate` writes. Empty: density.json in "
+        "the data folder; without the file density is estimated from fat and muscle of each scan.",
+    )
+
+
 class DeliverySection(_Section):
     """How results are returned."""
 
@@ -211,6 +221,7 @@ class Settings(BaseSettings):
     queue: QueueSection = QueueSection()
     jobs: JobsSection = JobsSection()
     worker: WorkerSection = WorkerSection()
+    density: DensitySection = DensitySection()
     delivery: DeliverySection = DeliverySection()
     destinations: tuple[Destination, ...] = ()
 
@@ -249,6 +260,12 @@ class Settings(BaseSettings):
     def work_folder(self) -> Path:
         """One folder per job."""
         return self.data_folder / "work"
+
+    @property
+    def density_table_file(self) -> Path:
+        """The site's calibrations."""
+        named = self.density.table
+        return Path(named).expanduser() if named else self.data_folder / "density.json"
 
     @property
     def queue_folder(self) -> Path:

@@ -15,7 +15,9 @@ from typing import Final
 from node.config import EMBEDDED, Settings, unknown_variables
 from node.errors import DeliveryError
 from node.intake.listener import listening_socket
+from node.jobs.density import site_table
 from node.sender import Peer, echo
+from pipelines.errors import BadDensityTable
 
 OUR_OWN_VARIABLES: Final = frozenset({"OSTEONODE_HOST", "OSTEONODE_LUA", "OSTEONODE_PORT"})
 """Read by ``deploy/orthanc``, not by the node."""
@@ -41,6 +43,7 @@ def findings(settings: Settings, *, with_peers: bool = False) -> list[Finding]:
         *_environment(),
         *_folder(settings.data_folder),
         *_port(settings),
+        *_density_table(settings),
         *_destinations(settings),
         *_access(settings),
         *(_peers(settings) if with_peers else []),
@@ -79,6 +82,14 @@ def _port(settings: Settings) -> list[Finding]:
                 text=f"node.port: cannot listen on {where}: {error.strerror}; is a node running?"
             )
         ]
+    return []
+
+
+def _density_table(settings: Settings) -> list[Finding]:
+    try:
+        site_table(settings.density_table_file)
+    except BadDensityTable as error:
+        return [Finding(text=f"density table: {error}")]
     return []
 
 

@@ -22,6 +22,7 @@ from node.config import Settings
 from node.delivery.outbox import deliver_due
 from node.errors import LedgerError
 from node.jobs.collect import collect
+from node.jobs.density import SiteTable
 from node.jobs.dispatch import make_job, write_job
 from node.jobs.recovery import jobs_to_enqueue
 from node.ledger.ledger import Decision, JobRow, Ledger, StudySnapshot
@@ -48,7 +49,11 @@ class Coordinator:
     ledger: Ledger
     app: Celery
     started_at: float = field(default_factory=time.time)
+    density_table: SiteTable = field(init=False)
     broker_is_silent: bool = False
+
+    def __post_init__(self) -> None:
+        self.density_table = SiteTable(self.settings.density_table_file)
 
     def round(self) -> None:
         """One round through all stations."""
@@ -119,12 +124,16 @@ class Coordinator:
             )
 
     def _job(self, selection: Selection) -> Job:
-        draft = make_job(selection, self.settings.work_folder)
+        table = self.density_table.current()
+        draft = make_job(selection, self.settings.work_folder, density_table=table)
         report = self.ledger.delivered_report(draft.study_instance_uid, other_than=draft.key)
         if report is None:
             return draft
         return make_job(
-            selection, self.settings.work_folder, predecessor=_predecessor(Path(report))
+            selection,
+            self.settings.work_folder,
+            predecessor=_predecessor(Path(report)),
+            density_table=table,
         )
 
     def enqueue(self, jobs: list[JobRow]) -> None:

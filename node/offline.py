@@ -21,6 +21,7 @@ from node.jobs.dispatch import make_job, write_job
 from node.report_view import in_words, show_result
 from node.series.folder import FolderSelection, select_folder
 from node.series.selection import Loser, Selection
+from pipelines.density.table import DensityTable, read_table
 from pipelines.job import (
     ATTEMPTS_FILE,
     JOB_FILE,
@@ -48,7 +49,9 @@ class ProcessingFailed(OsteoNodeError):
     """The pipelines gave no result for the folder."""
 
 
-def process_folder(folder: Path, out_folder: Path, *, console: Console) -> int:
+def process_folder(
+    folder: Path, out_folder: Path, *, console: Console, density_table: Path | None = None
+) -> int:
     """Measure the best CT series below a folder.
 
     Returns
@@ -60,6 +63,8 @@ def process_folder(folder: Path, out_folder: Path, *, console: Console) -> int:
     ------
     ConfigError
         There is no DICOM below ``folder``.
+    BadDensityTable
+        ``density_table`` cannot be used.
     ProcessingFailed
         The pipelines failed.
     """
@@ -76,7 +81,8 @@ def process_folder(folder: Path, out_folder: Path, *, console: Console) -> int:
             raise ConfigError(f"no DICOM file in {folder}", "", "name a folder with DICOM files")
         _write_not_reported(found, out_folder)
     else:
-        _process(found.selection, out_folder, console)
+        table = None if density_table is None else read_table(density_table)
+        _process(found.selection, out_folder, console, table)
     show_result(out_folder / RESULT_FILE, console)
     for path in sorted(out_folder.iterdir()):
         if path.suffix in {".dcm", ".json"} and path.name not in {JOB_FILE, OUTCOME_FILE}:
@@ -94,8 +100,11 @@ def _forget_earlier(out_folder: Path) -> None:
         (out_folder / name).unlink(missing_ok=True)
 
 
-def _process(selection: Selection, out_folder: Path, console: Console) -> None:
-    job = make_job(selection, out_folder).model_copy(update={"output_folder": str(out_folder)})
+def _process(
+    selection: Selection, out_folder: Path, console: Console, table: DensityTable | None
+) -> None:
+    job = make_job(selection, out_folder, density_table=table)
+    job = job.model_copy(update={"output_folder": str(out_folder)})
     command = [sys.executable, "-m", "pipelines", "process", str(write_job(job))]
     log = out_folder / LOG_FILE
     with log.open("wb") as errors, console.status("starting") as status:

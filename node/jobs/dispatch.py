@@ -10,15 +10,21 @@ from pathlib import Path
 from models.cards import model_set_version
 from node.series.routing import pipelines_for
 from node.series.selection import Selection
+from pipelines.density.table import DensityTable
 from pipelines.durable import sync_folder, write_durably
 from pipelines.job import JOB_FILE, Job, JobInstance, Predecessor, job_key
 from pipelines.reasons import Reason
 
 
-def key_of(selection: Selection) -> str:
-    """Job key: the same content of the series and the same models give the same key."""
+def key_of(selection: Selection, density_table: DensityTable | None = None) -> str:
+    """Job key: the same content of the series, models and calibrations give the same key."""
     record = selection.record
-    return job_key(record.series_instance_uid, record.sop_instance_uids, model_set_version())
+    return job_key(
+        record.series_instance_uid,
+        record.sop_instance_uids,
+        model_set_version(),
+        density_table=density_table,
+    )
 
 
 def make_job(
@@ -27,10 +33,11 @@ def make_job(
     *,
     predecessor: Predecessor | None = None,
     flags: tuple[Reason, ...] = (),
+    density_table: DensityTable | None = None,
 ) -> Job:
     """Describe the work; nothing is written."""
     record = selection.record
-    key = key_of(selection)
+    key = key_of(selection, density_table)
     return Job(
         key=key,
         study_instance_uid=record.study_instance_uid,
@@ -43,6 +50,7 @@ def make_job(
         output_folder=str(work_folder / key),
         model_set=model_set_version(),
         flags=flags,
+        density_table=density_table,
         predecessor=predecessor,
     )
 
