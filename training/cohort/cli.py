@@ -20,7 +20,7 @@ from training.cohort.localizer import write_localizer
 from training.cohort.nifti import read_nifti
 from training.cohort.orientation import gantry_tilted, laid
 from training.cohort.population import draw_population, seeds_of
-from training.cohort.scanner import KERNELS, Scanner
+from training.cohort.scanner import Scanner
 from training.cohort.simulate import REGIONS, Examination, ExaminationPlan, simulate
 from training.cohort.studies import PAPER_LIKE, SCENARIOS, STUDIES, study_groups
 from training.cohort.subject import draw_subject
@@ -108,7 +108,7 @@ def simulate_examination(
     thickness_mm: Annotated[float | None, typer.Option(help="Default: the spacing.")] = None,
     fov_mm: Annotated[float, typer.Option(help="Field of view.")] = 410.0,
     kvp: Annotated[int, typer.Option(help="80, 100, 120 or 140.")] = 120,
-    kernel: Annotated[str, typer.Option(help=", ".join(KERNELS))] = "STANDARD",
+    kernel: Annotated[str, typer.Option(help="Name or family.")] = "STANDARD",
     mas: Annotated[int, typer.Option(help="Tube current x time.")] = 200,
     phase: Annotated[str, typer.Option(help="none, arterial or portal.")] = "none",
     study: Annotated[str, typer.Option(help=", ".join(STUDIES))] = "lumbar",

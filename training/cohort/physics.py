@@ -50,6 +50,7 @@ def _material(density: float, text: str) -> Material:
 
 MATERIALS: Final = MappingProxyType(
     {
+        "titanium": _material(4.43, "Ti:90.0 Al:10.0"),
         "water": _material(1.0, "H:11.19 O:88.81"),
         "mineral": _material(3.16, "H:0.2 O:41.4 P:18.5 Ca:39.9"),
         "organic": _material(1.35, "H:6.6 C:52.0 N:17.0 O:24.0 S:0.4"),
@@ -154,6 +155,26 @@ def linear_attenuation(material: Material, kvp: int | Beam) -> float:
     material in the middle of a patient is reconstructed at this value.
     """
     return float(_weights(as_beam(kvp)) @ _spectral(material))
+
+
+@cache
+def water_attenuation(kvp: int | Beam) -> float:
+    """Linear attenuation coefficient of water, 1/cm."""
+    return linear_attenuation(MATERIALS["water"], kvp)
+
+
+def polychromatic_attenuation(
+    name: str, linear: NDArray[np.float64], kvp: int | Beam
+) -> NDArray[np.float64]:
+    """Logarithm of attenuation that a beam shows where an ideal one shows ``linear``.
+
+    The beam hardens in the material, so that long ways attenuate less than in proportion.
+    """
+    weights, spectral = _weights(as_beam(kvp)), _spectral(MATERIALS[name])
+    lengths_cm = np.concatenate([[0.0], np.geomspace(1e-3, 40.0, 120)])
+    shown = -np.log(np.exp(-lengths_cm[:, None] * spectral) @ weights)
+    ideal = lengths_cm * (weights @ spectral)
+    return np.asarray(np.interp(linear, ideal, shown))
 
 
 def hounsfield(attenuation: float, kvp: int | Beam) -> float:

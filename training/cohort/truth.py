@@ -116,7 +116,7 @@ def _level(
     return {
         "vbmd_mg_cm3": vbmd,
         "mineral_mg_cm3": round(mineral, 1),
-        "trabecular_hu": round(hu + scanner.hu_drift, 1),
+        "trabecular_hu": round(hu + scanner.offset_hu, 1),
         "body_centroid_lps_mm": [round(float(c), 2) for c in body_centroid_lps_mm(vertebra)],
         "body_size_mm": [round(s, 1) for s in vertebra.size_mm],
         "findings": vertebra.findings.changed(),

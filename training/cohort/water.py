@@ -14,6 +14,7 @@ from pipelines.anatomy import Level
 from training.cohort.anatomy import paint_wall
 from training.cohort.grid import Grid
 from training.cohort.media import Media
+from training.cohort.noise import Section
 from training.cohort.organs import paint_lungs
 from training.cohort.plan import BodyPlan
 from training.cohort.raster import Volume
@@ -22,12 +23,13 @@ from training.cohort.trunk import plan_trunk
 PIXEL_MM = 8.0
 STEP_MM = 10.0
 HALF_WIDTH_MM = 280.0
+MIDDLE_MM = 30.0
 MEDIA = Media(kvp=120)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaterProfile:
-    """Water-equivalent diameter of the patient.
+    """Water-equivalent ways through the patient, by height.
 
     Source: AAPM Report 220 (2014), eq. 4a: the area of a slice weighted with HU / 1000 + 1.
 
@@ -37,14 +39,30 @@ class WaterProfile:
         LPS z, ascending.
     diameters_cm
         Of the cylinder of water that attenuates like the slice.
+    laterals_cm, frontals_cm
+        Ways through the middle, from side to side and from front to back.
+    middles_mm : (heights, 2)
+        (x, y) of the middle of the attenuation, LPS mm.
     """
 
     heights_mm: NDArray[np.float64]
     diameters_cm: NDArray[np.float64]
+    laterals_cm: NDArray[np.float64]
+    frontals_cm: NDArray[np.float64]
+    middles_mm: NDArray[np.float64]
 
-    def at(self, height_mm: float) -> float:
-        """Diameter (cm) at a height; that of the nearest slice outside the range."""
-        return float(np.interp(height_mm, self.heights_mm, self.diameters_cm))
+    def at(self, height_mm: float) -> Section:
+        """Section at a height; that of the nearest slice outside the range."""
+
+        def value(of: NDArray[np.float64]) -> float:
+            return float(np.interp(height_mm, self.heights_mm, of))
+
+        return Section(
+            diameter_cm=value(self.diameters_cm),
+            lateral_cm=value(self.laterals_cm),
+            frontal_cm=value(self.frontals_cm),
+            middle_lps_mm=(value(self.middles_mm[:, 0]), value(self.middles_mm[:, 1])),
+        )
 
 
 def patient_water_cm(plan: BodyPlan) -> float:
@@ -70,6 +88,24 @@ def water_profile(plan: BodyPlan, low_mm: float, high_mm: float) -> WaterProfile
     volume = Volume.of_air(grid)
     paint_wall(volume, plan, MEDIA)
     paint_lungs(volume, plan, plan_trunk(plan), MEDIA)
-    hu = volume.hu
-    area_mm2 = np.clip(hu / 1000 + 1, 0, None).sum(axis=(1, 2), dtype=np.float64) * PIXEL_MM**2
-    return WaterProfile(heights_mm=grid.axis(2), diameters_cm=2 * np.sqrt(area_mm2 / np.pi) / 10)
+    water = np.clip(volume.hu.astype(np.float64) / 1000 + 1, 0, None)
+    return _measured(water, grid)
+
+
+def _measured(water: NDArray[np.float64], grid: Grid) -> WaterProfile:
+    """Sum up attenuation relative to water, (slices, rows, columns)."""
+    x, y = grid.axis(0), grid.axis(1)
+    total = water.sum(axis=(1, 2))
+    middle_x = (water.sum(axis=1) @ x) / total
+    middle_y = (water.sum(axis=2) @ y) / total
+    near_x = np.abs(x - middle_x[:, None]) < MIDDLE_MM
+    near_y = np.abs(y - middle_y[:, None]) < MIDDLE_MM
+    frontal = (water.sum(axis=1) * near_x).sum(axis=1) / near_x.sum(axis=1)
+    lateral = (water.sum(axis=2) * near_y).sum(axis=1) / near_y.sum(axis=1)
+    return WaterProfile(
+        heights_mm=grid.axis(2),
+        diameters_cm=2 * np.sqrt(total * PIXEL_MM**2 / np.pi) / 10,
+        laterals_cm=lateral * PIXEL_MM / 10,
+        frontals_cm=frontal * PIXEL_MM / 10,
+        middles_mm=np.stack([middle_x, middle_y], axis=1),
+    )
