@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.anatomy import Level
-from training.cohort.femur import core_density, cortex_depth, femur_shape, plan_femur
+from training.cohort.femur import HEAD_MG_CM3, core_density, cortex_depth, femur_shape, plan_femur
 from training.cohort.fields import Field, smooth_field
 from training.cohort.grid import Floats, Grid
 from training.cohort.implants import (
@@ -171,18 +171,19 @@ def _paint_pelvis(volume: Volume, plan: BodyPlan, media: Media, spongy: Spongios
         return np.asarray(spongy.at(np.float32(0.85 * density) * field))
 
     femur = plan_femur(plan)
+    head = HEAD_MG_CM3 * plan.subject.hip_density
     for side in (1, -1):
         bone = hip_bone_shape(plan, side=side)
         volume.paint_shell(bone, depth=0.9, shell=cortex, core=core, label=LABEL_HIP_BONE[side])
 
         def femoral(patch: Patch, side: int = side) -> Floats:
             share = core_density(femur, patch, side)
-            return np.asarray(spongy.at(np.float32(1.9 * density) * share) - 40 * (1 - share))
+            return np.asarray(spongy.at(np.float32(head) * share) - 40 * (1 - share))
 
         resected = prosthesis_side(plan.subject.findings) == side
         volume.paint_shell(
             (resected_femur_shape if resected else femur_shape)(femur, side=side),
-            depth=partial(cortex_depth, femur),
+            depth=partial(cortex_depth, femur, side=side, density=plan.subject.hip_density),
             shell=cortex,
             core=femoral,
             label=LABEL_FEMUR[side],

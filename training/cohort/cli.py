@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from models.errors import OsteoNodeError
 from training.cohort.dicom import TRANSFER_SYNTAXES, instance_names, write_series
+from training.cohort.dxa import dxa_truth
 from training.cohort.enhanced import write_enhanced
 from training.cohort.errors import BadCohortConfig
 from training.cohort.header import SeriesHeader
@@ -19,12 +20,11 @@ from training.cohort.image import CtImage, content_digest
 from training.cohort.localizer import write_localizer
 from training.cohort.nifti import read_nifti
 from training.cohort.orientation import gantry_tilted, laid
-from training.cohort.population import draw_population, seeds_of
 from training.cohort.scanner import Scanner
 from training.cohort.simulate import REGIONS, Examination, ExaminationPlan, simulate
-from training.cohort.studies import PAPER_LIKE, SCENARIOS, STUDIES, study_groups
+from training.cohort.studies import STUDIES
 from training.cohort.subject import draw_subject
-from training.cohort.table import write_table
+from training.cohort.tables_cli import dxa, table
 from training.cohort.truth import label_affine_ras, write_truth
 
 STEPS = 6
@@ -88,6 +88,8 @@ class Writing:
 
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.command("table")(table)
+app.command("dxa")(dxa)
 console = Console(stderr=True)
 
 
@@ -121,6 +123,9 @@ def simulate_examination(
     localizer: Localizer = False,
     tilt_deg: Tilt = 0.0,
     labels: Annotated[bool, typer.Option(help="Write labels.nii.gz too.")] = False,
+    with_dxa: Annotated[
+        bool, typer.Option("--dxa", help="Add DXA of spine and hip to truth.json.")
+    ] = False,
 ) -> None:
     """Simulate a CT examination of a virtual patient whose bone density is known."""
     if preset not in PRESETS:
@@ -153,27 +158,11 @@ def simulate_examination(
     with Progress(console=console, transient=True) as progress:
         examination = _simulated(plan, progress)
         _write(examination.image, examination.header, out / "dicom", writing, progress)
-    write_truth(examination.truth, out / "truth.json")
+    measured = {"dxa": dxa_truth(plan.subject)} if with_dxa else {}
+    write_truth({**examination.truth, **measured}, out / "truth.json")
     if labels:
         _write_labels(examination, out / "labels.nii.gz")
     console.print(f"{len(examination.image.hu)} slices in {out / 'dicom'}, truth.json beside it")
-
-
-@app.command("table")
-def table(
-    out: Annotated[Path, typer.Option(help="Table to write: .csv or .json.")],
-    study: Annotated[str, typer.Option(help=", ".join(STUDIES))] = "chest",
-    n: Annotated[int, typer.Option(min=1, max=1_000_000, help="People.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Tables with other seeds share nobody.")] = 1,
-    scenario: Annotated[str, typer.Option(help=", ".join(SCENARIOS))] = PAPER_LIKE.name,
-) -> None:
-    """Draw the virtual patients of a study as numbers only, thousands in a second.
-
-    ``simulate --seed`` with the seed of a row, and the same study, gives that patient as a CT.
-    """
-    people = draw_population(seeds_of(seed, n), study_groups(study, scenario))
-    write_table(people, out, study=study)
-    console.print(f"{n} people in {out}")
 
 
 @app.command("to-dicom")

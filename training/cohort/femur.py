@@ -12,6 +12,9 @@ from training.cohort.sdf import capsule, ellipsoid, enclosing, union
 
 CCD_DEG, ANTEVERSION_DEG = 127.0, 12.0
 BELOW_HIP_MM = 230.0
+SHAFT_CORTEX_MM = 4.9
+HEAD_MG_CM3 = 330.0
+"""Trabecular density of the head of young women."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +71,37 @@ def femur_shape(femur: FemurPlan, *, side: int) -> Shape:
     return Shape(distance=distance, bounds=bounds, step_mm=1.6)
 
 
-def cortex_depth(femur: FemurPlan, patch: Patch) -> Floats:
-    """Thickness of the cortex: a film around the head, 5 mm around the shaft."""
+def cortex_depth(femur: FemurPlan, patch: Patch, side: int, density: float = 1.0) -> Floats:
+    """Thickness of the cortex: a film around head and trochanters, thick below neck and at the shaft.
+
+    Parameters
+    ----------
+    side
+        1 left, -1 right.
+    density
+        Mineral relative to young women; the cortex thins with it.
+
+    Source
+    ------
+    Cohort specification 3.3: shaft 4.2 to 5 mm, below the neck 2.5, above it 1.0, elsewhere 0.8.
+    """
+    along, across = _in_neck(femur, patch, side)
+    in_neck = np.clip((along - femur.head_radius + 4) / 6, 0, 1) * np.clip((46 - along) / 10, 0, 1)
+    neck = np.clip(1.75 - across * np.float32(0.075), 1.0, 2.5)
     below = np.clip((np.float32(femur.shaft_start[2] - 5) - patch.z) / 40, 0, 1)
-    return np.asarray(np.float32(1.0) + below * np.float32(4.2))
+    film = np.float32(0.8) + in_neck * (neck - np.float32(0.8))
+    return np.asarray(np.float32(density) * (film + below * np.float32(SHAFT_CORTEX_MM - 0.8)))
+
+
+def _in_neck(femur: FemurPlan, patch: Patch, side: int) -> tuple[Floats, Floats]:
+    """Distance from the centre of the head along the neck, and upwards across it, mm."""
+    dx, dy, dz = (patch.x * np.float32(side) - np.float32(femur.head[0]),
+                  patch.y - np.float32(femur.head[1]), patch.z - np.float32(femur.head[2]))  # fmt: skip
+    level = np.float32(np.hypot(*femur.neck[:2]))
+    outwards = (dx * np.float32(femur.neck[0]) + dy * np.float32(femur.neck[1])) / level
+    down = np.float32(femur.neck[2])
+    along = outwards * level + dz * down
+    return along.astype(np.float32), (dz * level - outwards * down).astype(np.float32)
 
 
 def core_density(femur: FemurPlan, patch: Patch, side: int) -> Floats:
