@@ -12,8 +12,8 @@ from training.cohort.sdf import capsule, ellipsoid, enclosing, union
 
 CCD_DEG, ANTEVERSION_DEG = 127.0, 12.0
 BELOW_HIP_MM = 230.0
-SHAFT_CORTEX_MM = 4.9
-HEAD_MG_CM3 = 330.0
+SHAFT_CORTEX_MM = 4.4
+HEAD_MG_CM3 = 300.0
 """Trabecular density of the head of young women."""
 
 
