@@ -19,6 +19,9 @@ from pipelines.sources import functional_group, is_multiframe
 DAYS_PER_YEAR: Final = 365.25
 AGE_UNITS: Final = {"D": 1 / DAYS_PER_YEAR, "W": 7 / DAYS_PER_YEAR, "M": 1 / 12, "Y": 1.0}
 """Age String (PS3.5 6.2) in years."""
+ADULT_HEIGHT_M: Final = (1.0, 2.4)
+ADULT_WEIGHT_KG: Final = (25.0, 300.0)
+"""What Patient's Size and Weight (PS3.3 C.7.2.2, metres and kilograms) can be."""
 ENHANCED_GROUPS: Final = {
     "KVP": "CTXRayDetailsSequence",
     "ConvolutionKernel": "CTReconstructionSequence",
@@ -45,6 +48,7 @@ class AcquisitionHeader:
     manufacturer: str | None
     model_name: str | None
     rescale_type: str | None = None
+    patient_bmi_kg_m2: float | None = None
 
 
 def read_acquisition(datasets: Sequence[Dataset]) -> AcquisitionHeader:
@@ -61,6 +65,7 @@ def read_acquisition(datasets: Sequence[Dataset]) -> AcquisitionHeader:
         manufacturer=_text(first.get("Manufacturer")),
         model_name=_text(first.get("ManufacturerModelName")),
         rescale_type=_text(_agreed(datasets, "RescaleType")),
+        patient_bmi_kg_m2=_bmi(first),
     )
 
 
@@ -99,6 +104,18 @@ def _age_years(dataset: Dataset) -> float | None:
     if born is None or studied is None or studied < born:
         return None
     return (studied - born).days / DAYS_PER_YEAR
+
+
+def _bmi(dataset: Dataset) -> float | None:
+    """Body mass index; a height in centimetres or any other value that cannot be is not said."""
+    height, weight = (_number(dataset.get(name)) for name in ("PatientSize", "PatientWeight"))
+    if height is None or weight is None:
+        return None
+    low, high = ADULT_HEIGHT_M
+    light, heavy = ADULT_WEIGHT_KG
+    if not (low <= height <= high and light <= weight <= heavy):
+        return None
+    return weight / height**2
 
 
 def _date(value: object) -> date | None:

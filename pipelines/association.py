@@ -1,6 +1,6 @@
 """Fracture-association index of a vertebra, after the logistic model of study 1.
 
-Takes  Person, Measured
+Takes  AcquisitionHeader, Measured
 Gives  Measured
 Next   pipelines.reporting.wording
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.coefficients import LinearModel, linear_model
+from pipelines.acquisition import AcquisitionHeader
 from pipelines.findings import Abstained, Measured
 from pipelines.reasons import Reason
 
@@ -38,6 +39,15 @@ class Person:
     age_years: float | None
     sex: str | None
     bmi_kg_m2: float | None
+
+
+def person_of(header: AcquisitionHeader) -> Person:
+    """Whom the header says the patient is; what it does not say stays unknown."""
+    return Person(
+        age_years=header.patient_age_years,
+        sex=header.patient_sex,
+        bmi_kg_m2=header.patient_bmi_kg_m2,
+    )
 
 
 def association_index(

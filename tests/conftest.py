@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.peers.orthanc import Orthanc, running_orthanc
 from tests.peers.ports import free_port
@@ -17,6 +18,10 @@ PROGRAMS = {
     "redis": "redis-server",
     "dciodvfy": "dciodvfy",
 }
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
+"""How long an example takes says nothing where others use the same two cores."""
+
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 
 

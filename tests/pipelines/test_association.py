@@ -3,9 +3,11 @@
 import re
 
 import pytest
+from pydicom.dataset import Dataset
 
 from models.coefficients import linear_model
-from pipelines.association import MODEL, Person, association_index
+from pipelines.acquisition import read_acquisition
+from pipelines.association import MODEL, Person, association_index, person_of
 from pipelines.findings import Abstained, Measured
 from pipelines.reasons import Reason
 from pipelines.reporting.wording import association_sentence
@@ -57,6 +59,26 @@ def test_uncertainty_of_the_density_passes_on():
     assert found.standard_uncertainty is not None
     change = index(person(), 0.8 - 0.005) - index(person(), 0.8 + 0.005)
     assert found.standard_uncertainty == pytest.approx(change / 0.01 * 0.05, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("size", "weight", "bmi"),
+    [
+        ("1.60", "64", 25.0),
+        ("160", "64", None),  # centimetres
+        ("1.60", "", None),
+        ("", "64", None),
+        ("1.60", "6400", None),
+        ("0", "64", None),
+    ],
+)
+def test_the_person_is_whom_the_header_states(size, weight, bmi):
+    header = Dataset()
+    header.PatientAge, header.PatientSex = "071Y", "F"
+    header.PatientSize, header.PatientWeight = size, weight
+    found = person_of(read_acquisition([header]))
+    assert (found.age_years, found.sex) == (71.0, "F")
+    assert found.bmi_kg_m2 == (None if bmi is None else pytest.approx(bmi))
 
 
 def test_the_shipped_model_takes_the_inputs_of_the_study():

@@ -12,8 +12,9 @@ of rounds on a path.
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -73,9 +74,17 @@ def gaussian_path(X: FloatArray, y: FloatArray, lambdas: FloatArray) -> LassoPat
 def binomial_path(
     X: FloatArray, y: FloatArray, lambdas: FloatArray, *, tolerance: float = 1e-7
 ) -> LassoPath:
-    """Logistic path; ``y`` is 0 or 1."""
+    """Logistic path; ``y`` is 0 or 1.
+
+    Raises
+    ------
+    ValueError
+        One class only.
+    """
     inner = Lasso(warm_start=True, tol=1e-9, max_iter=20000)
     share = y.mean()
+    if share in (0.0, 1.0):
+        raise ValueError("one class only, in the sample or in the training part of a fold")
     coefficients = np.zeros(X.shape[1])
     intercept = float(np.log(share / (1 - share)))
     found, offsets = [], []
@@ -96,6 +105,29 @@ def binomial_path(
         found.append(coefficients)
         offsets.append(intercept)
     return LassoPath(lambdas=lambdas, coefficients=np.array(found), intercepts=np.array(offsets))
+
+
+def squared_error(y: FloatArray, linear: FloatArray) -> FloatArray:
+    """Loss of each row under each penalty: (rows, penalties)."""
+    return np.asarray((y[:, None] - linear) ** 2)
+
+
+def deviance(y: FloatArray, linear: FloatArray) -> FloatArray:
+    """Twice the negative log-likelihood of each row under each penalty: (rows, penalties)."""
+    p = np.clip(expit(linear), CLIPPED, 1 - CLIPPED)
+    return np.asarray(-2 * np.where(y[:, None] > 0, np.log(p), np.log1p(-p)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """How a path is fitted, and how its predictions are judged on held-out rows."""
+
+    path: Callable[[FloatArray, FloatArray, FloatArray], LassoPath]
+    loss: Callable[[FloatArray, FloatArray], FloatArray]
+
+
+GAUSSIAN: Final = Family(path=gaussian_path, loss=squared_error)
+BINOMIAL: Final = Family(path=binomial_path, loss=deviance)
 
 
 def lambda_path(X: FloatArray, y: FloatArray, n: int = N_LAMBDAS) -> FloatArray:
@@ -146,7 +178,10 @@ class _LassoPathEstimator(BaseEstimator):
         self.cv = cv
         self.rule = rule
 
-    def _fit_path(self, X: FloatArray, y: FloatArray, groups: ArrayLike | None) -> Self:
+    def _fit_path(
+        self, family: Family, X: FloatArray, y: FloatArray, groups: ArrayLike | None
+    ) -> int:
+        """Fit the path and the folds; gives the number of the chosen penalty."""
         lambdas = lambda_path(X, y, self.n_lambdas)
         if self.lambdas is not None:
             lambdas = -np.sort(-np.asarray(self.lambdas, np.float64))
@@ -155,10 +190,10 @@ class _LassoPathEstimator(BaseEstimator):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the outer loop judges
             for train, test in splitter.split(X, y, groups):
-                linear = self._path(X[train], y[train], lambdas).linear(X[test])
-                errors.append(self._loss(y[test], linear).mean(axis=0))
+                linear = family.path(X[train], y[train], lambdas).linear(X[test])
+                errors.append(family.loss(y[test], linear).mean(axis=0))
                 sizes.append(len(test))
-            self.path_ = self._path(X, y, lambdas)
+            self.path_ = family.path(X, y, lambdas)
         self.cv_error_ = np.average(errors, axis=0, weights=sizes)
         spread = np.average((np.array(errors) - self.cv_error_) ** 2, axis=0, weights=sizes)
         self.cv_standard_error_ = np.sqrt(spread / (len(sizes) - 1))
@@ -168,17 +203,7 @@ class _LassoPathEstimator(BaseEstimator):
         self.lambda_1se_ = float(lambdas[int(within.argmax())])
         chosen = int(within.argmax()) if self.rule == "1se" else best
         self.lambda_ = float(lambdas[chosen])
-        self._keep(self.path_.coefficients[chosen], float(self.path_.intercepts[chosen]))
-        return self
-
-    def _path(self, X: FloatArray, y: FloatArray, lambdas: FloatArray) -> LassoPath:
-        raise NotImplementedError
-
-    def _loss(self, y: FloatArray, linear: FloatArray) -> FloatArray:
-        raise NotImplementedError
-
-    def _keep(self, coefficients: FloatArray, intercept: float) -> None:
-        raise NotImplementedError
+        return chosen
 
 
 class LassoPathRegressor(RegressorMixin, _LassoPathEstimator):
@@ -195,22 +220,16 @@ class LassoPathRegressor(RegressorMixin, _LassoPathEstimator):
             Patient of each row, for splitters that use it.
         """
         features, target = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
-        return self._fit_path(features, np.asarray(target, np.float64), groups)
+        chosen = self._fit_path(GAUSSIAN, features, np.asarray(target, np.float64), groups)
+        self.coef_ = self.path_.coefficients[chosen]
+        self.intercept_ = float(self.path_.intercepts[chosen])
+        return self
 
     def predict(self, X: ArrayLike) -> FloatArray:
         """Linear predictor of each row."""
         check_is_fitted(self)
         features = validate_data(self, X, reset=False, dtype=np.float64)
         return np.asarray(features @ self.coef_ + self.intercept_)
-
-    def _path(self, X: FloatArray, y: FloatArray, lambdas: FloatArray) -> LassoPath:
-        return gaussian_path(X, y, lambdas)
-
-    def _loss(self, y: FloatArray, linear: FloatArray) -> FloatArray:
-        return np.asarray((y[:, None] - linear) ** 2)
-
-    def _keep(self, coefficients: FloatArray, intercept: float) -> None:
-        self.coef_, self.intercept_ = coefficients, intercept
 
 
 class LassoPathClassifier(ClassifierMixin, _LassoPathEstimator):
@@ -232,7 +251,10 @@ class LassoPathClassifier(ClassifierMixin, _LassoPathEstimator):
             raise ValueError(
                 f"LassoPathClassifier needs two classes, got 1 class: {self.classes_[0]!r}"
             )
-        return self._fit_path(features, labels.astype(np.float64), groups)
+        chosen = self._fit_path(BINOMIAL, features, labels.astype(np.float64), groups)
+        self.coef_ = self.path_.coefficients[[chosen]]
+        self.intercept_ = self.path_.intercepts[[chosen]]
+        return self
 
     def decision_function(self, X: ArrayLike) -> FloatArray:
         """Linear predictor (log odds of the second class) of each row."""
@@ -249,16 +271,6 @@ class LassoPathClassifier(ClassifierMixin, _LassoPathEstimator):
         """More probable class of each row."""
         second = self.decision_function(X) > 0
         return np.asarray(self.classes_[second.astype(np.intp)])
-
-    def _path(self, X: FloatArray, y: FloatArray, lambdas: FloatArray) -> LassoPath:
-        return binomial_path(X, y, lambdas)
-
-    def _loss(self, y: FloatArray, linear: FloatArray) -> FloatArray:
-        p = np.clip(expit(linear), CLIPPED, 1 - CLIPPED)
-        return np.asarray(-2 * np.where(y[:, None] > 0, np.log(p), np.log1p(-p)))
-
-    def _keep(self, coefficients: FloatArray, intercept: float) -> None:
-        self.coef_, self.intercept_ = coefficients[None], np.array([intercept])
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

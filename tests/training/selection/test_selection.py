@@ -293,3 +293,12 @@ def test_a_reader_without_error_draws_the_same_contour():
 def test_nothing_can_be_segmented_twice():
     with pytest.raises(UnusableSample, match="empty"):
         repeated_masks(np.zeros((4, 4, 4), bool), (1.0, 1.0, 1.0), 1)
+
+
+def test_a_fold_that_leaves_one_class_is_refused():
+    """Three cases, all of one patient: without it nothing can be fitted."""
+    features, truth = np.arange(24.0).reshape(12, 2), np.arange(12) < 3
+    with pytest.raises(ValueError, match="one class only"):
+        LassoPathClassifier(cv=GroupKFold(4), n_lambdas=3).fit(
+            features, truth, groups=np.arange(12) // 3
+        )
