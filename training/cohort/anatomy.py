@@ -101,7 +101,7 @@ def render(
     trunk = plan_trunk(plan)
     spongy = spongiosa(subject.marrow_fat, media.kvp)
     on_step("skin, fat and muscles")
-    paint_wall(volume, plan, media)
+    _paint_wall(volume, plan, media)
     on_step("organs")
     paint_organs(volume, plan, trunk, media)
     paint_plaques(volume, plan, spongy)
@@ -121,7 +121,7 @@ def _cortex_hu(media: Media) -> float:
     return CORTEX_SHARE * bone_tissue_hu(media.kvp)
 
 
-def paint_wall(volume: Volume, plan: BodyPlan, media: Media) -> None:
+def _paint_wall(volume: Volume, plan: BodyPlan, media: Media) -> None:
     """Skin, subcutaneous fat with septa, and muscles with fat between them."""
     trunk = plan_trunk(plan)
     fat, muscle = media.hu("fat"), media.hu("muscle") + 6

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import nibabel
 import numpy as np
@@ -14,13 +14,14 @@ from models.errors import OsteoNodeError
 from training.cohort.dicom import TRANSFER_SYNTAXES, instance_names, write_series
 from training.cohort.dxa import dxa_truth
 from training.cohort.enhanced import write_enhanced
+from training.cohort.equipment import GENERIC, MODELS, find_model
 from training.cohort.errors import BadCohortConfig
 from training.cohort.header import SeriesHeader
 from training.cohort.image import CtImage, content_digest
 from training.cohort.localizer import write_localizer
 from training.cohort.nifti import read_nifti
 from training.cohort.orientation import gantry_tilted, laid
-from training.cohort.scanner import Scanner
+from training.cohort.protocols import PROTOCOLS, draw_plan, usual_plan
 from training.cohort.simulate import REGIONS, Examination, ExaminationPlan, simulate
 from training.cohort.studies import STUDIES
 from training.cohort.subject import draw_subject
@@ -102,17 +103,20 @@ def cohort() -> None:
 def simulate_examination(
     out: Annotated[Path, typer.Option(help="Gets dicom/ and truth.json.")],
     seed: Annotated[int, typer.Option(help="Draws patient and noise.")] = 1,
-    region: Annotated[str, typer.Option(help=", ".join(REGIONS))] = "abdomen",
-    preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "demo",
+    protocol: Annotated[str, typer.Option(help=", ".join(PROTOCOLS))] = "abdomen",
+    draw: Annotated[bool, typer.Option(help="Draw from the ranges of the protocol.")] = False,
+    scanner: Annotated[str, typer.Option(help=", ".join(MODELS))] = GENERIC.name,
+    region: Annotated[str | None, typer.Option(help=", ".join(REGIONS))] = None,
+    preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "",
     size: Annotated[int | None, typer.Option(help="Rows and columns.")] = None,
     slices: Annotated[int | None, typer.Option(help="From the upper end of the region.")] = None,
     spacing_mm: Annotated[float | None, typer.Option(help="Between slices.")] = None,
     thickness_mm: Annotated[float | None, typer.Option(help="Default: the spacing.")] = None,
-    fov_mm: Annotated[float, typer.Option(help="Field of view.")] = 410.0,
-    kvp: Annotated[int, typer.Option(help="80, 100, 120 or 140.")] = 120,
-    kernel: Annotated[str, typer.Option(help="Name or family.")] = "STANDARD",
-    mas: Annotated[int, typer.Option(help="Tube current x time.")] = 200,
-    phase: Annotated[str, typer.Option(help="none, arterial or portal.")] = "none",
+    fov_mm: Annotated[float | None, typer.Option(help="Field of view.")] = None,
+    kvp: Annotated[int | None, typer.Option(help="80, 100, 120 or 140.")] = None,
+    kernel: Annotated[str | None, typer.Option(help="Name or family.")] = None,
+    mas: Annotated[int | None, typer.Option(help="Tube current x time.")] = None,
+    phase: Annotated[str | None, typer.Option(help="none, arterial, portal or delayed.")] = None,
     study: Annotated[str, typer.Option(help=", ".join(STUDIES))] = "lumbar",
     sex: Annotated[str, typer.Option(help="M or F; drawn when empty.")] = "",
     age: Annotated[int | None, typer.Option(help="Years; drawn when not given.")] = None,
@@ -128,24 +132,31 @@ def simulate_examination(
     ] = False,
 ) -> None:
     """Simulate a CT examination of a virtual patient whose bone density is known."""
-    if preset not in PRESETS:
-        raise BadCohortConfig(f"preset = {preset!r}", "one of " + ", ".join(PRESETS))
-    standard = PRESETS[preset]
-    spacing = standard.spacing_mm if spacing_mm is None else spacing_mm
-    plan = ExaminationPlan(
-        subject=draw_subject(seed, sex=sex or None, age_years=age, study=study),
-        scanner=Scanner(
-            kvp=kvp,
-            kernel=kernel,
-            mas=mas,
-            slice_thickness_mm=spacing if thickness_mm is None else thickness_mm,
+    subject = draw_subject(seed, sex=sex or None, age_years=age, study=study)
+    model = find_model(scanner)
+    plan = (
+        draw_plan(protocol, subject, seed=seed, models=[model])
+        if draw
+        else usual_plan(protocol, subject, model)
+    )
+    matrix = _matrix(preset)
+    spacing = matrix.get("slice_spacing_mm") if spacing_mm is None else spacing_mm
+    thickness = spacing if thickness_mm is None else thickness_mm
+    plan = replace(
+        plan,
+        scanner=replace(
+            plan.scanner,
+            **_given(kvp=kvp, kernel=kernel, mas=mas, slice_thickness_mm=thickness),
         ),
-        phase=phase,
-        region=region,
-        size=standard.size if size is None else size,
-        field_of_view_mm=fov_mm,
-        slice_spacing_mm=spacing,
-        slices=standard.slices if slices is None else slices,
+        **matrix
+        | _given(
+            phase=phase,
+            region=region,
+            size=size,
+            field_of_view_mm=fov_mm,
+            slice_spacing_mm=spacing_mm,
+            slices=slices,
+        ),
     )
     writing = Writing(
         position=position,
@@ -202,6 +213,21 @@ def to_dicom(
     with Progress(console=console, transient=True) as progress:
         _write(image, header, out, writing, progress)
     console.print(f"{len(image.hu)} slices in {out}")
+
+
+def _matrix(preset: str) -> dict[str, Any]:
+    """Fields of the plan that a preset sets; none without one."""
+    if not preset:
+        return {}
+    if preset not in PRESETS:
+        raise BadCohortConfig(f"preset = {preset!r}", "one of " + ", ".join(PRESETS))
+    own = PRESETS[preset]
+    return _given(size=own.size, slice_spacing_mm=own.spacing_mm, slices=own.slices)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _simulated(plan: ExaminationPlan, progress: Progress) -> Examination:

@@ -19,6 +19,14 @@ from training.cohort.header import STUDY_DATE, STUDY_TIME, SeriesHeader, decimal
 from training.cohort.image import CtImage
 from training.cohort.uids import derived_uid
 
+ANATOMIC_REGIONS = {
+    "ABDOMEN": ("818981001", "SCT", "Abdomen"),
+    "CHEST": ("816094009", "SCT", "Chest"),
+    "CHESTABDPELVIS": ("416775004", "SCT", "Chest, Abdomen and Pelvis"),
+    "LSPINE": ("122496007", "SCT", "Lumbar spine"),
+}
+"""Of each Body Part Examined that the cohort writes (PS3.16 CID 4030)."""
+
 ACQUIRED_AT = STUDY_DATE + STUDY_TIME
 
 
@@ -107,7 +115,10 @@ def _shared_groups(image: CtImage, header: SeriesHeader, rescale_intercept: int)
     ]
     groups.FrameVOILUTSequence = [_group(WindowCenter=decimal(40), WindowWidth=decimal(400))]
     groups.FrameAnatomySequence = [
-        _group(AnatomicRegionSequence=[_code("818981001", "SCT", "Abdomen")], FrameLaterality="U")
+        _group(
+            AnatomicRegionSequence=[_code(*ANATOMIC_REGIONS[header.body_part])],
+            FrameLaterality="U",
+        )
     ]
     groups.CTImageFrameTypeSequence = [
         _group(
@@ -179,7 +190,7 @@ def _describe_acquisition(groups: Dataset, image: CtImage, header: SeriesHeader)
         _group(
             ReconstructionAlgorithm="FILTER_BACK_PROJ",
             ConvolutionKernel=header.convolution_kernel,
-            ConvolutionKernelGroup="SOFT_TISSUE",
+            ConvolutionKernelGroup="BONE" if header.kernel_is_sharp else "SOFT_TISSUE",
             ReconstructionFieldOfView=[rows, columns],
             ReconstructionPixelSpacing=[image.spacing_mm[1], image.spacing_mm[2]],
             ImageFilter="NONE",

@@ -27,8 +27,10 @@ class SeriesHeader:
     ----------
     key
         Names the examination; every UID derives from it (and the series number).
-    kvp, tube_current_ma, exposure_ms, convolution_kernel, contrast_agent
+    protocol_name, kvp, tube_current_ma, exposure_ms, convolution_kernel, contrast_agent
         ``None`` where the acquisition is unknown: the attribute is then empty or absent.
+    kernel_is_sharp
+        Whether the kernel is meant for bone and lung.
     slice_thickness_mm
         Nominal; ``None`` means the distance between slices.
     """
@@ -44,10 +46,14 @@ class SeriesHeader:
     series_description: str = "Axial, standard"
     series_number: int = 2
     image_comments: str = "SIMULATED"
+    manufacturer: str = "OsteoNode"
+    model_name: str = EQUIPMENT
+    protocol_name: str | None = None
     kvp: float | None = 120.0
     tube_current_ma: int | None = None
     exposure_ms: int | None = None
     convolution_kernel: str | None = None
+    kernel_is_sharp: bool = False
     contrast_agent: str | None = None
     slice_thickness_mm: float | None = None
     patient_position: str = "HFS"
@@ -107,8 +113,10 @@ def describe_series(ds: Dataset, header: SeriesHeader) -> None:
     ds.StudyDescription, ds.SeriesDescription = header.study_description, header.series_description
     ds.Modality, ds.SeriesInstanceUID = "CT", header.series_instance_uid
     ds.SeriesNumber, ds.SeriesDate, ds.SeriesTime = header.series_number, STUDY_DATE, STUDY_TIME
+    if header.protocol_name is not None:
+        ds.ProtocolName = header.protocol_name
     ds.PatientPosition, ds.BodyPartExamined = header.patient_position, header.body_part
     ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = header.frame_of_reference_uid, ""
-    ds.Manufacturer, ds.ManufacturerModelName = "OsteoNode", EQUIPMENT
+    ds.Manufacturer, ds.ManufacturerModelName = header.manufacturer, header.model_name
     ds.DeviceSerialNumber, ds.SoftwareVersions = "0", "0.1.0"
     ds.ImageComments = header.image_comments

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipelines.anatomy import Level
 from training.cohort.anatomy import render
+from training.cohort.equipment import KernelFamily
 from training.cohort.errors import BadCohortConfig
 from training.cohort.grid import Grid
 from training.cohort.header import SeriesHeader
@@ -23,15 +24,42 @@ from training.cohort.image import CtImage
 from training.cohort.media import Media
 from training.cohort.plan import BodyPlan, plan_body
 from training.cohort.scanner import Scanner, fine_grid, on_image_grid, scan
-from training.cohort.subject import Subject
+from training.cohort.subject import LEVELS, Subject
 from training.cohort.truth import is_covered, truth
 from training.cohort.water import patient_water_cm, water_profile
 
-REGIONS: Final = ("abdomen", "chest", "slab")
-REGION_TOP: Final = MappingProxyType({"abdomen": Level.T10, "chest": Level.T6, "slab": Level.L1})
-REGION_BOTTOM: Final = MappingProxyType({"chest": Level.L2, "slab": Level.L3})
 BELOW_HIPS_MM = 45.0
-BODY_PART: Final = MappingProxyType({"abdomen": "ABDOMEN", "chest": "CHEST", "slab": "LSPINE"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """Part of the body that is scanned.
+
+    Parameters
+    ----------
+    top, bottom
+        First and last whole vertebra; ``SACRUM`` stands for its middle, ``None`` for the hips.
+    body_part
+        Body Part Examined (PS3.16 annex L).
+    on_spine
+        Whether the field of view is centred on the spine.
+    """
+
+    top: Level
+    bottom: Level | None
+    body_part: str
+    on_spine: bool = False
+
+
+REGIONS: Final = MappingProxyType(
+    {
+        "abdomen": Region(top=Level.T10, bottom=None, body_part="ABDOMEN"),
+        "chest": Region(top=LEVELS[0], bottom=Level.L2, body_part="CHEST"),
+        "chest_abdomen_pelvis": Region(top=LEVELS[0], bottom=None, body_part="CHESTABDPELVIS"),
+        "lumbar": Region(top=Level.T11, bottom=Level.SACRUM, body_part="LSPINE", on_spine=True),
+        "slab": Region(top=Level.L1, bottom=Level.L3, body_part="LSPINE"),
+    }
+)
 AGENT = "Iohexol 350 mgI/ml"
 
 
@@ -41,8 +69,14 @@ class ExaminationPlan:
 
     Parameters
     ----------
+    protocol
+        Name that the header gives; empty for none.
+    phase
+        ``none``, ``arterial``, ``portal`` or ``delayed``.
+    iodine
+        Dose of contrast medium relative to the usual one.
     region
-        ``abdomen`` (T10 to below the hips), ``chest`` (T6 to L2) or ``slab`` (L1 to L3).
+        A key of ``REGIONS``.
     size
         Rows and columns.
     field_of_view_mm
@@ -51,16 +85,24 @@ class ExaminationPlan:
         Distance between slices.
     slices
         ``None``: as many as the region needs; else counted from its upper end.
+    cut_below_mm
+        How far above the lower end of the region the scan ends.
+    offset_mm
+        (x, y) from the usual middle of the field of view: a patient who lies off centre.
     """
 
     subject: Subject
     scanner: Scanner
+    protocol: str = ""
     phase: str = "none"
+    iodine: float = 1.0
     region: str = "abdomen"
     size: int = 512
     field_of_view_mm: float = 410.0
     slice_spacing_mm: float = 2.5
     slices: int | None = None
+    cut_below_mm: float = 0.0
+    offset_mm: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         if self.region not in REGIONS:
@@ -70,6 +112,10 @@ class ExaminationPlan:
         _within("slice_spacing_mm", self.slice_spacing_mm, 0.4, 20)
         if self.slices is not None:
             _within("slices", self.slices, 1, 2000)
+        _within("cut_below_mm", self.cut_below_mm, 0, 1000)
+        for offset in self.offset_mm:
+            _within("offset_mm", offset, -400, 400)
+        Media(kvp=self.scanner.kvp, phase=self.phase, iodine=self.iodine)
 
     @property
     def key(self) -> str:
@@ -112,11 +158,9 @@ def simulate(
     body = plan_body(plan.subject)
     grid = image_grid(plan, body)
     if not any(is_covered(v, grid.affine_lps, grid.shape) for v in body.vertebrae):
-        raise BadCohortConfig(
-            f"slices = {plan.slices}, field_of_view_mm = {plan.field_of_view_mm:g}",
-            "at least one whole vertebral body in the image",
-        )
-    media = Media(kvp=plan.scanner.beam(patient_water_cm(body)), phase=plan.phase)
+        raise BadCohortConfig(_what_misses(plan), "at least one whole vertebral body in the image")
+    beam = plan.scanner.beam(patient_water_cm(body))
+    media = Media(kvp=beam, phase=plan.phase, iodine=plan.iodine)
     heights = grid.axis(2)
     water = water_profile(body, heights[0], heights[-1])
     with ThreadPoolExecutor(threads) as pool:
@@ -135,29 +179,51 @@ def simulate(
     )
 
 
+def _what_misses(plan: ExaminationPlan) -> str:
+    """Fields that decide which part of the patient is imaged."""
+    x, y = plan.offset_mm
+    return (
+        f"slices = {plan.slices}, field_of_view_mm = {plan.field_of_view_mm:g}, "
+        f"offset_mm = ({x:g}, {y:g}), cut_below_mm = {plan.cut_below_mm:g}"
+    )
+
+
 def image_grid(plan: ExaminationPlan, body: BodyPlan) -> Grid:
-    """Centre the field of view on the patient; slices from the region's top downwards."""
-    first = body.vertebra(REGION_TOP[plan.region])
+    """Centre the field of view; slices from the region's top downwards."""
+    region = REGIONS[plan.region]
+    first = body.vertebra(region.top)
     top = float(first.lps(0, 0, first.size_mm[2] / 2 + 8)[2])
-    if plan.region == "abdomen":
-        bottom = float(body.hip_lps_mm[2]) - BELOW_HIPS_MM
-    else:
-        last = body.vertebra(REGION_BOTTOM[plan.region])
-        bottom = float(last.lps(0, 0, -last.size_mm[2] / 2 - 8)[2])
-    slices = plan.slices or int(np.ceil((top - bottom) / plan.slice_spacing_mm)) + 1
+    height = max(top - _bottom_mm(region, body) - plan.cut_below_mm, 0.0)
+    slices = plan.slices or int(np.ceil(height / plan.slice_spacing_mm)) + 1
     pixel = plan.field_of_view_mm / plan.size
-    corner = -(plan.size - 1) / 2 * pixel
-    middle_y = -24.0 * body.scale
+    half = (plan.size - 1) / 2 * pixel
     lowest = top - (slices - 1) * plan.slice_spacing_mm
+    middle_y = -24.0 * body.scale
+    if region.on_spine:
+        middle_y = float(body.spine_y((top + lowest) / 2)) + 10.0
+    x, y = plan.offset_mm
     return Grid(
-        origin_lps_mm=(round(corner, 3), round(corner + middle_y, 3), round(lowest, 3)),
+        origin_lps_mm=(round(x - half, 3), round(y + middle_y - half, 3), round(lowest, 3)),
         spacing_mm=(pixel, pixel, plan.slice_spacing_mm),
         shape=(slices, plan.size, plan.size),
     )
 
 
+def _bottom_mm(region: Region, body: BodyPlan) -> float:
+    if region.bottom is None:
+        return float(body.hip_lps_mm[2]) - BELOW_HIPS_MM
+    if region.bottom == Level.SACRUM:
+        return -45.0 * body.scale
+    last = body.vertebra(region.bottom)
+    return float(last.lps(0, 0, -last.size_mm[2] / 2 - 8)[2])
+
+
 def _header(plan: ExaminationPlan) -> SeriesHeader:
     subject, scanner = plan.subject, plan.scanner
+    kernel = scanner.reconstruction
+    said = [plan.region.replace("_", " "), f"{plan.slice_spacing_mm:g} mm", kernel.name.lower()]
+    if plan.phase != "none":
+        said.append(plan.phase)
     return SeriesHeader(
         key=plan.key,
         patient_name=f"VIRTUAL^COHORT{subject.seed}",
@@ -166,15 +232,19 @@ def _header(plan: ExaminationPlan) -> SeriesHeader:
         patient_age_years=subject.age_years,
         patient_size_m=subject.height_cm / 100,
         patient_weight_kg=subject.weight_kg,
-        study_description=f"CT {plan.region}",
-        series_description=f"{plan.region} {plan.slice_spacing_mm:g} mm {scanner.kernel.lower()}",
+        study_description=f"CT {plan.region.replace('_', ' ')}",
+        series_description=" ".join(said),
+        protocol_name=plan.protocol or None,
+        manufacturer=scanner.model.manufacturer,
+        model_name=scanner.model.name,
         kvp=float(scanner.kvp),
         tube_current_ma=scanner.mas * 2,
         exposure_ms=500,
-        convolution_kernel=scanner.kernel,
+        convolution_kernel=kernel.name,
+        kernel_is_sharp=kernel.family is KernelFamily.SHARP,
         contrast_agent=None if plan.phase == "none" else AGENT,
         slice_thickness_mm=scanner.slice_thickness_mm,
-        body_part=BODY_PART[plan.region],
+        body_part=REGIONS[plan.region].body_part,
     )
 
 

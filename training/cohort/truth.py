@@ -12,7 +12,7 @@ from training.cohort.findings import HEALTHY
 from training.cohort.header import SeriesHeader
 from training.cohort.image import CtImage
 from training.cohort.media import Media
-from training.cohort.physics import mineral_mg_cm3, spongiosa
+from training.cohort.physics import as_beam, mineral_mg_cm3, spongiosa
 from training.cohort.plan import BodyPlan, VertebraPlan
 from training.cohort.ribs import rib_length
 from training.cohort.scanner import Scanner
@@ -32,7 +32,7 @@ def truth(
         "subject": subject_truth(anatomy.plan.subject),
         "findings": subject_findings.as_json(),
         "numbering": numbering_truth(anatomy.plan),
-        "scan": scan_truth(scanner, media),
+        "scan": scan_truth(scanner, media, header.protocol_name or ""),
         "levels": levels_truth(anatomy, image, scanner, media),
     }
 
@@ -67,14 +67,22 @@ def numbering_truth(plan: BodyPlan) -> dict[str, object]:
     }
 
 
-def scan_truth(scanner: Scanner, media: Media) -> dict[str, object]:
+def scan_truth(scanner: Scanner, media: Media, protocol: str = "") -> dict[str, object]:
     """Describe the acquisition."""
+    kernel = scanner.reconstruction
     return {
+        "protocol": protocol,
+        "scanner": scanner.model.name,
         "kvp": scanner.kvp,
-        "kernel": scanner.kernel,
+        "kernel": kernel.name,
+        "kernel_family": kernel.family.value,
         "mas": scanner.mas,
+        "iterative": scanner.iterative,
         "slice_thickness_mm": scanner.slice_thickness_mm,
+        "hu_offset": round(scanner.offset_hu, 2),
         "contrast_phase": media.phase,
+        "iodine": media.iodine,
+        "water_cm": as_beam(media.kvp).water_cm,
     }
 
 

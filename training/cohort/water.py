@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.anatomy import Level
-from training.cohort.anatomy import paint_wall
 from training.cohort.grid import Grid
 from training.cohort.media import Media
 from training.cohort.noise import Section
 from training.cohort.organs import paint_lungs
 from training.cohort.plan import BodyPlan
-from training.cohort.raster import Volume
+from training.cohort.raster import Shape, Volume
 from training.cohort.trunk import plan_trunk
 
 PIXEL_MM = 8.0
@@ -85,9 +84,10 @@ def water_profile(plan: BodyPlan, low_mm: float, high_mm: float) -> WaterProfile
         spacing_mm=(PIXEL_MM, PIXEL_MM, STEP_MM),
         shape=(int(last - first) + 1, side, side),
     )
-    volume = Volume.of_air(grid)
-    paint_wall(volume, plan, MEDIA)
-    paint_lungs(volume, plan, plan_trunk(plan), MEDIA)
+    volume, trunk = Volume.of_air(grid), plan_trunk(plan)
+    for surface, tissue in ((trunk.skin, "fat"), (trunk.muscle, "muscle")):
+        volume.paint(Shape(distance=surface, bounds=trunk.bounds), MEDIA.hu(tissue))
+    paint_lungs(volume, plan, trunk, MEDIA)
     water = np.clip(volume.hu.astype(np.float64) / 1000 + 1, 0, None)
     return _measured(water, grid)
 
