@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import logit
+from scipy.special import expit, logit
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 from statsmodels.api import GLM, Logit, add_constant
@@ -16,7 +16,7 @@ from statsmodels.genmod.families import Binomial
 
 from training.statistics.errors import UnusableSample
 from training.statistics.estimate import LEVEL, Estimate, wald
-from training.statistics.sample import BoolArray, FloatArray, binary
+from training.statistics.sample import BoolArray, FloatArray, binary, finite
 
 NEAR_CERTAIN = 1e-6
 """Probabilities are kept this far from 0 and 1 before the logit."""
@@ -47,6 +47,36 @@ class ReliabilityCurve:
 
     predicted: FloatArray
     observed: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreToProbability:
+    """Logistic curve through a score: what a decision curve of a T-score needs."""
+
+    intercept: float
+    slope: float
+
+    def __call__(self, score: ArrayLike) -> FloatArray:
+        """Probability of each score."""
+        return np.asarray(expit(self.intercept + self.slope * finite("score", score)))
+
+
+def fit_probability(truth: ArrayLike, score: ArrayLike) -> ScoreToProbability:
+    """Fit on training rows; then frozen (Platt 1999, without his change of the targets).
+
+    Raises
+    ------
+    UnusableSample
+        The score separates the classes, so that no curve is the best.
+    """
+    positive, (values,) = binary(truth, score)
+    cases, controls = values[positive], values[~positive]
+    if cases.min() >= controls.max() or cases.max() <= controls.min():
+        raise UnusableSample("the score separates the classes", "some overlap")
+    centre, spread = values.mean(), values.std()
+    found = Logit(positive.astype(float), add_constant((values - centre) / spread)).fit(disp=0)
+    slope = float(found.params[1]) / spread
+    return ScoreToProbability(intercept=float(found.params[0]) - slope * centre, slope=slope)
 
 
 def calibration(truth: ArrayLike, probability: ArrayLike, *, level: float = LEVEL) -> Calibration:

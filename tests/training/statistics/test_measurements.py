@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 
 from tests.training.golden import table
 from training.statistics.agreement import (
@@ -13,7 +14,7 @@ from training.statistics.agreement import (
     pearson,
     root_mean_square_error,
 )
-from training.statistics.calibration import calibration, reliability_curve
+from training.statistics.calibration import calibration, fit_probability, reliability_curve
 from training.statistics.decision_curve import decision_curve
 from training.statistics.errors import UnusableSample
 from training.statistics.intraclass import icc_2_1, icc_2_1_interval, icc_3_1
@@ -109,6 +110,20 @@ def test_probabilities_that_are_right_have_slope_one_and_intercept_zero():
     assert high.intercept.value == pytest.approx(right.intercept.value - 1, abs=1e-3)
     curve = reliability_curve(truth, 1 / (1 + np.exp(-log_odds)))
     assert np.abs(curve.predicted - curve.observed).max() < 0.04
+
+
+def test_a_score_becomes_a_probability_as_in_scikit_learn():
+    columns = table("clustered")
+    found = fit_probability(columns["truth"], 10 + 3 * columns["a"])
+    expected = LogisticRegression(C=np.inf, tol=1e-10).fit(
+        10 + 3 * columns["a"][:, None], columns["truth"]
+    )
+    assert found.slope == pytest.approx(expected.coef_[0, 0], abs=1e-5)
+    assert found([10.0, 13.0]) == pytest.approx(
+        expected.predict_proba([[10.0], [13.0]])[:, 1], abs=1e-5
+    )
+    with pytest.raises(UnusableSample, match="separates"):
+        fit_probability([0, 0, 1], [1, 2, 3])
 
 
 def test_brier_score_of_a_small_table():
