@@ -15,7 +15,7 @@ from training.cohort.plan import plan_body
 from training.cohort.plaques import plaque_shapes
 from training.cohort.raster import Part
 from training.cohort.subject import draw_subject
-from training.cohort.vertebra import HEIGHTS_AT, body_heights_mm
+from training.cohort.vertebra import body_heights_mm, heights_at_mm
 
 HEALTHY = draw_subject(4)
 L2 = plan_body(HEALTHY).vertebra(Level.L2)
@@ -152,8 +152,8 @@ def test_the_painted_body_is_as_low_as_its_truth(shape):
     body = (sick.labels == Level.L2) & np.isin(sick.parts, (Part.CORE, Part.SHELL))
     places = np.argwhere(body)[:, ::-1] + np.array(grid.origin_lps_mm)
     left, posterior, _ = ((places - vertebra.centre_lps_mm) @ vertebra.axes.T).T
-    for behind, expected in zip(HEIGHTS_AT, body_heights_mm(vertebra), strict=True):
-        inwards = posterior * (1 if behind <= 0 else -1) + abs(behind) * vertebra.size_mm[1]
+    for behind, expected in zip(heights_at_mm(vertebra), body_heights_mm(vertebra), strict=True):
+        inwards = posterior * (1 if behind <= 0 else -1) + abs(behind)
         near = (abs(left) < 2.5) & (inwards > 0) & (inwards < 2)
         assert near.sum() / (5 * 2) == pytest.approx(expected, abs=1.5)
 

@@ -14,6 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.anatomy import Level
+from training.cohort.chest import (
+    paint_arms,
+    paint_axillae,
+    paint_humeri,
+    paint_mediastinum,
+    paint_shoulders,
+)
 from training.cohort.femur import HEAD_MG_CM3, core_density, cortex_depth, femur_shape, plan_femur
 from training.cohort.fields import Field, smooth_field
 from training.cohort.grid import Floats, Grid
@@ -92,18 +99,28 @@ def render(
     grid: Grid,
     media: Media,
     *,
+    arms: str = "up",
     on_step: Callable[[str], None] = lambda name: None,
     threads: ThreadPoolExecutor | None = None,
 ) -> Anatomy:
-    """Paint a patient on a grid, from the skin to the bones; the same with and without threads."""
+    """Paint a patient on a grid, from the skin to the bones; the same with and without threads.
+
+    Parameters
+    ----------
+    arms
+        ``up`` (beside the head) or ``down``.
+    """
     plan = plan_body(subject)
     volume = Volume.of_air(grid, threads=threads)
     trunk = plan_trunk(plan)
     spongy = spongiosa(subject.marrow_fat, media.kvp)
     on_step("skin, fat and muscles")
+    paint_arms(volume, plan, media, arms=arms)
     _paint_wall(volume, plan, media)
+    paint_axillae(volume, plan, media)
     on_step("organs")
     paint_organs(volume, plan, trunk, media)
+    paint_mediastinum(volume, plan, media)
     paint_plaques(volume, plan, spongy)
     on_step("pelvis and femora")
     _paint_pelvis(volume, plan, media, spongy)
@@ -112,6 +129,8 @@ def render(
         volume.paint_shell(
             shape, depth=0.7, shell=_cortex_hu(media), core=float(spongy.at(90.0)) + 20
         )
+    paint_shoulders(volume, plan, trunk, spongy, _cortex_hu(media), arms=arms)
+    paint_humeri(volume, plan, spongy, _cortex_hu(media), arms=arms)
     on_step("spine")
     _paint_spine(volume, plan, media, spongy)
     return Anatomy(plan=plan, grid=grid, hu=volume.hu, labels=volume.labels, parts=volume.parts)

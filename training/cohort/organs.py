@@ -104,9 +104,9 @@ def _erector(plan: BodyPlan, aside: float, radius: float) -> NDArray[np.float64]
     s = plan.scale
     return np.array(
         [
-            (aside * s, float(plan.spine_y(max(z, 0.0) * s)) + (50 if aside < 40 else 44) * s, z * s,
-             radius * s * float(np.interp(z, (-50, 20, 120, 260), (0.45, 0.8, 1.0, 0.75))))
-            for z in (-50, 0, 30, 60, 90, 130, 170, 210, 260, 310)
+            (aside * s, float(plan.spine_y(max(z, 0.0) * s)) + float(np.interp(z, (260, 460), (50 if aside < 40 else 44, 34))) * s, z * s,
+             radius * s * float(np.interp(z, (-50, 20, 120, 260, 360, 460), (0.45, 0.8, 1.0, 0.75, 0.6, 0.45))))
+            for z in (-50, 0, 30, 60, 90, 130, 170, 210, 260, 310, 360, 410, 455, 520)
         ]
     )  # fmt: skip
 
@@ -315,8 +315,16 @@ def paint_lungs(volume: Volume, plan: BodyPlan, trunk: Trunk, media: Media) -> N
         top = np.where(x < 0, np.float32(272 * s), np.float32(262 * s))
         across = ((np.abs(x) - 72 * s) / (82 * s)) ** 2 + ((y + 22 * s) / (92 * s)) ** 2
         dome = top - np.float32(78 * s) * np.minimum(across, 1.6) ** 1.25
-        mediastinum = ellipsoid(x, y, 0 * z, (10 * s, -40 * s, 0), (np.array([58, 62, 99]) * s))
-        spine = ellipsoid(x, y, 0 * z, (0, 30 * s, 0), (np.array([33, 42, 99]) * s))
+        # Wide beside the heart, narrow above it.
+        wide = np.interp(z, np.array([300, 370, 465]) * s, np.array([1.0, 0.66, 0.32])).astype(
+            np.float32
+        )
+        mediastinum = ellipsoid(
+            (x - 10 * s * wide) / wide, y, 0 * z, (0, -40 * s, 0), (np.array([58, 62, 99]) * s)
+        )
+        behind = plan.spine_y(z).astype(np.float32) + np.float32(19 * s)
+        narrow = np.interp(z, np.array([340, 460]) * s, np.array([1.0, 0.6])).astype(np.float32)
+        spine = ellipsoid(x / narrow, y - behind, 0 * z, (0, 0, 0), (np.array([33, 42, 99]) * s))
         limit = np.maximum(dome - z, inside(x, y, z))
         return np.asarray(np.maximum(limit, -np.minimum(mediastinum, spine)))
 
@@ -326,7 +334,7 @@ def paint_lungs(volume: Volume, plan: BodyPlan, trunk: Trunk, media: Media) -> N
 
     (x0, x1), (y0, y1), _ = trunk.bounds
     shape = Shape(
-        distance=distance, bounds=((x0, x1), (y0, y1), (120.0 * s, 480.0)), step_mm=STEP_MM
+        distance=distance, bounds=((x0, x1), (y0, y1), (120.0 * s, trunk.apex_mm)), step_mm=STEP_MM
     )
     volume.paint(shape, medium)
     heart = np.array([22, -52, 318]) * s

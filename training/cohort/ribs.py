@@ -9,10 +9,16 @@ from training.cohort.raster import Shape
 from training.cohort.sdf import around, beads, curve
 from training.cohort.trunk import Trunk
 
-REACH_DEG = {Level.T12: 66.0, Level.T11: 98.0, Level.T10: 126.0, Level.T9: 138.0}
+REACH_DEG = {
+    Level.T12: 66.0, Level.T11: 98.0, Level.T10: 126.0, Level.T9: 138.0,
+    Level.T1: 158.0, Level.T2: 156.0, Level.T3: 153.0, Level.T4: 150.0,
+}  # fmt: skip
 """How far a rib runs round the trunk, from the back midline."""
 
-DROP_MM = {Level.T12: 58.0, Level.T11: 92.0, Level.T10: 112.0, Level.T9: 115.0}
+DROP_MM = {
+    Level.T12: 58.0, Level.T11: 92.0, Level.T10: 112.0, Level.T9: 115.0,
+    Level.T1: 34.0, Level.T2: 52.0, Level.T3: 70.0, Level.T4: 88.0, Level.T5: 102.0,
+}  # fmt: skip
 """How far it descends on the way."""
 
 RADIUS_MM = 4.4
@@ -23,7 +29,7 @@ LUMBAR_RIB, SHORT_RIB = 0.30, 0.35
 def rib_shapes(plan: BodyPlan, trunk: Trunk) -> list[Shape]:
     """Both ribs of every vertebra that bears them."""
     return [
-        _rib(vertebra, trunk, side, length)
+        _rib(plan, vertebra, trunk, side, length)
         for vertebra in plan.vertebrae
         if (length := rib_length(plan, vertebra)) > 0
         for side in (1, -1)
@@ -47,12 +53,19 @@ def _is_below_t12(plan: BodyPlan, vertebra: VertebraPlan) -> bool:
     return vertebra.label == labels[labels.index(Level.T12) + 1]
 
 
-def _rib(vertebra: VertebraPlan, trunk: Trunk, side: int, length: float) -> Shape:
+def rib_path(
+    plan: BodyPlan, vertebra: VertebraPlan, trunk: Trunk, side: int
+) -> NDArray[np.float64]:
+    """Points of a rib from its head to its front end."""
     width, depth, height = vertebra.size_mm
     head = vertebra.lps(side * width * 0.47, depth * 0.42, height * 0.30)
     tubercle = vertebra.lps(side * (width * 0.33 + 14), depth / 2 + 19, height * 0.30)
     ring = _round_the_trunk(vertebra, trunk, tubercle) * np.array([side, 1, 1])
-    points = np.concatenate([[head, tubercle], ring])
+    return np.concatenate([[head, tubercle], ring])
+
+
+def _rib(plan: BodyPlan, vertebra: VertebraPlan, trunk: Trunk, side: int, length: float) -> Shape:
+    points = rib_path(plan, vertebra, trunk, side)
     radius = RADIUS_MM * (0.85 if vertebra.level >= Level.T12 else 1.0)
     knots = np.column_stack([points, np.full(len(points), radius)])
 
@@ -75,11 +88,10 @@ def _round_the_trunk(
     places = []
     for angle, part in zip(angles, share, strict=True):
         z = start[2] - 6 - full * part**0.75
-        half, front, back = trunk.half_width(float(z))
-        inner = 9.0 * trunk.scale
+        half, front, back = trunk.cage(float(z))
         middle = 0.45 * front + 0.55 * back
-        depth = (back if np.cos(angle) > 0 else 2 * middle - front) - middle - inner
+        depth = (back if np.cos(angle) > 0 else 2 * middle - front) - middle
         c, s = np.cos(angle), np.sin(angle)
         bulge = (np.abs(s) ** 2.3 + np.abs(c) ** 2.3) ** (-1 / 2.3)
-        places.append(((half - inner) * s * bulge, middle + depth * c * bulge, z))
+        places.append((half * s * bulge, middle + depth * c * bulge, z))
     return np.array(places)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipelines.anatomy import Level
 from training.cohort.anatomy import render
+from training.cohort.chest import ARMS
 from training.cohort.equipment import KernelFamily
 from training.cohort.errors import BadCohortConfig
 from training.cohort.grid import Grid
@@ -24,11 +25,13 @@ from training.cohort.image import CtImage
 from training.cohort.media import Media
 from training.cohort.plan import BodyPlan, plan_body
 from training.cohort.scanner import Scanner, fine_grid, on_image_grid, scan
-from training.cohort.subject import LEVELS, Subject
+from training.cohort.subject import Subject
+from training.cohort.trunk import plan_trunk
 from training.cohort.truth import is_covered, truth
 from training.cohort.water import patient_water_cm, water_profile
 
 BELOW_HIPS_MM = 45.0
+ABOVE_LUNGS_MM = 12.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +41,15 @@ class Region:
     Parameters
     ----------
     top, bottom
-        First and last whole vertebra; ``SACRUM`` stands for its middle, ``None`` for the hips.
+        First and last whole vertebra; ``SACRUM`` stands for its middle, ``None`` for the apex of
+        the lungs and for the hips.
     body_part
         Body Part Examined (PS3.16 annex L).
     on_spine
         Whether the field of view is centred on the spine.
     """
 
-    top: Level
+    top: Level | None
     bottom: Level | None
     body_part: str
     on_spine: bool = False
@@ -54,8 +58,8 @@ class Region:
 REGIONS: Final = MappingProxyType(
     {
         "abdomen": Region(top=Level.T10, bottom=None, body_part="ABDOMEN"),
-        "chest": Region(top=LEVELS[0], bottom=Level.L2, body_part="CHEST"),
-        "chest_abdomen_pelvis": Region(top=LEVELS[0], bottom=None, body_part="CHESTABDPELVIS"),
+        "chest": Region(top=None, bottom=Level.L2, body_part="CHEST"),
+        "chest_abdomen_pelvis": Region(top=None, bottom=None, body_part="CHESTABDPELVIS"),
         "lumbar": Region(top=Level.T11, bottom=Level.SACRUM, body_part="LSPINE", on_spine=True),
         "slab": Region(top=Level.L1, bottom=Level.L3, body_part="LSPINE"),
     }
@@ -89,6 +93,8 @@ class ExaminationPlan:
         How far above the lower end of the region the scan ends.
     offset_mm
         (x, y) from the usual middle of the field of view: a patient who lies off centre.
+    arms
+        ``up`` or ``down``.
     """
 
     subject: Subject
@@ -103,10 +109,13 @@ class ExaminationPlan:
     slices: int | None = None
     cut_below_mm: float = 0.0
     offset_mm: tuple[float, float] = (0.0, 0.0)
+    arms: str = "up"
 
     def __post_init__(self) -> None:
         if self.region not in REGIONS:
             raise BadCohortConfig(f"region = {self.region!r}", "one of " + ", ".join(REGIONS))
+        if self.arms not in ARMS:
+            raise BadCohortConfig(f"arms = {self.arms!r}", "one of " + ", ".join(ARMS))
         _within("size", self.size, 16, 1024)
         _within("field_of_view_mm", self.field_of_view_mm, 80, 600)
         _within("slice_spacing_mm", self.slice_spacing_mm, 0.4, 20)
@@ -165,7 +174,12 @@ def simulate(
     water = water_profile(body, heights[0], heights[-1])
     with ThreadPoolExecutor(threads) as pool:
         anatomy = render(
-            plan.subject, fine_grid(grid, plan.scanner), media, on_step=on_step, threads=pool
+            plan.subject,
+            fine_grid(grid, plan.scanner),
+            media,
+            arms=plan.arms,
+            on_step=on_step,
+            threads=pool,
         )
         on_step("scan")
         image = scan(anatomy, plan.scanner, grid, water, on_slice=on_slice, threads=pool)
@@ -191,8 +205,7 @@ def _what_misses(plan: ExaminationPlan) -> str:
 def image_grid(plan: ExaminationPlan, body: BodyPlan) -> Grid:
     """Centre the field of view; slices from the region's top downwards."""
     region = REGIONS[plan.region]
-    first = body.vertebra(region.top)
-    top = float(first.lps(0, 0, first.size_mm[2] / 2 + 8)[2])
+    top = _top_mm(region, body)
     height = max(top - _bottom_mm(region, body) - plan.cut_below_mm, 0.0)
     slices = plan.slices or int(np.ceil(height / plan.slice_spacing_mm)) + 1
     pixel = plan.field_of_view_mm / plan.size
@@ -207,6 +220,13 @@ def image_grid(plan: ExaminationPlan, body: BodyPlan) -> Grid:
         spacing_mm=(pixel, pixel, plan.slice_spacing_mm),
         shape=(slices, plan.size, plan.size),
     )
+
+
+def _top_mm(region: Region, body: BodyPlan) -> float:
+    if region.top is None:
+        return plan_trunk(body).apex_mm + ABOVE_LUNGS_MM
+    first = body.vertebra(region.top)
+    return float(first.lps(0, 0, first.size_mm[2] / 2 + 8)[2])
 
 
 def _bottom_mm(region: Region, body: BodyPlan) -> float:

@@ -10,17 +10,51 @@ from training.cohort.plan import BodyPlan
 from training.cohort.raster import Distance
 from training.cohort.sdf import superellipse
 
-HEIGHTS_MM = (-330.0, -180.0, -106.0, -60.0, 0.0, 50.0, 110.0, 170.0, 230.0, 290.0, 480.0)
-MUSCLE_HALF_WIDTH = (150.0, 156.0, 158.0, 150.0, 143.0, 136.0, 134.0, 141.0, 150.0, 154.0, 158.0)
-MUSCLE_FRONT = (-74.0, -90.0, -98.0, -106.0, -116.0, -124.0, -130.0, -132.0, -128.0, -120.0, -106.0)
-MUSCLE_BACK = (66.0, 72.0, 76.0, 76.0, 66.0, 51.0, 50.0, 56.0, 66.0, 78.0, 88.0)
-FAT_SIDE = (22.0, 26.0, 26.0, 24.0, 18.0, 14.0, 12.0, 11.0, 10.0, 9.0, 9.0)
-FAT_FRONT = (16.0, 18.0, 20.0, 22.0, 20.0, 18.0, 16.0, 13.0, 10.0, 9.0, 9.0)
-FAT_BACK = (24.0, 26.0, 24.0, 22.0, 20.0, 17.0, 14.0, 12.0, 11.0, 10.0, 10.0)
-CAVITY_HALF_WIDTH = (20.0, 40.0, 56.0, 66.0, 104.0, 116.0, 119.0, 126.0, 134.0, 138.0, 142.0)
-CAVITY_FRONT = (-30.0, -64.0, -82.0, -94.0, -105.0, -113.0, -120.0, -122.0, -117.0, -109.0, -95.0)
-CAVITY_BACK = (20.0, 38.0, 46.0, 50.0, 30.0, 18.0, 20.0, 34.0, 46.0, 55.0, 62.0)
-"""Left-right symmetrical; y of front and back relative to S1; kg/m2 24."""
+# fmt: off
+HEIGHTS_MM = (
+    -330.0, -180.0, -106.0, -60.0, 0.0, 50.0, 110.0, 170.0, 230.0, 290.0,
+    340.0, 390.0, 425.0, 450.0, 475.0, 500.0, 530.0, 620.0,
+)
+MUSCLE_HALF_WIDTH = (
+    150.0, 156.0, 158.0, 150.0, 143.0, 136.0, 134.0, 141.0, 150.0, 154.0,
+    160.0, 166.0, 168.0, 158.0, 118.0, 74.0, 60.0, 62.0,
+)
+MUSCLE_FRONT = (
+    -74.0, -90.0, -98.0, -106.0, -116.0, -124.0, -130.0, -132.0, -128.0, -120.0,
+    -118.0, -110.0, -99.0, -88.0, -76.0, -80.0, -86.0, -98.0,
+)
+MUSCLE_BACK = (
+    66.0, 72.0, 76.0, 76.0, 66.0, 51.0, 50.0, 56.0, 66.0, 78.0,
+    84.0, 86.0, 80.0, 66.0, 48.0, 30.0, 20.0, 12.0,
+)
+FAT_SIDE = (
+    22.0, 26.0, 26.0, 24.0, 18.0, 14.0, 12.0, 11.0, 10.0, 9.0,
+    10.0, 10.0, 9.0, 9.0, 8.0, 5.0, 4.0, 4.0,
+)
+FAT_FRONT = (
+    16.0, 18.0, 20.0, 22.0, 20.0, 18.0, 16.0, 13.0, 10.0, 9.0,
+    11.0, 10.0, 9.0, 8.0, 6.0, 4.0, 4.0, 4.0,
+)
+FAT_BACK = (
+    24.0, 26.0, 24.0, 22.0, 20.0, 17.0, 14.0, 12.0, 11.0, 10.0,
+    10.0, 10.0, 10.0, 9.0, 8.0, 6.0, 5.0, 5.0,
+)
+CAVITY_HALF_WIDTH = (
+    20.0, 40.0, 56.0, 66.0, 104.0, 116.0, 119.0, 126.0, 134.0, 138.0,
+    133.0, 113.0, 80.0, 54.0, 32.0, 10.0, 10.0, 10.0,
+)
+CAVITY_FRONT = (
+    -30.0, -64.0, -82.0, -94.0, -105.0, -113.0, -120.0, -122.0, -117.0, -109.0,
+    -105.0, -96.0, -80.0, -66.0, -54.0, -50.0, -50.0, -50.0,
+)
+CAVITY_BACK = (
+    20.0, 38.0, 46.0, 50.0, 30.0, 18.0, 20.0, 34.0, 46.0, 55.0,
+    62.0, 58.0, 38.0, 16.0, -4.0, -10.0, -10.0, -10.0,
+)
+# fmt: on
+"""Left-right symmetrical; y of front and back relative to S1; kg/m2 24; the neck above 480."""
+
+LUNG_APEX_MM = 474.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +86,8 @@ class Trunk:
         )
 
     def cavity(self, x: Floats, y: Floats, z: Floats) -> Floats:
-        """Distance to the inner surface of the muscular wall."""
-        return _section(
+        """Distance to the inner surface of the muscular wall; closed above the lungs."""
+        section = _section(
             x,
             y,
             self._at(z, CAVITY_HALF_WIDTH),
@@ -61,6 +95,34 @@ class Trunk:
             self._at(z, CAVITY_BACK),
             2.3,
         )
+        return np.asarray(np.maximum(section, z - np.float32(self.apex_mm + 4)))
+
+    @property
+    def apex_mm(self) -> float:
+        """Height of the lung apex, LPS z."""
+        return LUNG_APEX_MM * self.scale
+
+    def cage(self, z: float) -> tuple[float, float, float]:
+        """Half width, front and back of the ribs' middle at a height."""
+        half, front, back = self.half_width(z)
+        inner = 9.0 * self.scale
+        height = np.array([z], np.float32)
+        wide, before, behind = (
+            float(self._at(height, table)[0])
+            for table in (CAVITY_HALF_WIDTH, CAVITY_FRONT, CAVITY_BACK)
+        )
+        return (
+            min(half - inner, wide + 8 * self.scale),
+            max(front + inner, before - 5 * self.scale),
+            min(back - inner, behind + 14 * self.scale),
+        )
+
+    def wall_y(self, x: float, z: float) -> float:
+        """Posterior coordinate of the ribs' middle in front of the trunk, at a place aside."""
+        half, front, back = self.cage(z)
+        middle = 0.45 * front + 0.55 * back
+        share = max(1 - abs(x / half) ** 2.3, 0.0) ** (1 / 2.3)
+        return float(middle + (front - middle) * share)
 
     def half_width(self, z: float) -> tuple[float, float, float]:
         """Half width, front and back of the muscle layer at a height."""
@@ -73,9 +135,9 @@ class Trunk:
     @property
     def bounds(self) -> Bounds:
         """A box around the skin; endless above and below."""
-        wide = (158 + 26 * self.fatness) * self.scale + 6
+        wide = (168 + 26 * self.fatness) * self.scale + 6
         front, back = 134 + 20 * self.fatness, 88 + 26 * self.fatness
-        return (-wide, wide), (-front * self.scale - 8, back * self.scale + 8), (-330.0, 480.0)
+        return (-wide, wide), (-front * self.scale - 8, back * self.scale + 8), (-330.0, 760.0)
 
     def _at(self, z: Floats, table: tuple[float, ...]) -> NDArray[np.float32]:
         heights = np.array(HEIGHTS_MM) * self.scale

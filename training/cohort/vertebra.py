@@ -28,8 +28,9 @@ STEP_MM = 1.0
 
 CANAL_HALF_WIDTH_MM, CANAL_HALF_DEPTH_MM = 11.5, 8.5
 
-HEIGHTS_AT = (-0.4, 0.0, 0.33)
-"""Where the heights of a body are read, as shares of its depth."""
+FRONT_AT = -0.4
+BACK_INSIDE_MM = 5.0
+"""Where the height in front is read, as a share of the depth, and behind, from the widest back."""
 
 FACET_HYPERTROPHY = 0.13
 """How much thicker an articular process is per grade of sclerosis."""
@@ -300,13 +301,19 @@ def body_heights_mm(plan: VertebraPlan) -> tuple[float, float, float]:
     Source: Genant et al. 1993, near the edges; the back wall is hollow, so that its height is read
     a little further inside.
     """
-    _, depth, height = plan.size_mm
+    height = plan.size_mm[2]
     step = 0.05
     up = np.arange(-height, height, step, dtype=np.float32)
-    places = np.array(HEIGHTS_AT, np.float32) * np.float32(depth)
+    places = np.array(heights_at_mm(plan), np.float32)
     at = LocalAxes(left=np.zeros((1, 3), np.float32), posterior=places[None, :], up=up[:, None])
     inside = (body_distance(plan, at) < 0).sum(axis=0) * step
     return float(inside[0]), float(inside[1]), float(inside[2])
+
+
+def heights_at_mm(plan: VertebraPlan) -> tuple[float, float, float]:
+    """Where the heights are read, mm behind the middle."""
+    depth = plan.size_mm[1]
+    return FRONT_AT * depth, 0.0, depth / 2 - BACK_INSIDE_MM
 
 
 def body_centroid_lps_mm(plan: VertebraPlan) -> NDArray[np.float64]:
