@@ -92,14 +92,15 @@ def cooccurrence(levels: Levels, where: Lattice, wanted: Collection[str]) -> dic
 
 def _probabilities(levels: Levels, where: Lattice) -> Rows:
     """(directions, levels, levels), symmetric, each of sum 1; directions without pairs left out."""
-    size = len(levels.values)
+    size = len(levels.values) + 1
+    there = levels.ranks.astype(np.uint32)
+    here = there * np.uint32(size)
     matrices = []
     for voxels, step in zip(where.pairs, where.steps, strict=True):
         if len(voxels) == 0:
             continue
-        here = levels.ranks.take(voxels).astype(np.intp) - 1
-        there = levels.ranks.take(voxels + step).astype(np.intp) - 1
-        counts = np.bincount(here * size + there, minlength=size * size).reshape(size, size)
+        both = (here[:-step] + there[step:]).take(voxels)
+        counts = np.bincount(both, minlength=size * size).reshape(size, size)[1:, 1:]
         matrices.append((counts + counts.T) / (2 * len(voxels)))
     return np.stack(matrices)
 

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from threadpoolctl import threadpool_limits
 
 from pipelines.errors import GeometryMismatch, UnreadablePixels
 from pipelines.findings import Abstained
@@ -94,7 +95,8 @@ def extract_features(
     ``IMPLAUSIBLE_ATTENUATION``
         More grey levels than CT numbers can have.
     """
-    with ThreadPoolExecutor(threads) as pool:
+    # The matrices are small: threads of the linear algebra library would only wait for each other.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         prepared = list(pool.map(lambda mask: _prepare(image, mask, settings), masks))
         started = [_start(pool, one, settings) for one in prepared]
         return tuple(

@@ -26,7 +26,7 @@ class Line:
     ----------
     order : (voxels,) int
         Flat indices into the padded lattice.
-    ends : (voxels,) bool
+    ends : (voxels - 1,) bool
         Whether the next voxel of ``order`` is not the next one along the line.
     """
 
@@ -93,15 +93,13 @@ def _line(
 ) -> Line | None:
     """Voxels sorted by line and by place along it; ``None`` if every line holds one voxel."""
     axis = next(k for k in range(3) if offset[k] != 0)
-    along = places[:, axis] * offset[axis]
-    line = voxels - along * step
-    by_line = np.lexsort((along, line))
+    line = voxels - places[:, axis] * (offset[axis] * step)
+    # Voxels ascend, and so does the place along a line: the sort by line keeps that order.
+    by_line = np.argsort(line, kind="stable")
     if (np.diff(line[by_line]) != 0).all():
         return None
     order = voxels[by_line]
-    ends = np.ones(len(order), bool)
-    np.not_equal(np.diff(order), step, out=ends[:-1])
-    return Line(order=order, ends=ends)
+    return Line(order=order, ends=np.diff(order) != step)
 
 
 def box_sum(values: NDArray[np.uint16]) -> NDArray[np.uint16]:
@@ -160,7 +158,10 @@ def discretise(
     if (highest - lowest) / bin_width > MOST_LEVELS:
         return None
     edges = np.arange(lowest - lowest % bin_width, highest + 2 * bin_width, bin_width)
-    level = np.digitize(intensities, edges)
+    level = ((intensities.astype(np.float64) - edges[0]) / bin_width).astype(np.intp) + 1
+    # As numpy.digitize has it, where the division or the edges themselves were rounded.
+    level += intensities >= edges.take(level)
+    level -= intensities < edges.take(level - 1)
     every = np.bincount(level)
     values = np.flatnonzero(every)
     rank_of = np.zeros(len(every), np.uint16)

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import SimpleITK as sitk  # noqa: N813  its usual name
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from pipelines.errors import GeometryMismatch
 
@@ -148,30 +149,62 @@ def _resampled(
     low = np.maximum(np.floor((start - 0.5) * ratio - pad), 0)
     last = np.ceil(np.array(mask.shape) * ratio) - 1
     high = np.minimum(np.ceil((stop - 0.5) * ratio + pad), last)
-    origin = (
-        0.5 * (grid_mm - image.spacing_mm) / image.spacing_mm + low / ratio
-    ) * image.spacing_mm
-    resampler = sitk.ResampleImageFilter()
-    resampler.SetOutputSpacing(_xyz(grid_mm))
-    resampler.SetOutputOrigin(_xyz(origin))
-    resampler.SetSize([int(size) for size in (high - low + 1)[::-1]])
-
+    # First new voxel in the old grid, whose corner both share; written as in pyradiomics, so that
+    # it rounds alike (see _nearest).
+    first = 0.5 * (grid_mm - image.spacing_mm) / image.spacing_mm + low / ratio
+    count = (high - low + 1).astype(int)
     support = _widened(box, SUPPORT, mask.shape)
-    around = sitk.GetImageFromArray(np.ascontiguousarray(image.values[support]))
-    around.SetSpacing(_xyz(image.spacing_mm))
-    around.SetOrigin(_xyz(np.array([part.start for part in support]) * image.spacing_mm))
-    resampler.SetInterpolator(sitk.sitkBSpline)
-    values = sitk.GetArrayFromImage(resampler.Execute(around))
+    values = image.values[support].astype(np.float64)
+    for axis in range(3):
+        indices = first[axis] + np.arange(count[axis]) / ratio[axis] - support[axis].start
+        weights = _cubic_spline(values.shape[axis], indices)
+        values = np.moveaxis(np.tensordot(weights, values, axes=(1, axis)), 0, axis)
+    new_mask = _nearest(mask, box, image.spacing_mm, grid_mm, first, count)
+    return _region(values.astype(np.float32), new_mask, grid_mm)
 
-    # The mask keeps its first voxel: points half-way between voxels must fall to the same side
-    # as in pyradiomics, and a moved origin would round them otherwise.
+
+def _cubic_spline(size: int, indices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(indices, size): what each sample adds to the interpolating cubic B-spline at the indices.
+
+    The samples are mirrored at both ends; more than half a voxel beyond them the value is 0, as
+    in ITK.
+    """
+    base = np.floor(indices).astype(int)
+    t = indices - base
+    shares = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 1 + 3 * t + 3 * t**2 - 3 * t**3, t**3)
+    basis = np.zeros((len(indices), size))
+    inside = np.flatnonzero((indices >= -0.5) & (indices <= size - 0.5))
+    for offset, share in zip((-1, 0, 1, 2), shares, strict=True):
+        knot = np.abs(base + offset)
+        knot = np.minimum(knot, 2 * (size - 1) - knot)
+        basis[inside, knot[inside]] += share[inside] / 6
+    coefficients = ndimage.spline_filter1d(np.eye(size), order=3, axis=0, mode="mirror")
+    return np.asarray(basis @ coefficients)
+
+
+def _nearest(
+    mask: NDArray[np.bool_],
+    box: Box,
+    spacing_mm: NDArray[np.float64],
+    grid_mm: NDArray[np.float64],
+    first: NDArray[np.float64],
+    count: NDArray[np.int_],
+) -> NDArray[np.bool_]:
+    """The mask on the new grid, by ITK itself: it decides where a point lies half-way.
+
+    The mask keeps its first voxel, because a moved origin would round such points otherwise.
+    """
     upto = tuple(
         slice(min(size, part.stop + 1)) for part, size in zip(box, mask.shape, strict=True)
     )
     label = sitk.GetImageFromArray(np.ascontiguousarray(mask[upto], dtype=np.uint8))
-    label.SetSpacing(_xyz(image.spacing_mm))
+    label.SetSpacing(_xyz(spacing_mm))
+    resampler = sitk.ResampleImageFilter()
     resampler.SetInterpolator(sitk.sitkNearestNeighbor)
-    return _region(values, sitk.GetArrayFromImage(resampler.Execute(label)) > 0, grid_mm)
+    resampler.SetOutputSpacing(_xyz(grid_mm))
+    resampler.SetOutputOrigin(_xyz(first * spacing_mm))
+    resampler.SetSize([int(size) for size in count[::-1]])
+    return np.asarray(sitk.GetArrayFromImage(resampler.Execute(label)) > 0)
 
 
 def _xyz(vector: NDArray[np.float64]) -> list[float]:

@@ -1,7 +1,7 @@
 """Shape features of a region (pyradiomics: shape), from its voxels and a marching cubes mesh.
 
 pyradiomics compares every vertex of the mesh with every other one for the largest diameters; here
-only those on the convex hull, and only in planes whose box is larger than the best so far.
+only those on the convex hull, and only in planes wide enough to hold the largest.
 """
 
 from functools import cache
@@ -42,6 +42,7 @@ CORNERS: Final = (
 """Of a cube, in the order of the bits of its case (slice, row, column)."""
 HALF: Final = 128
 """Cases from here on are the complements of those before, with the faces turned round."""
+DIRECTIONS: Final = 8
 
 Vector = NDArray[np.float64]
 
@@ -102,20 +103,20 @@ def _vertices(padded: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _largest_in_plane(vertices: NDArray[np.int64], axis: int, spacing_mm: Vector) -> float:
-    """Largest distance of two vertices with the same coordinate along an axis."""
+    """Largest distance of two vertices with the same coordinate along an axis.
+
+    The widths of a plane's vertices along eight directions bound their diameter from below and,
+    over the cosine of half the angle between directions, from above: few planes are left.
+    """
     ordered = vertices[np.argsort(vertices[:, axis], kind="stable")]
     first = np.flatnonzero(np.diff(ordered[:, axis], prepend=-1))
     flat = np.delete(ordered, axis, axis=1) * (np.delete(spacing_mm, axis) / 2)
-    size = np.maximum.reduceat(flat, first) - np.minimum.reduceat(flat, first)
-    diagonal = np.hypot(size[:, 0], size[:, 1])
+    angles = np.arange(DIRECTIONS) * np.pi / DIRECTIONS
+    along = flat @ np.stack([np.cos(angles), np.sin(angles)])
+    width = (np.maximum.reduceat(along, first) - np.minimum.reduceat(along, first)).max(axis=1)
+    possible = width / np.cos(np.pi / (2 * DIRECTIONS)) >= width.max() * (1 - 1e-9)
     planes = np.split(flat, first[1:])
-    best = 0.0
-    for plane in np.argsort(diagonal)[::-1]:
-        if diagonal[plane] <= best:
-            break
-        if len(planes[plane]) > 1:
-            best = max(best, float(pdist(planes[plane]).max()))
-    return best
+    return max(float(pdist(planes[plane]).max()) for plane in np.flatnonzero(possible))
 
 
 def _mesh(padded: NDArray[np.bool_], spacing_mm: Vector) -> tuple[float, float]:

@@ -108,6 +108,8 @@ COMMON: Final = {
     "percentage": ("RunPercentage", "ZonePercentage"),
 }
 GLRLM, GLSZM, GLDM = range(3)
+MOST_SIZES: Final = 256
+"""With more, only sizes that occur get a column."""
 
 
 def runs(levels: Levels, where: Lattice) -> dict[str, float]:
@@ -115,11 +117,10 @@ def runs(levels: Levels, where: Lattice) -> dict[str, float]:
     rows = []
     for line in where.lines:
         rank = levels.ranks.take(line.order)
-        ends = line.ends.copy()
-        ends[:-1] |= rank[1:] != rank[:-1]
-        last = np.flatnonzero(ends)
-        length = np.diff(last, prepend=-1)
-        rows.append(_features(rank.take(last), length, levels))
+        ends = rank[1:] != rank[:-1]
+        ends |= line.ends
+        last = np.append(np.flatnonzero(ends), len(rank) - 1)
+        rows.append(_features(rank.take(last), np.diff(last, prepend=-1), levels))
     mean = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     return _named(mean, GLRLM)
 
@@ -161,12 +162,16 @@ def _features(
         Of each run, zone or voxel: rank of its level, and its size.
     """
     i = levels.values
-    present = np.flatnonzero(np.bincount(size))
-    column = np.zeros(present[-1] + 1, np.intp)
-    column[present] = np.arange(len(present))
+    present = np.arange(1, size.max() + 1)
+    if len(present) > MOST_SIZES:
+        present = np.flatnonzero(np.bincount(size))
+        column = np.zeros(present[-1] + 1, np.int64)
+        column[present] = np.arange(1, len(present) + 1)
+        size = column.take(size)
     j = present.astype(np.float64)
-    flat = (rank.astype(np.intp) - 1) * len(j) + column.take(size)
-    N = np.bincount(flat, minlength=len(i) * len(j)).reshape(len(i), len(j))
+    width = len(j) + 1
+    flat = rank * np.int64(width) + size
+    N = np.bincount(flat, minlength=(len(i) + 1) * width).reshape(len(i) + 1, width)[1:, 1:]
     total = len(rank)
     p = N / total
     by_level, by_size = p.sum(axis=1), p.sum(axis=0)
