@@ -13,25 +13,17 @@ leave a child behind that holds the lock of its job with nobody to enforce the t
 """
 
 import argparse
-import ctypes
-import signal
-import sys
 from pathlib import Path
-from typing import Final
 
 from celery.signals import worker_process_init
 
 from pipelines.logs import log_as_json
+from pipelines.processes import die_with_parent
 from pipelines.queue import QUEUE, make_app
 
-PR_SET_PDEATHSIG: Final = 1
-"""``linux/prctl.h``."""
 
-
-def _die_with_parent(**_: object) -> None:
-    """Ask the kernel to kill this child when its parent ends (prctl(2), Linux only)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def _end_with_parent(**_: object) -> None:
+    die_with_parent()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -43,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--time-limit-s", type=int, default=1800, help="of one examination")
     chosen = parser.parse_args(arguments)
     log_as_json()
-    worker_process_init.connect(_die_with_parent)
+    worker_process_init.connect(_end_with_parent)
     app = make_app(
         chosen.broker, embedded_folder=chosen.embedded_folder, time_limit_s=chosen.time_limit_s
     )

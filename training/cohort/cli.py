@@ -16,6 +16,7 @@ from training.cohort.dxa import dxa_truth
 from training.cohort.enhanced import write_enhanced
 from training.cohort.equipment import GENERIC, MODELS, find_model
 from training.cohort.errors import BadCohortConfig
+from training.cohort.generate_cli import generate_dataset
 from training.cohort.header import SeriesHeader
 from training.cohort.image import CtImage, content_digest
 from training.cohort.localizer import write_localizer
@@ -91,6 +92,7 @@ class Writing:
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command("table")(table)
 app.command("dxa")(dxa)
+app.command("generate")(generate_dataset)
 console = Console(stderr=True)
 
 
@@ -127,6 +129,7 @@ def simulate_examination(
     localizer: Localizer = False,
     tilt_deg: Tilt = 0.0,
     labels: Annotated[bool, typer.Option(help="Write labels.nii.gz too.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="The bytes do not depend on it.")] = 2,
     with_dxa: Annotated[
         bool, typer.Option("--dxa", help="Add DXA of spine and hip to truth.json.")
     ] = False,
@@ -167,7 +170,7 @@ def simulate_examination(
         tilt_deg=tilt_deg,
     )
     with Progress(console=console, transient=True) as progress:
-        examination = _simulated(plan, progress)
+        examination = _simulated(plan, progress, threads)
         _write(examination.image, examination.header, out / "dicom", writing, progress)
     measured = {"dxa": dxa_truth(plan.subject)} if with_dxa else {}
     write_truth({**examination.truth, **measured}, out / "truth.json")
@@ -230,13 +233,13 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _simulated(plan: ExaminationPlan, progress: Progress) -> Examination:
+def _simulated(plan: ExaminationPlan, progress: Progress, threads: int) -> Examination:
     bar = progress.add_task("patient", total=STEPS)
 
     def next_step(name: str) -> None:
         progress.update(bar, description=name, advance=1)
 
-    return simulate(plan, on_step=next_step)
+    return simulate(plan, on_step=next_step, threads=threads)
 
 
 def _write(

@@ -9,7 +9,7 @@ Next   nothing
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ class Crop:
     image: CtImage
     labels: NDArray[np.uint8]
     parts: NDArray[np.uint8]
-    truth: dict[str, object]
+    truth: dict[str, Any]
 
     def bone(self, label: int) -> Mask:
         """Voxels of a whole bone, with the arch of a vertebra."""
@@ -67,7 +67,9 @@ class Crop:
         return np.asarray(self.bone(label) & (self.parts == Part.CORE))
 
 
-def simulate_crop(subject: Subject, grid: Grid, scanner: Scanner, *, phase: str = "none") -> Crop:
+def simulate_crop(
+    subject: Subject, grid: Grid, scanner: Scanner, *, phase: str = "none", iodine: float = 1.0
+) -> Crop:
     """Scan what lies on a grid.
 
     Raises
@@ -76,7 +78,7 @@ def simulate_crop(subject: Subject, grid: Grid, scanner: Scanner, *, phase: str 
         The phase is unknown.
     """
     body = plan_body(subject)
-    media = Media(kvp=scanner.beam(patient_water_cm(body)), phase=phase)
+    media = Media(kvp=scanner.beam(patient_water_cm(body)), phase=phase, iodine=iodine)
     heights = grid.axis(2)
     water = water_profile(body, heights[0], heights[-1])
     anatomy = render(subject, fine_grid(grid, scanner), media)

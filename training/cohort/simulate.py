@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +147,7 @@ class Examination:
     header: SeriesHeader
     labels: NDArray[np.uint8]
     parts: NDArray[np.uint8]
-    truth: dict[str, object]
+    truth: dict[str, Any]
 
 
 def simulate(
