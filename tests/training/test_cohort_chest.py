@@ -102,7 +102,7 @@ def test_a_chest_examination_begins_above_the_lungs_and_ends_below_l2():
     assert 5 < top - plan_trunk(PLAN).apex_mm < 25
     l2 = PLAN.vertebra(Level.L2)
     assert grid.axis(2)[0] < l2.lps(0, 0, -l2.size_mm[2] / 2)[2]
-    levels = set(dict(simulate(plan).truth["levels"]))  # type: ignore[call-overload]
+    levels = set(dict(simulate(plan).truth["levels"]))
     assert {"T1", "T7", "L1", "L2"} <= levels
     assert "L3" not in levels
 
