@@ -7,6 +7,7 @@ import pytest
 
 from pipelines.anatomy import Level
 from training.cohort.anatomy import LABEL_FEMUR, render
+from training.cohort.femur import plan_femur, proximal_end_mm
 from training.cohort.findings import Findings, LevelFindings
 from training.cohort.grid import Grid
 from training.cohort.implants import CEMENT_HU, TITANIUM_HU, metal_shapes, volume_of
@@ -208,6 +209,22 @@ def test_a_prosthesis_replaces_one_head():
             np.testing.assert_array_equal(sick.hu, bone.hu)
         else:
             assert (sick.labels == LABEL_FEMUR[1]).sum() < 0.5 * (bone.labels == 75).sum()
+
+
+def test_the_proximal_femur_ends_below_the_lesser_trochanter():
+    """Study 3 segments from the head to the lesser trochanter."""
+    femur = plan_femur(plan_body(HEALTHY))
+    end = proximal_end_mm(femur)
+    grid = grid_around((femur.shaft_start[0], femur.shaft_start[1], end), (30.0, 30.0, 40.0), 2.0)
+    sick = painted(Findings(), grid)
+    shaft, bone = sick.parts == Part.SHAFT, sick.labels == LABEL_FEMUR[1]
+    heights = grid.axis(2)
+    assert not shaft[heights >= end].any()
+    assert (bone[heights < end] == shaft[heights < end]).all()
+    assert shaft.any()
+    # The lesser trochanter stands out to the middle of the body just above, not below.
+    width = bone.any(axis=1).sum(axis=1) * 2.0
+    assert width[heights > end + 12][0] > width[heights < end - 12][-1] + 4
 
 
 def test_a_curve_has_the_stated_cobb_angle_and_turns_to_its_convex_side():

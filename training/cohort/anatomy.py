@@ -21,7 +21,14 @@ from training.cohort.chest import (
     paint_mediastinum,
     paint_shoulders,
 )
-from training.cohort.femur import HEAD_MG_CM3, core_density, cortex_depth, femur_shape, plan_femur
+from training.cohort.femur import (
+    HEAD_MG_CM3,
+    core_density,
+    cortex_depth,
+    femur_parts,
+    femur_shape,
+    plan_femur,
+)
 from training.cohort.fields import Field, smooth_field
 from training.cohort.grid import Floats, Grid
 from training.cohort.implants import (
@@ -206,6 +213,7 @@ def _paint_pelvis(volume: Volume, plan: BodyPlan, media: Media, spongy: Spongios
             shell=cortex,
             core=femoral,
             label=LABEL_FEMUR[side],
+            parting=partial(femur_parts, femur),
         )
     paint_implants(volume, hip_implants(plan))
     volume.paint_shell(

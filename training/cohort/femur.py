@@ -7,12 +7,16 @@ from numpy.typing import NDArray
 
 from training.cohort.grid import Floats
 from training.cohort.plan import BodyPlan
-from training.cohort.raster import Patch, Shape
+from training.cohort.raster import Bits, Part, Patch, Shape, core_and_shell
 from training.cohort.sdf import capsule, ellipsoid, enclosing, union
 
 CCD_DEG, ANTEVERSION_DEG = 127.0, 12.0
 BELOW_HIP_MM = 230.0
 SHAFT_CORTEX_MM = 4.4
+LESSER_TROCHANTER_MM = (-17.0, 15.0, -26.0)
+"""Its middle from the upper end of the shaft of the left femur."""
+
+LESSER_TROCHANTER_RADII_MM = (9.0, 9.0, 13.0)
 HEAD_MG_CM3 = 300.0
 """Trabecular density of the head of young women."""
 
@@ -52,7 +56,7 @@ def femur_shape(femur: FemurPlan, *, side: int) -> Shape:
     """Outline of one femur (side 1 left, -1 right)."""
     scale, start = femur.scale, femur.shaft_start
     greater = start + np.array([5.0, 5.0, 12.0]) * scale
-    lesser = start + np.array([-17.0, 15.0, -26.0]) * scale
+    lesser = start + np.array(LESSER_TROCHANTER_MM) * scale
 
     def distance(x: Floats, y: Floats, z: Floats) -> Floats:
         x = x * np.float32(side)
@@ -63,12 +67,25 @@ def femur_shape(femur: FemurPlan, *, side: int) -> Shape:
         shaft = capsule(x, y, z, start, femur.shaft_end, (radius * 1.3, radius * 0.95))
         solid = union(solid, shaft, 10.0)
         big = ellipsoid(x, y, z, greater, np.array([13.5, 18.0, 25.0]) * scale)
-        small = ellipsoid(x, y, z, lesser, np.array([9.0, 9.0, 13.0]) * scale)
+        small = ellipsoid(x, y, z, lesser, np.array(LESSER_TROCHANTER_RADII_MM) * scale)
         return union(union(solid, big, 8.0), small, 6.0)
 
     corners = np.array([femur.head, femur.shaft_end, greater]) * np.array([side, 1, 1])
     bounds = enclosing(corners, 34.0 * scale)
     return Shape(distance=distance, bounds=bounds, step_mm=1.6)
+
+
+def proximal_end_mm(femur: FemurPlan) -> float:
+    """Height (LPS z) at which the lesser trochanter ends, and the proximal femur with it (study 3)."""
+    below = LESSER_TROCHANTER_MM[2] - LESSER_TROCHANTER_RADII_MM[2]
+    return float(femur.shaft_start[2] + below * femur.scale)
+
+
+def femur_parts(femur: FemurPlan, patch: Patch, core: Bits) -> NDArray[np.uint8]:
+    """Core and shell of the proximal femur, and the shaft below it."""
+    parts = core_and_shell(patch, core)
+    below = np.broadcast_to(patch.z < np.float32(proximal_end_mm(femur)), parts.shape)
+    return np.where(below, np.uint8(Part.SHAFT), parts)
 
 
 def cortex_depth(femur: FemurPlan, patch: Patch, side: int, density: float = 1.0) -> Floats:

@@ -21,6 +21,9 @@ Stated: TypeAlias = dict[str, Any]
 OSTEOPHYTES_AT: Final = ((55.0, 0.35), (70.0, 0.80))
 """Share of patients with K-L grade 2 or more at two ages; logistic between [X]."""
 
+LEVEL_SPREAD: Final = 1.8
+"""How far the levels of one patient differ on the scale of the degeneration [R]."""
+
 DISH_OF_HYPEROSTOTIC: Final = {"M": 0.22, "F": 0.10}
 """Share of patients with osteophytes whose ligament bridges four levels or more [R]."""
 
@@ -126,7 +129,7 @@ def _degenerated(seed: int, sex: str, severity: float) -> dict[Level, Stated]:
     )
     for level in (level for level in MODELLED if level >= Level.T8):
         own, facet, reach, density, disc, gas, band, here = rng.random(8).tolist()
-        grade = _grade(severity + 0.9 * (own - 0.93), bridged=level in bridged)
+        grade = _grade(severity + LEVEL_SPREAD * (own - 0.93), bridged=level in bridged)
         entry = found[level]
         if grade >= 1:
             low, high = ((0.5, 2), (2, 5), (4, 8), (6, 12))[grade - 1]
@@ -137,7 +140,7 @@ def _degenerated(seed: int, sex: str, severity: float) -> dict[Level, Stated]:
             entry["bridging"] = True
         if grade >= 3 and level not in bridged:
             entry["disc_height"] = round((0.8 if grade == 3 else 0.6) - 0.3 * disc, 2)
-            entry["disc_vacuum"] = bool(gas < 0.35)
+            entry["disc_vacuum"] = bool(gas < (0.4 if level >= Level.L4 else 0.2))
             entry["endplate_sclerosis_mm"] = round(2 + 4 * band, 1)
         facets = sum(severity + 1.2 * (facet - 0.5) > limit for limit in FACET_GRADE_SHIFT)
         if facets and level >= Level.L1:

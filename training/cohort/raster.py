@@ -54,10 +54,12 @@ class Part(IntEnum):
     """Bone cement; the label stays that of the bone."""
     METAL = 8
     """Screw, rod or prosthesis; the label stays that of the bone, outside bone there is none."""
+    SHAFT = 9
+    """Femur below the lesser trochanter: not part of the proximal femur (study 3)."""
 
 
 BODY_PARTS: Final = (Part.CORE, Part.SHELL, Part.CEMENT)
-"""Parts that make up a vertebral body (and any bone without posterior elements)."""
+"""Parts that make up a vertebral body, a proximal femur, or any other whole bone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

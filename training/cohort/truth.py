@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.cohort.anatomy import Anatomy
+from training.cohort.femur import plan_femur, proximal_end_mm
 from training.cohort.findings import HEALTHY
 from training.cohort.header import SeriesHeader
 from training.cohort.image import CtImage
@@ -32,6 +33,7 @@ def truth(
         "subject": subject_truth(anatomy.plan.subject),
         "findings": subject_findings.as_json(),
         "numbering": numbering_truth(anatomy.plan),
+        "femora": femora_truth(anatomy.plan),
         "scan": scan_truth(scanner, media, header.protocol_name or ""),
         "levels": levels_truth(anatomy, image, scanner, media),
     }
@@ -64,6 +66,19 @@ def numbering_truth(plan: BodyPlan) -> dict[str, object]:
         "transitional": found.is_transitional,
         "lumbosacral": found.lumbosacral,
         "thoracolumbar": found.thoracolumbar,
+    }
+
+
+def femora_truth(plan: BodyPlan) -> dict[str, object]:
+    """Describe both proximal femora, seen or not."""
+    femur = plan_femur(plan)
+    return {
+        name: {
+            "head_centre_lps_mm": [round(float(c), 2) for c in femur.head * np.array([side, 1, 1])],
+            "proximal_end_z_mm": round(proximal_end_mm(femur), 2),
+            "prosthesis": plan.subject.findings.hip_prosthesis == name,
+        }
+        for name, side in (("left", 1), ("right", -1))
     }
 
 
