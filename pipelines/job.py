@@ -56,6 +56,7 @@ class Job(_Message):
     """One examination to process: one series, to be measured by the named pipelines.
 
     ``key`` identifies the content (see `job_key`); ``output_folder`` is private to it.
+    ``radiomics``: some destination wants the features of the vertebral bodies.
     ``density_table`` is the site's; ``None`` stands for the table that is shipped.
     """
 
@@ -67,6 +68,7 @@ class Job(_Message):
     output_folder: str
     model_set: str
     flags: tuple[Reason, ...] = ()
+    radiomics: bool = False
     density_table: DensityTable | None = None
     predecessor: Predecessor | None = None
 
@@ -74,7 +76,7 @@ class Job(_Message):
 class OutputObject(_Message):
     """One DICOM object that a job made, as a file in the job's output folder."""
 
-    kind: Literal["seg", "sr", "sc"]
+    kind: Literal["seg", "sr", "sc", "radiomics"]
     path: str
     sop_class_uid: str
     sop_instance_uid: str

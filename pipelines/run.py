@@ -25,7 +25,7 @@ from pipelines.job import RESULT_FILE, Job, Outcome, OutputObject, read_outcome
 from pipelines.localize import SPINE_MODEL, Localization, localize
 from pipelines.lumbar import LumbarResult, measure_lumbar, nothing_reported
 from pipelines.quality import Quality, check_header, check_image
-from pipelines.reporting.seg import make_segmentation
+from pipelines.reporting.seg import make_segmentation, segment_numbers
 from pipelines.reporting.sr import make_report
 from pipelines.result import make_result
 from pipelines.segment import segment_bodies
@@ -35,6 +35,7 @@ from pipelines.volume import CtVolume, Segmentation, read_volume
 
 SEG_FILE: Final = "seg.dcm"
 SR_FILE: Final = "sr.dcm"
+RADIOMICS_FILE: Final = "radiomics.dcm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +72,14 @@ def process(job: Job, *, networks: Networks | None = None, listener: Listener = 
     result = measure(ct, job, networks or Networks(), stations)
     with stations.at("report"):
         segmentation, report = _report(job, series, ct, result)
+    features = None
+    if job.radiomics and segmentation is not None:
+        with stations.at("radiomics"):
+            features = _radiomics(job, series, ct, result, segmentation)
     with stations.at("write"):
         document = make_result(job, ct, result.findings).model_dump_json(indent=2)
         write_durably(folder / RESULT_FILE, lambda path: path.write_text(document, "utf-8"))
-        objects = _write_objects(folder, segmentation, report)
+        objects = _write_objects(folder, segmentation, report, features)
     outcome = Outcome(
         job_key=job.key,
         status=result.findings.status,
@@ -129,17 +134,45 @@ def _report(
         return segmentation, make_report(job, series, ct.header, result, segmentation)
 
 
+def _radiomics(
+    job: Job,
+    series: SourceSeries,
+    ct: CtVolume,
+    result: LumbarResult,
+    segmentation: SegmentationObject,
+) -> Comprehensive3DSR:
+    """Report of the radiomic features; imported here because few jobs want it and it is slow."""
+    from pipelines.radiomics.vertebrae import vertebral_features
+    from pipelines.reporting.radiomics import make_radiomics_report
+
+    return make_radiomics_report(
+        job,
+        series,
+        vertebral_features(ct, result),
+        segmentation,
+        segment_numbers(result.regions),
+        result.findings.models,
+    )
+
+
 def _write_objects(
-    folder: Path, segmentation: SegmentationObject | None, report: Comprehensive3DSR
+    folder: Path,
+    segmentation: SegmentationObject | None,
+    report: Comprehensive3DSR,
+    features: Comprehensive3DSR | None,
 ) -> tuple[OutputObject, ...]:
     objects = []
     if segmentation is not None:
         objects.append(_write_object(folder / SEG_FILE, "seg", segmentation))
     objects.append(_write_object(folder / SR_FILE, "sr", report))
+    if features is not None:
+        objects.append(_write_object(folder / RADIOMICS_FILE, "radiomics", features))
     return tuple(objects)
 
 
-def _write_object(path: Path, kind: Literal["seg", "sr"], made: Dataset) -> OutputObject:
+def _write_object(
+    path: Path, kind: Literal["seg", "sr", "radiomics"], made: Dataset
+) -> OutputObject:
     write_durably(path, lambda part: made.save_as(part, enforce_file_format=True))
     return OutputObject(
         kind=kind,

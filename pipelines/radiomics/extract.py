@@ -32,6 +32,7 @@ from pipelines.reasons import Reason
 
 COARSEST_MM: Final = 3.0
 """Studies 2 and 3 have slices of 1.25 mm. Texture of voxels over 3 mm tells the scanner."""
+ROUNDING_MM: Final = 0.01
 FEWEST_VOXELS: Final = 64
 SMALLEST_EXTENT: Final = 4
 """Voxels along each axis: fewer is a sheet, not a body (and too few for a Laplacian of Gaussian)."""
@@ -124,7 +125,7 @@ def _prepare(
     box = tight_box(mask)
     if box is None or not _is_body(mask[box]):
         return Abstained(reason=Reason.ROI_TOO_SMALL)
-    if image.spacing_mm.max() > COARSEST_MM:
+    if image.spacing_mm.max() > COARSEST_MM + ROUNDING_MM:
         return Abstained(reason=Reason.TOO_COARSE)
     if _parts(mask[box]) > 1:
         return Abstained(reason=Reason.ROI_FRAGMENTED)

@@ -99,7 +99,7 @@ def make_report(
     groups: list[Group] = [_examination(context, header)]
     groups += [_vertebra(context, row) for row in result.findings.vertebrae]
     content = MeasurementReport(
-        observation_context=_observer(job),
+        observation_context=observation_context(job),
         procedure_reported=codes.CT_UNSPECIFIED_REGION,
         imaging_measurements=groups,
         title=codes.IMAGING_MEASUREMENT_REPORT,
@@ -128,7 +128,8 @@ def make_report(
     )
 
 
-def _observer(job: Job) -> ObservationContext:
+def observation_context(job: Job) -> ObservationContext:
+    """The device that observed: this software and its model set (TID 1002, 1004)."""
     return ObservationContext(
         observer_device_context=ObserverContext(
             observer_type=codes.DEVICE,

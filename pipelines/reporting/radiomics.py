@@ -1,0 +1,190 @@
+"""Structured Report of radiomic features: one group per vertebra, items coded by IBSI (TID 1500).
+
+Takes  SourceSeries, LevelFeatures
+Gives  Comprehensive3DSR
+Next   pipelines.run
+
+A report of its own, in a series of its own, because few archives want some hundred numbers per
+examination: it is made and sent only where a destination asks for it.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from highdicom.seg import Segmentation
+from highdicom.sr import (
+    CodedConcept,
+    Comprehensive3DSR,
+    FindingSite,
+    Measurement,
+    MeasurementReport,
+    QualitativeEvaluation,
+    ReferencedSegment,
+    SourceSeriesForSegmentation,
+    TrackingIdentifier,
+    VolumetricROIMeasurementsAndQualitativeEvaluations,
+)
+
+from pipelines import codes
+from pipelines.anatomy import Level
+from pipelines.findings import Abstained, ModelUse
+from pipelines.job import Job
+from pipelines.radiomics.extract import RadiomicFeatures
+from pipelines.radiomics.vertebrae import LevelFeatures
+from pipelines.reporting.equipment import (
+    MANUFACTURER,
+    MODEL_NAME,
+    SERIAL_NUMBER,
+    SERIES_DESCRIPTION,
+    algorithm_of_report,
+    software_version,
+)
+from pipelines.reporting.seg import SegmentNumbers, tracking_uid
+from pipelines.reporting.source_images import source_images
+from pipelines.reporting.sr import observation_context
+from pipelines.reporting.uids import derived_uid
+from pipelines.sources import SourceSeries
+
+SERIES_NUMBER: Final = 9104
+DIGITS: Final = 9
+"""Significant digits: with sign and exponent within the 16 characters of a Decimal String."""
+ORIGINAL: Final = "original_"
+UNIT: Final[dict[str, CodedConcept]] = {
+    **dict.fromkeys(("shape_MeshVolume", "shape_VoxelVolume"), codes.CUBIC_MILLIMETRE),
+    "shape_SurfaceArea": codes.SQUARE_MILLIMETRE,
+    "shape_SurfaceVolumeRatio": codes.PER_MILLIMETRE,
+    **dict.fromkeys(
+        (
+            "shape_MajorAxisLength",
+            "shape_MinorAxisLength",
+            "shape_LeastAxisLength",
+            "shape_Maximum3DDiameter",
+            "shape_Maximum2DDiameterSlice",
+            "shape_Maximum2DDiameterColumn",
+            "shape_Maximum2DDiameterRow",
+        ),
+        codes.MILLIMETRE,
+    ),
+    **dict.fromkeys(
+        (
+            "firstorder_10Percentile",
+            "firstorder_90Percentile",
+            "firstorder_InterquartileRange",
+            "firstorder_Maximum",
+            "firstorder_Mean",
+            "firstorder_MeanAbsoluteDeviation",
+            "firstorder_Median",
+            "firstorder_Minimum",
+            "firstorder_Range",
+            "firstorder_RobustMeanAbsoluteDeviation",
+            "firstorder_RootMeanSquared",
+        ),
+        codes.HOUNSFIELD_UNIT,
+    ),
+    **dict.fromkeys(("firstorder_Energy", "firstorder_Variance"), codes.SQUARE_HOUNSFIELD),
+}
+"""Of features with a dimension; all others are pure numbers (texture counts grey levels)."""
+
+
+def make_radiomics_report(
+    job: Job,
+    series: SourceSeries,
+    features: Sequence[LevelFeatures],
+    segmentation: Segmentation,
+    numbers: dict[Level, SegmentNumbers],
+    models: Sequence[ModelUse],
+) -> Comprehensive3DSR:
+    """Comprehensive 3D SR with the features of the original image, unverified, for research use.
+
+    Parameters
+    ----------
+    segmentation
+        The object whose segments the features were taken from: the whole vertebral bodies.
+    numbers
+        Its segment numbers by level.
+
+    Source
+    ------
+    PS3.16 TID 1500, 1411, 1419; CID 7468, 7477; PS3.16 8 (coding scheme IBSI).
+    """
+    groups = [
+        _group(job, one, segmentation, numbers[one.level], models)
+        for one in features
+        if one.level in numbers
+    ]
+    return Comprehensive3DSR(
+        evidence=[*source_images(series), segmentation],
+        content=MeasurementReport(
+            observation_context=observation_context(job),
+            procedure_reported=codes.CT_UNSPECIFIED_REGION,
+            imaging_measurements=groups,
+            title=codes.IMAGING_MEASUREMENT_REPORT,
+        ),
+        series_instance_uid=derived_uid(job.key, "radiomics.series"),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=derived_uid(job.key, "radiomics.instance"),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=MODEL_NAME,
+        software_versions=software_version(),
+        device_serial_number=SERIAL_NUMBER,
+        series_description=f"{SERIES_DESCRIPTION} RADIOMICS",
+        coding_schemes=[codes.private_scheme()],
+        is_complete=True,
+        is_final=False,
+        is_verified=False,
+    )
+
+
+def _group(
+    job: Job,
+    one: LevelFeatures,
+    segmentation: Segmentation,
+    numbers: SegmentNumbers,
+    models: Sequence[ModelUse],
+) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
+    return VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(
+            uid=tracking_uid(job, one.level, is_core=False),
+            identifier=f"{one.level.name} vertebral body",
+        ),
+        referenced_segment=ReferencedSegment(
+            sop_class_uid=segmentation.SOPClassUID,
+            sop_instance_uid=segmentation.SOPInstanceUID,
+            segment_number=numbers.body,
+            source_series=SourceSeriesForSegmentation(job.series_instance_uid),
+        ),
+        finding_type=codes.VERTEBRAL_BODY,
+        finding_sites=[FindingSite(anatomic_location=codes.VERTEBRA[one.level])],
+        algorithm_id=algorithm_of_report(models),
+        measurements=_measurements(one.features),
+        qualitative_evaluations=_evaluations(one.features),
+    )
+
+
+def _measurements(features: RadiomicFeatures | Abstained) -> list[Measurement]:
+    """One item per feature of the original image; a withheld vertebra has none."""
+    if isinstance(features, Abstained):
+        return []
+    named = {
+        name.removeprefix(ORIGINAL): value
+        for name, value in features.values.items()
+        if name.startswith(ORIGINAL)
+    }
+    return [
+        Measurement(
+            name=codes.IBSI.get(name) or codes.RADIOMICS_WITHOUT_IBSI[name],
+            value=float(f"{value:.{DIGITS}g}"),
+            unit=UNIT.get(name, codes.NO_UNITS),
+        )
+        for name, value in named.items()
+    ]
+
+
+def _evaluations(features: RadiomicFeatures | Abstained) -> list[QualitativeEvaluation]:
+    research = QualitativeEvaluation(codes.CONTENT_QUALIFICATION, codes.RESEARCH)
+    if isinstance(features, Abstained):
+        why = codes.REASON_VALUE[features.reason]
+        return [research, QualitativeEvaluation(codes.WITHHELD_RADIOMICS, why)]
+    settings = codes.RADIOMICS_SETTINGS_VALUE[features.settings]
+    return [research, QualitativeEvaluation(codes.RADIOMICS_SETTINGS, settings)]
