@@ -202,6 +202,11 @@ class Destination(_Section):
     calling_ae_title: AeTitle | None = Field(
         None, description="Name under which the node calls; node.ae_title if not given."
     )
+    radiomics: bool = Field(
+        False,
+        description="Also send the radiomic features of the vertebral bodies, as a Structured "
+        "Report of their own with IBSI codes; of examinations received from then on.",
+    )
 
 
 class Settings(BaseSettings):

@@ -54,6 +54,7 @@ SAMPLE_DESTINATION: Final = {
     "host": "127.0.0.1",
     "port": 4242,
     "calling_ae_title": "OSTEONODE",
+    "radiomics": False,
 }
 
 

@@ -28,7 +28,7 @@ from node.jobs.recovery import jobs_to_enqueue
 from node.ledger.ledger import Decision, JobRow, Ledger, StudySnapshot
 from node.series.completeness import stack_of
 from node.series.index import SeriesRecord, read_header, series_record
-from node.series.routing import destinations_for
+from node.series.routing import destinations_for, radiomics_destinations
 from node.series.selection import Selection, select_series
 from node.waiting import pause
 from pipelines.job import JOB_FILE, Job, Predecessor
@@ -61,7 +61,7 @@ class Coordinator:
         for study in self.ledger.open_studies():
             self.consider(study)
         jobs = self.ledger.unfinished_jobs()
-        if collect(self.ledger, jobs, destinations_for(self.settings)):
+        if self._collect(jobs):
             jobs = self.ledger.unfinished_jobs()
         self.enqueue(jobs)
 
@@ -125,7 +125,10 @@ class Coordinator:
 
     def _job(self, selection: Selection) -> Job:
         table = self.density_table.current()
-        draft = make_job(selection, self.settings.work_folder, density_table=table)
+        radiomics = bool(radiomics_destinations(self.settings))
+        draft = make_job(
+            selection, self.settings.work_folder, density_table=table, radiomics=radiomics
+        )
         report = self.ledger.delivered_report(draft.study_instance_uid, other_than=draft.key)
         if report is None:
             return draft
@@ -134,6 +137,15 @@ class Coordinator:
             self.settings.work_folder,
             predecessor=_predecessor(Path(report)),
             density_table=table,
+            radiomics=radiomics,
+        )
+
+    def _collect(self, jobs: list[JobRow]) -> int:
+        return collect(
+            self.ledger,
+            jobs,
+            destinations_for(self.settings),
+            radiomics_for=radiomics_destinations(self.settings),
         )
 
     def enqueue(self, jobs: list[JobRow]) -> None:

@@ -5,7 +5,7 @@ Gives  DueOutput
 Next   node.delivery.outbox
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import structlog
@@ -17,8 +17,19 @@ from pipelines.reasons import Reason
 log = structlog.get_logger(__name__)
 
 
-def collect(ledger: Ledger, jobs: Iterable[JobRow], destinations: tuple[str, ...]) -> int:
+def collect(
+    ledger: Ledger,
+    jobs: Iterable[JobRow],
+    destinations: tuple[str, ...],
+    *,
+    radiomics_for: Collection[str] = (),
+) -> int:
     """Take every finished job into the books.
+
+    Parameters
+    ----------
+    radiomics_for
+        Destinations that get the report of radiomic features too.
 
     Returns
     -------
@@ -41,7 +52,7 @@ def collect(ledger: Ledger, jobs: Iterable[JobRow], destinations: tuple[str, ...
             ledger.fail_job(job.key, outcome.failure.reason)
             log.warning("job_failed", job=job.key, reason=outcome.failure.reason)
             continue
-        ledger.finish_job(job.key, outcome.objects, destinations)
+        ledger.finish_job(job.key, outcome.objects, destinations, radiomics_for=radiomics_for)
         log.info(
             "job_finished",
             job=job.key,

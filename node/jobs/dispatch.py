@@ -34,6 +34,7 @@ def make_job(
     predecessor: Predecessor | None = None,
     flags: tuple[Reason, ...] = (),
     density_table: DensityTable | None = None,
+    radiomics: bool = False,
 ) -> Job:
     """Describe the work; nothing is written."""
     record = selection.record
@@ -50,6 +51,7 @@ def make_job(
         output_folder=str(work_folder / key),
         model_set=model_set_version(),
         flags=flags,
+        radiomics=radiomics,
         density_table=density_table,
         predecessor=predecessor,
     )

@@ -9,7 +9,7 @@ Nothing else in the node writes to the database. Rows change only along the arro
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -382,9 +382,19 @@ class Ledger:
             )
 
     def finish_job(
-        self, key: str, objects: Sequence[OutputObject], destinations: Iterable[str]
+        self,
+        key: str,
+        objects: Sequence[OutputObject],
+        destinations: Iterable[str],
+        *,
+        radiomics_for: Collection[str] = (),
     ) -> None:
         """Take the results of a job into the outbox, once for each destination.
+
+        Parameters
+        ----------
+        radiomics_for
+            Destinations that get the report of radiomic features too; nobody else does.
 
         Raises
         ------
@@ -396,6 +406,8 @@ class Ledger:
             self._step(connection, jobs, jobs.c.key == key, JobState.SUCCEEDED)
             for destination in destinations:
                 for made in objects:
+                    if made.kind == "radiomics" and destination not in radiomics_for:
+                        continue
                     insert = self._insert(outputs).values(
                         job_key=key,
                         kind=made.kind,
