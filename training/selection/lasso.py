@@ -6,9 +6,9 @@ half the squared error (Gaussian) or the negative log-likelihood (binomial). So 
 scikit-learn's ``alpha`` of `Lasso`, and 1 / (n C) of `LogisticRegression`. Features are taken as
 they come (``standardize = FALSE``): put a `StandardScaler` before.
 
-The binomial path is iteratively reweighted least squares around scikit-learn's `Lasso`, glmnet's
-own way: of `LogisticRegression`'s solvers liblinear penalises the intercept and saga needs thousands
-of rounds on a path.
+The binomial path is iteratively reweighted least squares around scikit-learn's ``enet_path``,
+glmnet's own way: of `LogisticRegression`'s solvers liblinear penalises the intercept, and saga
+needs thousands of rounds on a path.
 """
 
 import warnings
@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import Lasso, lasso_path
+from sklearn.linear_model import enet_path, lasso_path
 from sklearn.model_selection import check_cv
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
@@ -32,6 +32,8 @@ from training.statistics.sample import FloatArray
 Rule = Literal["1se", "min"]
 
 N_LAMBDAS = 100
+MOST_ROUNDS = 50
+MOST_SWEEPS = 20_000
 SMALLEST_WEIGHT = 1e-5
 """Of a case that is certain: p (1 - p), as in glmnet."""
 CLIPPED = 1e-5
@@ -62,7 +64,7 @@ def gaussian_path(X: FloatArray, y: FloatArray, lambdas: FloatArray) -> LassoPat
     """Least squares path, by scikit-learn's ``lasso_path``."""
     x_mean, y_mean = X.mean(axis=0), y.mean()
     _, coefficients, _ = lasso_path(
-        X - x_mean, y - y_mean, alphas=lambdas, tol=1e-8, max_iter=20000
+        X - x_mean, y - y_mean, alphas=lambdas, tol=1e-8, max_iter=MOST_SWEEPS
     )
     return LassoPath(
         lambdas=lambdas,
@@ -81,30 +83,44 @@ def binomial_path(
     ValueError
         One class only.
     """
-    inner = Lasso(warm_start=True, tol=1e-9, max_iter=20000)
     share = y.mean()
     if share in (0.0, 1.0):
         raise ValueError("one class only, in the sample or in the training part of a fold")
-    coefficients = np.zeros(X.shape[1])
-    intercept = float(np.log(share / (1 - share)))
+    coefficients, intercept = np.zeros(X.shape[1]), float(np.log(share / (1 - share)))
     found, offsets = [], []
     for penalty in lambdas:
-        for _ in range(50):
-            eta = X @ coefficients + intercept
-            p = expit(eta)
-            weight = np.maximum(p * (1 - p), SMALLEST_WEIGHT)
-            # scikit-learn divides by the sum of the weights, glmnet by the number of cases.
-            inner.set_params(alpha=penalty * len(y) / weight.sum())
-            inner.fit(X, eta + (y - p) / weight, sample_weight=weight)
-            step = max(
-                float(np.abs(inner.coef_ - coefficients).max()), abs(inner.intercept_ - intercept)
-            )
-            coefficients, intercept = inner.coef_.copy(), float(inner.intercept_)
-            if step < tolerance:
+        for _ in range(MOST_ROUNDS):
+            old = np.append(coefficients, intercept)
+            coefficients, intercept = _reweighted(X, y, float(penalty), coefficients, intercept)
+            if np.abs(np.append(coefficients, intercept) - old).max() < tolerance:
                 break
         found.append(coefficients)
         offsets.append(intercept)
     return LassoPath(lambdas=lambdas, coefficients=np.array(found), intercepts=np.array(offsets))
+
+
+def _reweighted(
+    X: FloatArray, y: FloatArray, penalty: float, coefficients: FloatArray, intercept: float
+) -> tuple[FloatArray, float]:
+    """One round: the LASSO of the working response, weighted by p (1 - p)."""
+    eta = X @ coefficients + intercept
+    p = expit(eta)
+    weight = np.maximum(p * (1 - p), SMALLEST_WEIGHT)
+    response = eta + (y - p) / weight
+    x_mean, response_mean = (weight @ part / weight.sum() for part in (X, response))
+    root = np.sqrt(weight)
+    _, path, _ = enet_path(
+        np.asfortranarray((X - x_mean) * root[:, None]),
+        (response - response_mean) * root,
+        l1_ratio=1.0,
+        alphas=[penalty],
+        precompute=False,
+        coef_init=coefficients.copy(),  # it is overwritten
+        check_input=False,
+        tol=1e-9,
+        max_iter=MOST_SWEEPS,
+    )
+    return path[:, 0], float(response_mean - x_mean @ path[:, 0])
 
 
 def squared_error(y: FloatArray, linear: FloatArray) -> FloatArray:

@@ -70,9 +70,7 @@ def fit_probability(truth: ArrayLike, score: ArrayLike) -> ScoreToProbability:
         The score separates the classes, so that no curve is the best.
     """
     positive, (values,) = binary(truth, score)
-    cases, controls = values[positive], values[~positive]
-    if cases.min() >= controls.max() or cases.max() <= controls.min():
-        raise UnusableSample("the score separates the classes", "some overlap")
+    _refuse_separated(positive, values)
     centre, spread = values.mean(), values.std()
     found = Logit(positive.astype(float), add_constant((values - centre) / spread)).fit(disp=0)
     slope = float(found.params[1]) / spread
@@ -80,10 +78,17 @@ def fit_probability(truth: ArrayLike, score: ArrayLike) -> ScoreToProbability:
 
 
 def calibration(truth: ArrayLike, probability: ArrayLike, *, level: float = LEVEL) -> Calibration:
-    """Slope, intercept and Brier score."""
+    """Slope, intercept and Brier score.
+
+    Raises
+    ------
+    UnusableSample
+        The probabilities separate the classes or are all equal: there is no slope.
+    """
     positive, values = _probabilities(truth, probability)
     log_odds = logit(np.clip(values, NEAR_CERTAIN, 1 - NEAR_CERTAIN))
     outcome = positive.astype(float)
+    _refuse_separated(positive, log_odds)
     if np.ptp(log_odds) == 0:
         raise UnusableSample("all probabilities are equal", "spread, for a slope")
     sloped = Logit(outcome, add_constant(log_odds)).fit(disp=0)
@@ -103,6 +108,13 @@ def reliability_curve(
     positive, values = _probabilities(truth, probability)
     observed, predicted = calibration_curve(positive, values, n_bins=bins, strategy="quantile")
     return ReliabilityCurve(predicted=predicted, observed=observed)
+
+
+def _refuse_separated(positive: BoolArray, values: FloatArray) -> None:
+    """A logistic curve through separated classes has no largest likelihood."""
+    cases, controls = values[positive], values[~positive]
+    if cases.min() > controls.max() or cases.max() < controls.min():
+        raise UnusableSample("the score separates the classes", "some overlap")
 
 
 def _probabilities(truth: ArrayLike, probability: ArrayLike) -> tuple[BoolArray, FloatArray]:

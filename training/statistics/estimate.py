@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 LEVEL = 0.95
@@ -65,6 +67,19 @@ def wald(
         ci_low=max(bounds[0], value - half),
         ci_high=min(bounds[1], value + half),
         n=n,
+    )
+
+
+def central(values: ArrayLike, *, level: float = LEVEL) -> Estimate:
+    """Mean of simulated values with the central part of them: no interval of the mean."""
+    array = np.asarray(values, np.float64)
+    low, high = np.quantile(array, [0.5 - level / 2, 0.5 + level / 2])
+    return Estimate(
+        value=float(array.mean()),
+        standard_error=float(array.std(ddof=1)) if len(array) > 1 else math.nan,
+        ci_low=float(low),
+        ci_high=float(high),
+        n=len(array),
     )
 
 

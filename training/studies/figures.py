@@ -22,6 +22,7 @@ from training.statistics.calibration import calibration, reliability_curve
 from training.statistics.confusion import CountMatrix
 from training.statistics.decision_curve import decision_curve
 from training.statistics.delong import delong_interval
+from training.statistics.errors import UnusableSample
 from training.statistics.sample import finite
 from training.studies.table import VIRTUAL
 
@@ -118,14 +119,22 @@ def calibration_plot(
     figure, axes = _new(cohort)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     for number, (name, (truth, probability)) in enumerate(models.items()):
-        curve, found = reliability_curve(truth, probability), calibration(truth, probability)
-        label = f"{name}: slope {found.slope.value:.2f}, intercept {found.intercept.value:.2f}"
+        curve = reliability_curve(truth, probability)
+        label = f"{name}: {_slope_and_intercept(truth, probability)}"
         colour = COLOURS[number % len(COLOURS)]
         axes.plot(curve.predicted, curve.observed, "o-", color=colour, label=label, markersize=4)
     axes.set_xlabel("predicted probability")
     axes.set_ylabel("observed share")
     axes.legend(loc="upper left", fontsize=8)
     _save(figure, file)
+
+
+def _slope_and_intercept(truth: ArrayLike, probability: ArrayLike) -> str:
+    try:
+        found = calibration(truth, probability)
+    except UnusableSample as reason:
+        return f"no slope, {reason.found}"
+    return f"slope {found.slope.value:.2f}, intercept {found.intercept.value:.2f}"
 
 
 def decision_curves(

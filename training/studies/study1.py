@@ -16,7 +16,7 @@ from rich.progress import track
 
 from training.cohort.studies import SCENARIOS, Scenario
 from training.statistics.clustered import clustered_interval
-from training.statistics.estimate import Estimate
+from training.statistics.estimate import central
 from training.studies import figures
 from training.studies.published import STUDY_1
 from training.studies.study1_fracture import (
@@ -94,7 +94,7 @@ def over_studies(scenario: Scenario, runs: Sequence[FractureStudy]) -> list[Row]
     for key, name, baseline, patients in AREAS:
         beside = None if baseline is None else float(np.mean([getattr(r, baseline) for r in runs]))
         values = [getattr(one, name) for one in runs]
-        rows.append(row(STUDY_1[key], _spread(values), n=patients, cohort=cohort, baseline=beside))
+        rows.append(row(STUDY_1[key], central(values), n=patients, cohort=cohort, baseline=beside))
     for test, words in (
         ("by_vertebra", "DeLong, vertebrae"),
         ("by_patient", "Obuchowski, patients"),
@@ -120,7 +120,7 @@ def one_study(scenario: Scenario, seed: int, splits: int, out: Path | None) -> l
     rows = [
         row(
             f"fracture association AUC, group A test, DXA, {splits} splits",
-            _spread(areas),
+            central(areas),
             n=len(tables.group_a),
             cohort=cohort,
         )
@@ -148,18 +148,6 @@ def one_study(scenario: Scenario, seed: int, splits: int, out: Path | None) -> l
         }
         figures.roc(curves, out / f"roc_{scenario.name.replace('-', '_')}.png", cohort=cohort)
     return rows
-
-
-def _spread(values: Sequence[float] | np.ndarray) -> Estimate:
-    """Mean with the central 95 % of the values."""
-    low, high = np.quantile(values, [0.025, 0.975])
-    return Estimate(
-        value=float(np.mean(values)),
-        standard_error=float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"),
-        ci_low=float(low),
-        ci_high=float(high),
-        n=len(values),
-    )
 
 
 if __name__ == "__main__":

@@ -124,6 +124,8 @@ def test_a_score_becomes_a_probability_as_in_scikit_learn():
     )
     with pytest.raises(UnusableSample, match="separates"):
         fit_probability([0, 0, 1], [1, 2, 3])
+    with pytest.raises(UnusableSample, match="separates"):
+        calibration([0, 0, 1], [0.1, 0.2, 0.3])
 
 
 def test_brier_score_of_a_small_table():
