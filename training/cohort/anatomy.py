@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipelines.anatomy import Level
 from training.cohort.chest import (
+    CHEST_FROM_MM,
     paint_arms,
     paint_axillae,
     paint_humeri,
@@ -127,7 +128,9 @@ def render(
     paint_axillae(volume, plan, media)
     on_step("organs")
     paint_organs(volume, plan, trunk, media)
-    paint_mediastinum(volume, plan, media)
+    shows_chest = grid.axis(2)[-1] > CHEST_FROM_MM * plan.scale
+    if shows_chest:
+        paint_mediastinum(volume, plan, media)
     paint_plaques(volume, plan, spongy)
     on_step("pelvis and femora")
     _paint_pelvis(volume, plan, media, spongy)
@@ -136,7 +139,8 @@ def render(
         volume.paint_shell(
             shape, depth=0.7, shell=_cortex_hu(media), core=float(spongy.at(90.0)) + 20
         )
-    paint_shoulders(volume, plan, trunk, spongy, _cortex_hu(media), arms=arms)
+    if shows_chest:
+        paint_shoulders(volume, plan, trunk, spongy, _cortex_hu(media), arms=arms)
     paint_humeri(volume, plan, spongy, _cortex_hu(media), arms=arms)
     on_step("spine")
     _paint_spine(volume, plan, media, spongy)

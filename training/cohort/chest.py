@@ -31,6 +31,9 @@ from training.cohort.vertebra import vertebra_shape
 ARMS: Final = ("up", "down")
 CARTILAGE_HU: Final = 105.0
 AIR_HU: Final = -960.0
+CHEST_FROM_MM: Final = 105.0
+"""Lowest of what is painted here but the arms: costal cartilages."""
+
 CERVICAL: Final = 3
 """Vertebrae painted above T1; their labels are 7, 6 and 5 (VerSe)."""
 
@@ -182,8 +185,9 @@ def _plate(plan: BodyPlan, trunk: Trunk, plate: Sequence[tuple[float, float]]) -
     rows = np.arange(heights.min(), heights.max(), 2.5)
     widths = np.interp(rows, heights[order], halves[order])
     points = [
-        (x * s, sternum_y(trunk, float(z * s)) + 0.004 * x * x * s, z * s, 5.0 * s)
+        (x * s, y + 0.004 * x * x * s, z * s, 5.0 * s)
         for z, half in zip(rows, widths, strict=True)
+        for y in (sternum_y(trunk, float(z * s)),)
         for x in np.linspace(-half + 4, half - 4, max(3, int(half / 1.3)))
     ]
     balls = np.array(points)

@@ -26,6 +26,7 @@ from training.cohort.vertebra import (
 LIP_ROOT_MM, LIP_TIP_MM = 1.9, 1.0
 """Radius of a small lip where it leaves the rim, and of any lip at its tip."""
 
+STEP_MM = 0.8
 LIP_ROOT_PER_MM = 0.17
 """How much thicker the root is per mm of reach."""
 
@@ -76,7 +77,7 @@ def _lip(vertebra: VertebraPlan, end: int, peaks: NDArray[np.float64]) -> Shape:
     level = end * (height / 2 - found.height_loss * height / 2)
     along = 8 + found.height_loss * height / 2
     box = local_box(vertebra, (-wide, wide), (-deep, depth / 2 + 2), (level - along, level + along))
-    return Shape(distance=distance, bounds=box)
+    return Shape(distance=distance, bounds=box, step_mm=STEP_MM)
 
 
 def _beak(out: Floats, along: Floats, tip: tuple[Floats, Floats], root: Floats) -> Floats:

@@ -9,6 +9,7 @@ Source: mass attenuation at 70 keV (Hubbell & Seltzer, NISTIR 5632): titanium 0.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -83,7 +84,7 @@ def cement(vertebra: VertebraPlan, rng: np.random.Generator) -> Implant:
         )
         return Shape(distance=distance, bounds=box)
 
-    shape = _grown_to(lobes, vertebra.findings.cement_ml * 1000)
+    shape = grown_to(lobes, vertebra.findings.cement_ml * 1000, 1.0, 30.0)
     grain = smooth_field(rng, 1.6)
 
     def medium(patch: Patch) -> Floats:
@@ -94,13 +95,29 @@ def cement(vertebra: VertebraPlan, rng: np.random.Generator) -> Implant:
     return Implant(name="cement", shape=shape, medium=medium, part=Part.CEMENT)
 
 
-def _grown_to(lobes: Callable[[float], Shape], volume_mm3: float) -> Shape:
-    """Lobes of a size that fills a volume, or as much of it as the body holds."""
-    low, high = 1.0, 30.0
-    for _ in range(12):
-        middle = (low + high) / 2
-        low, high = (middle, high) if volume_of(lobes(middle)) < volume_mm3 else (low, middle)
-    return lobes(high)
+def grown_to(
+    sized: Callable[[float], Shape],
+    volume_mm3: float,
+    low: float,
+    high: float,
+    *,
+    step_mm: float = 1.0,
+) -> Shape:
+    """Shape of the size between ``low`` and ``high`` that has a volume; sought when first seen."""
+
+    @cache
+    def found() -> Shape:
+        least, most = low, high
+        for _ in range(9):
+            middle = (least + most) / 2
+            is_small = volume_of(sized(middle), step_mm) < volume_mm3
+            least, most = (middle, most) if is_small else (least, middle)
+        return sized((least + most) / 2)
+
+    def distance(x: Floats, y: Floats, z: Floats) -> Floats:
+        return found().distance(x, y, z)
+
+    return Shape(distance=distance, bounds=sized(high).bounds)
 
 
 def volume_of(shape: Shape, step_mm: float = 1.0) -> float:

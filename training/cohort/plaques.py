@@ -1,16 +1,25 @@
 """Calcified plaques on the wall of the aorta."""
 
+from typing import TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.anatomy import Level
 from training.cohort.grid import Floats
-from training.cohort.implants import volume_of
+from training.cohort.implants import grown_to
 from training.cohort.organs import aorta_path
 from training.cohort.plan import BodyPlan
 from training.cohort.raster import Shape
 from training.cohort.sdf import curve, ellipsoid, enclosing
 
+Path: TypeAlias = NDArray[np.float64]
+"""(n, 4): place and radius of the aorta, downwards."""
+
 THICKNESS_MM = 2.2
+TALL = 1.3
+"""Height of a plaque relative to its width."""
+
 LARGEST_MM3 = 160.0
 """A larger volume is several plaques."""
 
@@ -24,7 +33,7 @@ def plaque_shapes(plan: BodyPlan) -> dict[Level, list[Shape]]:
     return {level: _plaques(plan, path, level, volume) for level, volume in found.items() if volume}
 
 
-def _plaques(plan: BodyPlan, path, level: Level, volume_mm3: float) -> list[Shape]:
+def _plaques(plan: BodyPlan, path: Path, level: Level, volume_mm3: float) -> list[Shape]:
     rng = plan.subject.rng(f"plaques {level.name}")
     count = int(np.ceil(volume_mm3 / LARGEST_MM3))
     shares = rng.dirichlet(np.full(count, 4.0))
@@ -41,28 +50,30 @@ def _plaques(plan: BodyPlan, path, level: Level, volume_mm3: float) -> list[Shap
     ]
 
 
-def _plaque(path, place, turn: float, volume_mm3: float) -> Shape:
+def _plaque(path: Path, place: Path, turn: float, volume_mm3: float) -> Shape:
     """Part of the wall within a ball on it, whose radius gives the volume."""
     radius = float(place[3])
     centre = place[:3] + radius * np.array([np.cos(turn), np.sin(turn), 0.0])
-    line = path[np.abs(path[:, 2] - place[2]) < 24.0]
+    line = path[np.abs(path[:, 2] - place[2]) < 24.0][::-1]
 
     def within(reach: float) -> Shape:
-        radii = (reach, reach, 1.3 * reach)
+        radii = (reach, reach, TALL * reach)
 
         def distance(x: Floats, y: Floats, z: Floats) -> Floats:
-            axis = [np.interp(z, line[::-1, 2], line[::-1, k]).astype(np.float32) for k in (0, 1)]
+            axis = [np.interp(z, line[:, 2], line[:, k]).astype(np.float32) for k in (0, 1)]
             wall = np.hypot(x - axis[0], y - axis[1]) - np.float32(radius)
             sheet = np.abs(wall + np.float32(THICKNESS_MM * 0.2)) - np.float32(THICKNESS_MM / 2)
             ball = ellipsoid(x, y, z, centre, radii)
             # Thinner towards the edge, as plaques are.
-            return np.asarray(np.maximum(sheet - 0.12 * np.minimum(ball, 0) - 0.4, ball))
+            return np.asarray(np.maximum(sheet + 0.12 * np.minimum(ball, 0) + 0.4, ball))
 
-        return Shape(distance=distance, bounds=enclosing(centre[None], 1.3 * reach + 1))
+        return Shape(distance=distance, bounds=enclosing(centre[None], TALL * reach + 1))
 
-    low, high = 0.8, 24.0
-    for _ in range(10):
-        middle = (low + high) / 2
-        small = volume_of(within(middle), 0.8) < volume_mm3
-        low, high = (middle, high) if small else (low, middle)
-    return within(high)
+    return grown_to(within, volume_mm3, *_reaches(volume_mm3), step_mm=0.8)
+
+
+def _reaches(volume_mm3: float) -> tuple[float, float]:
+    """Bounds of the radius: that of a ball, and that of a thin plate."""
+    ball = (volume_mm3 / (4.2 * TALL)) ** (1 / 3)
+    plate = (volume_mm3 / (0.5 * THICKNESS_MM * np.pi * TALL)) ** 0.5
+    return 0.8 * ball, float(1.4 * plate + 2.0)
