@@ -1,0 +1,80 @@
+"""Who is scanned for study 1, and who belongs to which part.
+
+Takes  number of patients, seed
+Gives  LumbarCohort
+Next   training.lumbar.examples
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.cohort.densitometry import DXA_LEVELS, NHANES_III, t_score, who_class
+from training.cohort.equipment import HELD_OUT, TRAINING, KernelFamily, ScannerModel
+from training.cohort.population import Population, draw_population, seeds_of
+from training.cohort.scanner import Scanner
+from training.cohort.studies import lumbar_groups
+from training.cohort.subject import Subject, subject_of
+from training.statistics.splits import balanced_split
+
+PATIENTS: Final = 460
+TEST_SHARE: Final = 0.3
+SLICES_MM: Final = (1.0, 1.25, 2.0, 2.5, 5.0)
+MAS: Final = (120, 250)
+CLASSES: Final = ("normal", "osteopenia", "osteoporosis")
+"""By the T-score of DXA, in the order of the networks' outputs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LumbarCohort:
+    """Patients without hyperostosis, split as the study says.
+
+    Parameters
+    ----------
+    is_test : (patients,)
+        By patient, in equal shares of class, sex and age, balanced in height, weight and BMI.
+        Test patients lie in scanners, under kernels, that no training patient saw.
+    """
+
+    people: Population
+    is_test: NDArray[np.bool_]
+    seed: int
+
+    def subject(self, row: int) -> Subject:
+        """One patient."""
+        return subject_of(self.people, row)
+
+    def scanner(self, row: int) -> Scanner:
+        """The scanner of one patient: all at 120 kV, as in the study; slices of 1 to 5 mm."""
+        rng = np.random.default_rng([self.seed, row])
+        models: tuple[ScannerModel, ...] = HELD_OUT if self.is_test[row] else TRAINING
+        model = models[rng.integers(len(models))]
+        family = KernelFamily.SMOOTH if rng.random() < 0.5 else KernelFamily.STANDARD
+        return Scanner(
+            model=model,
+            kernel=model.kernel(family.value).name,
+            mas=int(rng.uniform(*MAS)),
+            slice_thickness_mm=float(rng.choice(SLICES_MM)),
+        )
+
+
+def plan_cohort(patients: int = PATIENTS, seed: int = 1) -> LumbarCohort:
+    """Draw the patients of the main group and split them 7:3."""
+    people = draw_population(seeds_of(seed, patients), lumbar_groups()[:1])
+    spine = t_score(people.abmd_g_cm2.mean(axis=1), NHANES_III.spine)
+    tertiles = np.quantile(people.age_years, [1 / 3, 2 / 3])
+    strata = np.stack(
+        [who_class(spine), people.sex == "F", np.digitize(people.age_years, tertiles)], axis=1
+    )
+    covariates = np.stack(
+        [people.age_years, people.height_cm, people.weight_kg, people.bmi_kg_m2], axis=1
+    )
+    split = balanced_split(strata, covariates, test_share=TEST_SHARE, seed=seed)
+    is_test = np.zeros(len(people), bool)
+    is_test[split.test] = True
+    return LumbarCohort(people=people, is_test=is_test, seed=seed)
+
+
+LEVELS: Final = DXA_LEVELS

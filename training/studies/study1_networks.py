@@ -1,0 +1,204 @@
+"""Study 1, the two networks: predictions beside DXA, the published figures, and the mean HU.
+
+Takes  Examples, predictions
+Gives  Row, figures
+Next   training.studies.study1
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.vertebra_input import Normalization
+from training.lumbar.examples import Example, make_examples, read_examples
+from training.lumbar.plan import CLASSES, plan_cohort
+from training.lumbar.predict import baseline, predict
+from training.lumbar.train import Config, Task, train
+from training.statistics.agreement import mean_absolute_error, root_mean_square_error
+from training.statistics.bootstrap import bootstrap
+from training.statistics.clustered import clustered_test
+from training.statistics.confusion import counts
+from training.statistics.delong import auc
+from training.statistics.multiclass import one_vs_rest
+from training.studies import figures
+from training.studies.published import STUDY_1
+from training.studies.table import VIRTUAL, Row, row
+
+Values = NDArray[np.float64]
+
+NOTES: Final = (
+    "Labels: DXA of the rendered patient (projection of all mineral), class by the T-score of its L1-L4 "
+    "copied to the levels, as the study does.",
+    "Test patients: other patients, in a scanner and under kernels that no training patient saw. The "
+    "anatomy generator is the same.",
+    "Baseline: mean HU of the true trabecular core; a straight line to areal density, a "
+    "multinomial logistic regression to the class, fitted on the training part.",
+    "Intervals: bootstrap over patients (2000), Obuchowski's for AUC; patients, not vertebrae, are "
+    "what is independent.",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkRuns:
+    """Where a run keeps its examples and weights, and how long it trains.
+
+    Parameters
+    ----------
+    minutes
+        Per network.
+    ablations
+        Also train the areal density network on both readings of min-max.
+    """
+
+    work: Path
+    patients: int
+    jobs: int
+    minutes: float
+    epochs: int
+    stride: int
+    device: str
+    seed: int
+    falling: bool = False
+    ablations: bool = False
+
+    def config(self, task: Task, normalization: Normalization) -> Config:
+        """The training of one network; it goes on where it was stopped."""
+        return Config(
+            task=task,
+            examples=self.work / "examples",
+            out=self.work / f"{task}_{normalization.value}",
+            epochs=self.epochs,
+            minutes=self.minutes,
+            stride=self.stride,
+            normalization=normalization,
+            falling=self.falling,
+            device=self.device,
+            resume=True,
+            seed=self.seed,
+        )
+
+
+def network_rows(runs: NetworkRuns, out: Path | None) -> list[Row]:
+    """Cohort -> training -> rows; figures go to ``out``."""
+    examples = runs.work / "examples"
+    make_examples(plan_cohort(runs.patients, runs.seed), examples, jobs=runs.jobs)
+    everyone = read_examples(examples)
+    fitted = [e for e in everyone if not e.is_test]
+    test = [e for e in everyone if e.is_test]
+    plain_bmd, plain_status = baseline(fitted, test)
+    predicted: dict[str, Values] = {}
+    tasks: list[tuple[Task, Normalization]] = [
+        ("bmd", Normalization.FIXED_WINDOW),
+        ("status", Normalization.FIXED_WINDOW),
+    ]
+    if runs.ablations:
+        tasks += [("bmd", Normalization.CROP_MINMAX), ("bmd", Normalization.MASKED_MINMAX)]
+    for task, normalization in tasks:
+        config = runs.config(task, normalization)
+        train(config)
+        predicted[config.out.name] = predict(test, config)
+    bmd, status = predicted["bmd_fixed_window"], predicted["status_fixed_window"]
+    rows = bmd_rows(test, bmd, plain_bmd) + status_rows(test, status, plain_status)
+    truth = np.array([e.abmd_g_cm2 for e in test])
+    for name in ("crop_minmax", "masked_minmax"):
+        if f"bmd_{name}" in predicted:
+            found = _correlation(predicted[f"bmd_{name}"], truth)
+            cohort = f"{VIRTUAL}, test, vertebrae"
+            rows.append(
+                row(f"r with {name} in place of one window", found, n=len(test), cohort=cohort)
+            )
+    if out:
+        draw(test, bmd, status, out)
+    return rows
+
+
+def bmd_rows(test: Sequence[Example], predicted: Values, plain: Values) -> list[Row]:
+    """Correlation and errors of areal density, vertebra by vertebra and by patient."""
+    truth = np.array([e.abmd_g_cm2 for e in test])
+    patient = np.array([e.patient for e in test])
+    cohort = f"{VIRTUAL}, test, vertebrae"
+    measures: tuple[tuple[str, Callable[[Values, Values], float]], ...] = (
+        ("r_test", _correlation),
+        ("mae_test", mean_absolute_error),
+        ("rmse_test", root_mean_square_error),
+    )
+    rows = [row(STUDY_1["mean_abmd_test"], float(truth.mean()), n=len(truth), cohort=cohort)]
+    for key, measure in measures:
+        found = bootstrap(
+            lambda at, measure=measure: measure(predicted[at], truth[at]),  # type: ignore[misc]
+            len(truth),
+            clusters=patient,
+        )
+        beside = measure(plain, truth)
+        rows.append(row(STUDY_1[key], found, n=len(truth), cohort=cohort, baseline=beside))
+    by_patient = [_by_patient(values, patient) for values in (predicted, truth, plain)]
+    for name, measure in (("r", _correlation), ("MAE, g/cm2", mean_absolute_error)):
+        rows.append(
+            row(
+                f"{name}, mean of L1-L4",
+                measure(by_patient[0], by_patient[1]),
+                n=len(by_patient[0]),
+                cohort=f"{VIRTUAL}, test, patients",
+                baseline=measure(by_patient[2], by_patient[1]),
+            )
+        )
+    return rows
+
+
+def status_rows(test: Sequence[Example], predicted: Values, plain: Values) -> list[Row]:
+    """AUC of each class by vertebra (patients' label) and by patient, and accuracy."""
+    truth = np.array([e.status for e in test])
+    patient = np.array([e.patient for e in test])
+    rows = []
+    areas = one_vs_rest(truth, predicted, clusters=patient)
+    for number, (name, area) in enumerate(zip(CLASSES, areas, strict=True)):
+        beside = auc(truth == number, plain[:, number])
+        test_ = clustered_test(truth == number, predicted[:, number], plain[:, number], patient)
+        cohort = f"{VIRTUAL}, test, vertebrae"
+        rows.append(
+            row(STUDY_1[f"auc_{name}_test"], area, n=len(truth), cohort=cohort, baseline=beside)
+        )
+        rows.append(
+            row(f"P, {name}, network against mean HU", test_.p, n=len(truth), cohort=cohort)
+        )
+    first = np.unique(patient, return_index=True)[1]
+    mean = np.stack([_by_patient(column, patient) for column in predicted.T], axis=1)
+    mean_plain = np.stack([_by_patient(column, patient) for column in plain.T], axis=1)
+    by_patient = one_vs_rest(truth[first], mean)
+    cohort = f"{VIRTUAL}, test, patients"
+    for number, (name, area) in enumerate(zip(CLASSES, by_patient, strict=True)):
+        beside = auc(truth[first] == number, mean_plain[:, number])
+        rows.append(
+            row(f"AUC {name}, mean of L1-L4", area, n=len(first), cohort=cohort, baseline=beside)
+        )
+    right = float((mean.argmax(axis=1) == truth[first]).mean())
+    plain_right = float((mean_plain.argmax(axis=1) == truth[first]).mean())
+    rows.append(row("accuracy", right, n=len(first), cohort=cohort, baseline=plain_right))
+    return rows
+
+
+def draw(test: Sequence[Example], bmd: Values, status: Values, folder: Path) -> None:
+    """Scatter, Bland-Altman, ROC, confusion and calibration, as PNG."""
+    truth = np.array([e.abmd_g_cm2 for e in test])
+    classes = np.array([e.status for e in test])
+    figures.scatter(bmd, truth, folder / "scatter.png", quantity="areal density, g/cm2")
+    figures.bland_altman_plot(bmd, truth, folder / "bland_altman.png", quantity="g/cm2")
+    curves = {name: (classes == k, status[:, k]) for k, name in enumerate(CLASSES)}
+    figures.roc(curves, folder / "roc.png")
+    figures.calibration_plot(curves, folder / "calibration.png")
+    matrix = counts(classes, status.argmax(axis=1), len(CLASSES))
+    figures.confusion(matrix, CLASSES, folder / "confusion.png")
+
+
+def _correlation(one: Values, other: Values) -> float:
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+def _by_patient(values: Values, patient: NDArray[np.int_]) -> Values:
+    """Mean of each patient's levels, patients in order."""
+    names, index = np.unique(patient, return_inverse=True)
+    return np.asarray(np.bincount(index, values) / np.bincount(index, minlength=len(names)))
