@@ -196,7 +196,7 @@ def _plate(plan: BodyPlan, trunk: Trunk, plate: Sequence[tuple[float, float]]) -
 
 def sternum_y(trunk: Trunk, z: float) -> float:
     """Posterior coordinate of the middle of the sternum at a height."""
-    return trunk.cage(z)[1] - 2.0 * trunk.scale
+    return float(trunk.cage(z)[1]) - 2.0 * trunk.scale
 
 
 def _cartilages(plan: BodyPlan, trunk: Trunk) -> list[Shape]:

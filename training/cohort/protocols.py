@@ -43,6 +43,8 @@ class Protocol:
         Shares.
     iterative
         Strength of iterative reconstruction, lowest and highest.
+    arms_down
+        Share of patients whose arms lie at their sides.
     cut_below_mm
         Most that the scan may end above the usual lower end.
     """
@@ -56,6 +58,7 @@ class Protocol:
     kernels: Mapping[KernelFamily, float] = field(default_factory=lambda: BODY_KERNELS)
     iterative: tuple[float, float] = (0.0, 0.4)
     cut_below_mm: float = 0.0
+    arms_down: float = 0.06
 
 
 PROTOCOLS: Final = MappingProxyType(
@@ -100,6 +103,7 @@ PROTOCOLS: Final = MappingProxyType(
             region="lumbar",
             slices_mm=((1.25, 1.25), (0.625, 0.625), (0.625, 5.0), (1.0, 1.0), (2.0, 2.0)),
             field_of_view_mm=(200.0, 150.0, 260.0),
+            arms_down=0.3,
             mas=(250, 160, 320),
             phases={"none": 1.0},
             kvps={120: 0.9, 140: 0.1},
@@ -174,6 +178,7 @@ def draw_plan(
         protocol=name,
         region=protocol.region,
         phase=_drawn(protocol.phases, rng),
+        arms="down" if rng.random() < protocol.arms_down else "up",
         iodine=round(float(np.clip(rng.lognormal(0, 0.15), 0.6, 1.6)), 3),
         field_of_view_mm=round(float(rng.uniform(*protocol.field_of_view_mm[1:])), 0),
         slice_spacing_mm=spacing,

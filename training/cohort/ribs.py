@@ -85,13 +85,10 @@ def _round_the_trunk(
     angles = np.deg2rad(np.linspace(30.0, reach, max(4, int(reach / 12))))
     share = (angles - angles[0]) / (np.deg2rad(145.0) - angles[0])
     full = drop / ((np.deg2rad(reach) - angles[0]) / (np.deg2rad(145.0) - angles[0]))
-    places = []
-    for angle, part in zip(angles, share, strict=True):
-        z = start[2] - 6 - full * part**0.75
-        half, front, back = trunk.cage(float(z))
-        middle = 0.45 * front + 0.55 * back
-        depth = (back if np.cos(angle) > 0 else 2 * middle - front) - middle
-        c, s = np.cos(angle), np.sin(angle)
-        bulge = (np.abs(s) ** 2.3 + np.abs(c) ** 2.3) ** (-1 / 2.3)
-        places.append((half * s * bulge, middle + depth * c * bulge, z))
-    return np.array(places)
+    z = start[2] - 6 - full * share**0.75
+    half, front, back = trunk.cage(z)
+    middle = 0.45 * front + 0.55 * back
+    cosine, sine = np.cos(angles), np.sin(angles)
+    depth = np.where(cosine > 0, back, 2 * middle - front) - middle
+    bulge = (np.abs(sine) ** 2.3 + np.abs(cosine) ** 2.3) ** (-1 / 2.3)
+    return np.column_stack([half * sine * bulge, middle + depth * cosine * bulge, z])

@@ -292,9 +292,9 @@ def fine_grid(grid: Grid, scanner: Scanner) -> Grid:
     x, y, step = grid.spacing_mm
     parts = max(1, int(np.ceil(step / FINEST_PLANES_MM)))
     fine = step / parts
-    margins = int(np.ceil(BLUR_MARGIN_MM / x)), int(np.ceil(BLUR_MARGIN_MM / y))
     planes = len(_profile(scanner, fine, 0.0)) // 2
     slices, rows, columns = grid.shape
+    margins = _margin(columns, x), _margin(rows, y)
     return Grid(
         origin_lps_mm=(
             grid.origin_lps_mm[0] - margins[0] * x,
@@ -308,6 +308,14 @@ def fine_grid(grid: Grid, scanner: Scanner) -> Grid:
             columns + 2 * margins[0],
         ),
     )
+
+
+def _margin(size: int, spacing_mm: float) -> int:
+    """Pixels to paint on either side: room for the blur, and a size that transforms fast."""
+    margin = int(np.ceil(BLUR_MARGIN_MM / spacing_mm))
+    while fft.next_fast_len(size + 2 * margin) != size + 2 * margin:
+        margin += 1
+    return margin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,7 +171,7 @@ def simulate(
     beam = plan.scanner.beam(patient_water_cm(body))
     media = Media(kvp=beam, phase=plan.phase, iodine=plan.iodine)
     heights = grid.axis(2)
-    water = water_profile(body, heights[0], heights[-1])
+    water = water_profile(body, heights[0], heights[-1], arms=plan.arms)
     with ThreadPoolExecutor(threads) as pool:
         anatomy = render(
             plan.subject,

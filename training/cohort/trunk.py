@@ -1,9 +1,10 @@
 """The outline of the trunk, its fat, its muscle wall and its cavity, by height."""
 
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from training.cohort.grid import Bounds, Floats
 from training.cohort.plan import BodyPlan
@@ -56,6 +57,9 @@ CAVITY_BACK = (
 
 LUNG_APEX_MM = 474.0
 
+Heights: TypeAlias = NDArray[np.float32]
+"""One number for each height."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trunk:
@@ -102,35 +106,34 @@ class Trunk:
         """Height of the lung apex, LPS z."""
         return LUNG_APEX_MM * self.scale
 
-    def cage(self, z: float) -> tuple[float, float, float]:
-        """Half width, front and back of the ribs' middle at a height."""
+    def cage(self, z: ArrayLike) -> tuple[Heights, Heights, Heights]:
+        """Half width, front and back of the ribs' middle at heights."""
         half, front, back = self.half_width(z)
         inner = 9.0 * self.scale
-        height = np.array([z], np.float32)
         wide, before, behind = (
-            float(self._at(height, table)[0])
+            self._at(np.asarray(z), table)
             for table in (CAVITY_HALF_WIDTH, CAVITY_FRONT, CAVITY_BACK)
         )
         return (
-            min(half - inner, wide + 8 * self.scale),
-            max(front + inner, before - 5 * self.scale),
-            min(back - inner, behind + 14 * self.scale),
+            np.minimum(half - inner, wide + 8 * self.scale),
+            np.maximum(front + inner, before - 5 * self.scale),
+            np.minimum(back - inner, behind + 14 * self.scale),
         )
 
     def wall_y(self, x: float, z: float) -> float:
         """Posterior coordinate of the ribs' middle in front of the trunk, at a place aside."""
         half, front, back = self.cage(z)
         middle = 0.45 * front + 0.55 * back
-        share = max(1 - abs(x / half) ** 2.3, 0.0) ** (1 / 2.3)
+        share = np.maximum(1 - np.abs(x / half) ** 2.3, 0.0) ** (1 / 2.3)
         return float(middle + (front - middle) * share)
 
-    def half_width(self, z: float) -> tuple[float, float, float]:
-        """Half width, front and back of the muscle layer at a height."""
-        height = np.array([z], np.float32)
-        return tuple(
-            float(self._at(height, table)[0])
+    def half_width(self, z: ArrayLike) -> tuple[Heights, Heights, Heights]:
+        """Half width, front and back of the muscle layer at heights."""
+        half, front, back = (
+            self._at(np.asarray(z), table)
             for table in (MUSCLE_HALF_WIDTH, MUSCLE_FRONT, MUSCLE_BACK)
-        )  # type: ignore[return-value]
+        )
+        return half, front, back
 
     @property
     def bounds(self) -> Bounds:
@@ -139,9 +142,9 @@ class Trunk:
         front, back = 134 + 20 * self.fatness, 88 + 26 * self.fatness
         return (-wide, wide), (-front * self.scale - 8, back * self.scale + 8), (-330.0, 760.0)
 
-    def _at(self, z: Floats, table: tuple[float, ...]) -> NDArray[np.float32]:
+    def _at(self, z: NDArray[Any], table: tuple[float, ...]) -> NDArray[np.float32]:
         heights = np.array(HEIGHTS_MM) * self.scale
-        return (np.interp(z, heights, table) * self.scale).astype(np.float32)
+        return np.asarray(np.interp(z, heights, table) * self.scale, np.float32)
 
 
 def plan_trunk(plan: BodyPlan) -> Trunk:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.anatomy import Level
+from training.cohort.chest import paint_arms
 from training.cohort.grid import Grid
 from training.cohort.media import Media
 from training.cohort.noise import Section
@@ -71,10 +72,12 @@ def patient_water_cm(plan: BodyPlan) -> float:
     return round(float(profile.diameters_cm.mean()), 2)
 
 
-def water_profile(plan: BodyPlan, low_mm: float, high_mm: float) -> WaterProfile:
+def water_profile(
+    plan: BodyPlan, low_mm: float, high_mm: float, *, arms: str = "up"
+) -> WaterProfile:
     """Measure a patient from one height to another on a coarse grid, whatever the field of view.
 
-    Wall and lungs are painted; the cavity counts as muscle, which makes up for the bones.
+    Arms, wall and lungs are painted; the cavity counts as muscle, which makes up for the bones.
     """
     first, last = np.floor(low_mm / STEP_MM), np.ceil(high_mm / STEP_MM)
     side = int(2 * HALF_WIDTH_MM / PIXEL_MM)
@@ -85,6 +88,7 @@ def water_profile(plan: BodyPlan, low_mm: float, high_mm: float) -> WaterProfile
         shape=(int(last - first) + 1, side, side),
     )
     volume, trunk = Volume.of_air(grid), plan_trunk(plan)
+    paint_arms(volume, plan, MEDIA, arms=arms)
     for surface, tissue in ((trunk.skin, "fat"), (trunk.muscle, "muscle")):
         volume.paint(Shape(distance=surface, bounds=trunk.bounds), MEDIA.hu(tissue))
     paint_lungs(volume, plan, trunk, MEDIA)
