@@ -12,7 +12,6 @@ Both splits are run: by vertebra, as the study did, and by patient; the differen
 """
 
 import argparse
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +35,7 @@ from training.statistics.proportions import clopper_pearson
 from training.statistics.sample import BoolArray, FloatArray, IndexArray
 from training.statistics.splits import repeated_splits
 from training.studies import figures
+from training.studies.feature_table import read_feature_rows
 from training.studies.published import STUDY_2, Published
 from training.studies.table import VIRTUAL, Row, Stopwatch, StudyTable, markdown, row, write_table
 
@@ -111,11 +111,12 @@ def read_features(
     UnusableSample
         A column, a value or a repeated vertebra is missing.
     """
-    keys, names, features = _read(file)
+    needed = ("patient", "level")
+    keys, names, features = read_feature_rows(file, KEYS, needed=needed)
     order = [(one["patient"], one["level"]) for one in keys]
     again = []
     for other in repeats:
-        other_keys, other_names, values = _read(other)
+        other_keys, other_names, values = read_feature_rows(other, KEYS, needed=needed)
         where = {(one["patient"], one["level"]): i for i, one in enumerate(other_keys)}
         missing = [one for one in order if one not in where]
         if missing or other_names != names:
@@ -138,21 +139,6 @@ def read_features(
         repeats=np.stack(again, axis=1) if again else None,
         cohort=cohort,
     )
-
-
-def _read(file: Path) -> tuple[list[dict[str, str]], tuple[str, ...], FloatArray]:
-    with file.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        columns = tuple(reader.fieldnames or ())
-        rows = list(reader)
-    names = tuple(name for name in columns if name not in KEYS)
-    if not {"patient", "level"} <= set(columns) or not names or not rows:
-        raise UnusableSample(f"{file.name} has columns {columns[:6]}", ", ".join(KEYS))
-    try:
-        values = np.array([[float(one[name]) for name in names] for one in rows])
-    except (TypeError, ValueError) as error:
-        raise UnusableSample(f"{file.name}: {error}", "a number in every feature") from error
-    return rows, names, values
 
 
 def run_split(table: FeatureTable, unit: Unit, seed: int, *, folds: int = FOLDS) -> Scored:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import subprocess
 import sys
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from training.statistics.errors import UnusableSample
 from training.studies.study2_rscore import (
     leakage,
+    main,
     read_features,
     run_split,
     selected,
@@ -97,15 +97,17 @@ def test_neighbours_on_both_sides_flatter_the_score(tmp_path):
     assert difference == pytest.approx(by_vertebra - by_patient, abs=1e-5)
 
 
-def test_the_command_writes_table_and_pictures(tmp_path):
+def test_the_command_writes_table_and_pictures(tmp_path, monkeypatch, capsys):
     first, again = written(tmp_path)
-    arguments = ["--features", first, "--repeats", again, "--out", tmp_path / "out"]
+    out = tmp_path / "out"
+    arguments = ["--features", str(first), "--repeats", str(again), "--out", str(out)]
     options = ["--splits", "1", "--folds", "3", "--on", "a hospital"]
-    command = [sys.executable, "-m", "training.studies.study2_rscore", *arguments, *options]
-    subprocess.run(command, check=True, capture_output=True)
-    found = json.loads((tmp_path / "out" / "table.json").read_text("utf-8"))
+    monkeypatch.setattr(sys, "argv", ["study2_rscore", *arguments, *options])
+    main()
+    assert "| leakage: AUC split by vertebra minus by patient |" in capsys.readouterr().out
+    found = json.loads((out / "table.json").read_text("utf-8"))
     assert {one["cohort"].split(",")[0] for one in found["rows"]} == {"a hospital"}
-    assert len(list((tmp_path / "out").glob("*.png"))) == 8
+    assert len(list(out.glob("*.png"))) == 8
 
 
 @pytest.mark.parametrize(
