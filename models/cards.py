@@ -32,14 +32,15 @@ class ModelCard(BaseModel):
     """Description of one network or formula.
 
     ``sha256`` is that of the weights file; any other content is refused. ``kind`` tells who
-    loads it: ``models.registry`` a network, ``models.coefficients`` coefficients.
+    loads it: ``models.registry`` a network, ``models.coefficients`` coefficients,
+    ``models.forest`` a random forest.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     version: str
-    kind: Literal["network", "coefficients"] = "network"
+    kind: Literal["network", "coefficients", "forest"] = "network"
     network: str
     file: str
     sha256: str

@@ -1,0 +1,180 @@
+"""Random forests without pickle: trees as arrays in a safetensors file whose digest a card states.
+
+Takes  card
+Gives  ForestModel
+Next   nothing
+
+Free of torch and of scikit-learn: what is shipped stays readable when they change. The inputs are
+scaled here (``(value - centre) / scale``), so that nothing but the file and the named features is
+needed. ``training.export`` writes such files.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from models.cards import WEIGHTS_FOLDER, card, checked_content
+from models.errors import ModelError, UnknownModel
+
+LEAF: Final = -1
+"""Child of a node that has none."""
+ABOUT: Final = "about"
+"""Tensor of bytes: JSON with the names of features and classes, and the outcome."""
+ARRAYS: Final = {
+    "centre": np.float64,
+    "scale": np.float64,
+    "roots": np.int32,
+    "left": np.int32,
+    "right": np.int32,
+    "feature": np.int32,
+    "threshold": np.float64,
+    "share": np.float64,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForestModel:
+    """A random forest classifier over named, scaled inputs.
+
+    Parameters
+    ----------
+    outcome
+        What the classes mean, and what they do not.
+    features, classes
+        Names.
+    centre, scale : (features,)
+    roots : (trees,)
+        Node where each tree begins.
+    left, right : (nodes,)
+        Children; ``LEAF`` for a leaf. Left is taken where the input is at most the threshold.
+    feature, threshold : (nodes,)
+    share : (nodes, classes)
+        Shares of the classes among the training cases at the node, weighted.
+    """
+
+    outcome: str
+    features: tuple[str, ...]
+    classes: tuple[str, ...]
+    centre: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    roots: NDArray[np.int32]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    feature: NDArray[np.int32]
+    threshold: NDArray[np.float64]
+    share: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        """Check that every index leads somewhere, and that every path ends.
+
+        Raises
+        ------
+        ModelError
+            The arrays are no forest.
+        """
+        nodes = len(self.left)
+        inner = self.left != LEAF
+        children = np.concatenate([self.left[inner], self.right[inner]])
+        parents = np.tile(np.flatnonzero(inner), 2)
+        sound = (
+            all(len(part) == nodes for part in (self.right, self.feature, self.threshold))
+            and self.share.shape == (nodes, len(self.classes))
+            and len(self.centre) == len(self.scale) == len(self.features)
+            and _within(self.roots, nodes)
+            and _within(children, nodes)
+            and bool((children > parents).all())
+            and _within(self.feature[inner], len(self.features))
+            and len(self.roots) > 0
+            and bool((self.scale > 0).all())
+            and bool(np.isfinite(self.share).all())
+        )
+        if not sound:
+            raise ModelError("arrays that are no forest", "children below their parents", "")
+
+    def probabilities(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Mean over the trees of the shares of the classes.
+
+        Parameters
+        ----------
+        values
+            By feature name; others are ignored.
+
+        Raises
+        ------
+        KeyError
+            An input is missing: there are no defaults.
+        ValueError
+            An input is not a finite number.
+        """
+        raw = np.array([values[name] for name in self.features], np.float64)
+        if not np.isfinite(raw).all():
+            raise ValueError("an input is not a finite number")
+        # scikit-learn compares in single precision; so do these trees, to take the same branches.
+        scaled = ((raw - self.centre) / self.scale).astype(np.float32)
+        node = self.roots
+        while (inner := self.left[node] != LEAF).any():
+            go_left = scaled[self.feature[node]] <= self.threshold[node]
+            child = np.where(go_left, self.left[node], self.right[node])
+            node = np.where(inner, child, node)
+        shares = self.share[node].mean(axis=0)
+        return {name: float(share) for name, share in zip(self.classes, shares, strict=True)}
+
+    def to_bytes(self) -> bytes:
+        """Content of the safetensors file."""
+        about = {"outcome": self.outcome, "features": self.features, "classes": self.classes}
+        text = np.frombuffer(json.dumps(about).encode(), np.uint8)
+        arrays = {
+            name: np.ascontiguousarray(getattr(self, name), kind) for name, kind in ARRAYS.items()
+        }
+        return save({ABOUT: text, **arrays})
+
+
+def forest_from_bytes(content: bytes) -> ForestModel:
+    """Forest in the content of a safetensors file.
+
+    Raises
+    ------
+    ModelError
+        The content is no forest.
+    """
+    try:
+        arrays = load(content)
+        about = json.loads(arrays.pop(ABOUT).tobytes())
+        return ForestModel(
+            outcome=str(about["outcome"]),
+            features=tuple(about["features"]),
+            classes=tuple(about["classes"]),
+            **{name: arrays[name].astype(kind) for name, kind in ARRAYS.items()},
+        )
+    except (SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
+        raise ModelError(
+            "a file that holds no forest", "what training.export writes", ""
+        ) from error
+
+
+@cache
+def forest_model(name: str) -> ForestModel:
+    """Forest of that name, loaded once per process.
+
+    Raises
+    ------
+    UnknownModel
+        No such card, or the card of something else.
+    DigestMismatch
+        The file is not the one that the card describes.
+    """
+    described = card(name)
+    if described.kind != "forest":
+        raise UnknownModel(f"model {name!r} is a {described.kind}", "forest", "")
+    return forest_from_bytes(checked_content(WEIGHTS_FOLDER / described.file, described.sha256))
+
+
+def _within(index: NDArray[np.integer], size: int) -> bool:
+    return bool(((index >= 0) & (index < size)).all())
