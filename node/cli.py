@@ -2,7 +2,7 @@
 
 Takes  command line
 Gives  exit code
-Next   node.supervisor, node.demo, node.sender, node.offline
+Next   node.supervisor, node.demo, node.selftest, node.sender, node.offline
 
 Exit codes: 0 done, 1 something failed, 2 a mistake in the call or the settings. A mistake of the
 user is one red line with what to do, never a traceback. ``docs/cli.md`` is written from this
@@ -27,7 +27,7 @@ from rich.text import Text
 from models.cards import model_cards, model_set_version
 from node import __version__
 from node.config import load_settings
-from node.errors import ConfigError, OsteoNodeError
+from node.errors import ConfigError, OsteoNodeError, PeerRefused, PeerUnreachable
 from node.logs import configure_logging
 from pipelines.density.calibration import Standard
 
@@ -137,6 +137,46 @@ def demo(
     from node.demo import run_demo
 
     raise typer.Exit(run_demo(ct, out_folder, timeout_s=timeout_s, console=out))
+
+
+@app.command()
+def selftest(
+    config: ConfigOption = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            help="Examination to send; can be repeated. [default: all]",
+            show_default=False,
+        ),
+    ] = None,
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", help="Seconds to wait for each result.")
+    ] = 900,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Test the running node: simulated examinations with a known answer go in by C-STORE.
+
+    Run it on the host of the node, with its settings. The results are delivered like any other,
+    to every destination, for the patient VIRTUAL^COHORT. Exit code 0 when every value is within
+    its tolerance, 1 when not, 2 when the node cannot be reached.
+    """
+    from node.selftest import EXAMINATIONS, run_selftest
+
+    settings = load_settings(config)
+    configure_logging("selftest")
+    known = [one.name for one in EXAMINATIONS]
+    for name in only or ():
+        if name not in known:
+            raise ConfigError(f"no examination {name!r}", "one of " + ", ".join(known), "")
+    try:
+        code = run_selftest(
+            settings, only=only or (), timeout_s=timeout_s, as_json=as_json, out=out, err=err
+        )
+    except (PeerUnreachable, PeerRefused) as error:
+        _explain(error)
+        raise typer.Exit(2) from error
+    raise typer.Exit(code)
 
 
 @app.command()

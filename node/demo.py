@@ -2,7 +2,7 @@
 
 Takes  CT
 Gives  exit code
-Next   node.supervisor, node.archive, node.sender
+Next   node.supervisor, node.archive, node.sender, node.simulation
 
 The node runs as its user runs it (``osteonode serve`` on a settings file); the PACS is
 ``node.archive``.
@@ -31,6 +31,7 @@ from node.ledger.ledger import Ledger
 from node.report_view import in_words, show_result
 from node.sender import Peer, send_folder
 from node.series.identity import completed_copy
+from node.simulation import nifti_as_dicom, simulate_examination
 from node.waiting import nap, wait_until
 from pipelines.job import RESULT_FILE, Outcome, read_outcome
 
@@ -133,23 +134,15 @@ def _empty(folder: Path) -> None:
 def _examination(ct: Path | None, folder: Path, console: Console) -> Path:
     """Folder of DICOM to send."""
     made = folder / "examination"
-    cohort = [sys.executable, "-m", "training.cohort"]
     if ct is None:
         console.print("Simulating an examination: a virtual patient in a virtual scanner ...")
-        _run([*cohort, "simulate", "--preset", "demo", "--out", str(made)])
-        return made / "dicom"
+        return simulate_examination(made, ["--preset", "demo"])
     if not ct.exists():
         raise ConfigError(f"no such file or folder: {ct}", "a folder of DICOM or a NIfTI file", "")
     if ct.is_file() and ct.name.endswith(NIFTI_SUFFIXES):
         console.print(f"Writing {ct.name} as DICOM ...")
-        _run([*cohort, "to-dicom", str(ct), "--out", str(made)])
-        return made
+        return nifti_as_dicom(ct, made)
     return ct
-
-
-def _run(command: list[str]) -> None:
-    if subprocess.run(command, check=False).returncode != 0:
-        raise DemoFailed(f"{' '.join(command[2:5])} failed", "", "see its message above")
 
 
 @contextmanager

@@ -128,6 +128,9 @@ def simulate_examination(
     enhanced: Enhanced = False,
     localizer: Localizer = False,
     tilt_deg: Tilt = 0.0,
+    occasion: Annotated[
+        str, typer.Option(help="Any text: the same examination again, with other UIDs.")
+    ] = "",
     labels: Annotated[bool, typer.Option(help="Write labels.nii.gz too.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="The bytes do not depend on it.")] = 2,
     with_dxa: Annotated[
@@ -160,6 +163,7 @@ def simulate_examination(
             slice_spacing_mm=spacing_mm,
             slices=slices,
         ),
+        occasion=occasion,
     )
     writing = Writing(
         position=position,

@@ -95,6 +95,8 @@ class ExaminationPlan:
         (x, y) from the usual middle of the field of view: a patient who lies off centre.
     arms
         ``up`` or ``down``.
+    occasion
+        The same plan on another occasion is another examination: other UIDs, the same pixels.
     """
 
     subject: Subject
@@ -110,6 +112,7 @@ class ExaminationPlan:
     cut_below_mm: float = 0.0
     offset_mm: tuple[float, float] = (0.0, 0.0)
     arms: str = "up"
+    occasion: str = ""
 
     def __post_init__(self) -> None:
         if self.region not in REGIONS:
