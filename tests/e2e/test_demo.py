@@ -10,6 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from node.selftest import EXAMINATIONS
 from tests.e2e.node_process import OSTEONODE
 from tests.peers.validator import dciodvfy_errors
 
@@ -65,3 +66,13 @@ def test_measured_values_meet_the_truth_of_the_simulation(demo):
         assert np.linalg.norm(distance) < 6
         assert measured["used"]
         assert measured["trabecular_hu_mean"] == pytest.approx(true["trabecular_hu"], abs=15)
+
+
+def test_the_demonstration_would_pass_the_self_test(demo):
+    """The same patient as the abdomen of ``osteonode selftest``, held to the same tolerances."""
+    truth = json.loads((demo / "examination" / "truth.json").read_text())
+    abdomen = EXAMINATIONS[0]
+    assert abdomen.name == "abdomen"
+    checks = [check for checker in abdomen.checkers for check in checker(truth, result(demo))]
+    assert len(checks) > 10
+    assert [check for check in checks if not check.passed] == []

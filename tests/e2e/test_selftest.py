@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from node.archive import Archive, running_archive
-from node.selftest import EXAMINATIONS
 from tests.e2e.node_process import OSTEONODE, Node, running_node, write_config
 from tests.peers.ports import free_port
 
@@ -53,10 +52,9 @@ def report(run: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return loaded
 
 
-@pytest.mark.parametrize("name", [one.name for one in EXAMINATIONS])
-def test_an_installed_node_passes(installed: Installed, name: str) -> None:
-    """Every value of every pipeline within its tolerance, results in the PACS."""
-    run = selftest(installed.node.config, "--only", name, "--json")
+def test_an_installed_node_passes(installed: Installed) -> None:
+    """Every value within its tolerance, results in the PACS; the abdomen passes in test_demo."""
+    run = selftest(installed.node.config, "--only", "chest", "--json")
     assert run.returncode == 0, run.stdout + run.stderr
     found = report(run)
     assert found["passed"] is True
