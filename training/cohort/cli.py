@@ -26,7 +26,7 @@ from training.cohort.protocols import PROTOCOLS, draw_plan, usual_plan
 from training.cohort.simulate import REGIONS, Examination, ExaminationPlan, simulate
 from training.cohort.studies import STUDIES
 from training.cohort.subject import draw_subject
-from training.cohort.tables_cli import dxa, table
+from training.cohort.tables_cli import dxa, table, validate
 from training.cohort.truth import label_affine_ras, write_truth
 
 STEPS = 6
@@ -92,6 +92,7 @@ class Writing:
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command("table")(table)
 app.command("dxa")(dxa)
+app.command("validate")(validate)
 app.command("generate")(generate_dataset)
 console = Console(stderr=True)
 

@@ -5,6 +5,7 @@ Gives  block of truth.json, picture
 Next   training.cohort.truth
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,9 +74,9 @@ def fitted_scale(n: int, seed: int = 20) -> tuple[float, float]:
     return float(factor), float(factor * found.std(ddof=1) / found.mean() / np.sqrt(len(found)))
 
 
-def write_picture(scans: list[tuple[Projection, list[Mask]]], file: Path) -> None:
+def write_picture(scans: Sequence[SpineScan | HipScan], file: Path) -> None:
     """Write scans side by side with the outlines of their regions, PNG."""
-    panels = [_panel(image, outlines) for image, outlines in scans]
+    panels = [_panel(scan.image, list(scan.outlines.values())) for scan in scans]
     height = max(len(panel) for panel in panels)
     padded = [np.pad(p, ((0, height - len(p)), (0, 6), (0, 0))) for p in panels]
     PillowImage.fromarray(np.concatenate(padded, axis=1)).save(file, optimize=True)

@@ -15,7 +15,9 @@ from training.cohort.population import draw_population, seeds_of
 from training.cohort.studies import PAPER_LIKE, SCENARIOS, STUDIES, study_groups
 from training.cohort.subject import draw_subject
 from training.cohort.table import write_table
+from training.cohort.validation import write_validation
 
+PAGE = Path("training/cohort/VALIDATION.md")
 console = Console(stderr=True)
 out = Console()
 
@@ -64,6 +66,18 @@ def dxa(
         spine, hip = scan_spine(subject), scan_hip(subject)
     out.print_json(json.dumps(dxa_block(spine, hip)))
     if picture is not None:
-        write_picture(
-            [(scan.image, list(scan.outlines.values())) for scan in (spine, hip)], picture
-        )
+        write_picture([spine, hip], picture)
+
+
+def validate(
+    data: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="Folder with ct/, for the pictures.")
+    ],
+    out: Annotated[Path, typer.Option(help="Page to write.")] = PAGE,
+    pictures: Annotated[Path, typer.Option(help="Folder for its pictures.")] = Path("docs"),
+    per_decade: Annotated[int, typer.Option(min=2, help="DXA scans per decade and sex.")] = 5,
+) -> None:
+    """Hold the cohort against published values: a page of tables and pictures. Takes minutes."""
+    with console.status("computing") as status:
+        off = write_validation(data, out, pictures, per_decade, status.update)
+    console.print(f"{out}: {off} values outside their published range")
