@@ -46,8 +46,8 @@ SLICES_PICTURE, DXA_PICTURE = "cohort_slices.png", "cohort_dxa.png"
 WINDOW_HU: Final = (-160.0, 340.0)
 HEIGHT_PX: Final = 340
 BODY_HU: Final = -350.0
-REAL_BELOW: Final = 0.62
-"""Share of the real CT, from below, that the sagittal picture shows: hips to lower chest."""
+REAL_PART: Final = (0.2, 0.62)
+"""Part of the real CT, from below, that the sagittal picture shows: sacrum to lower chest."""
 
 INTRODUCTION: Final = """\
 # Does the virtual cohort look and measure like patients?
@@ -153,12 +153,13 @@ def draw_slices(data: Path, file: Path) -> None:
     s, _, c = np.rint(np.linalg.inv(image.affine_lps) @ place)[:3].astype(int)
     real = read_nifti(data / REAL_CT)
     rs, rc = round(REAL_AXIAL * len(real.hu)), round(REAL_SAGITTAL * real.hu.shape[2])
+    lowest, highest = (round(share * len(real.hu)) for share in REAL_PART)
     panels = [
         _grey(image.hu[s], image.affine_lps[:3, :3], (1, 2)),
         _grey(image.hu[::-1, :, c], image.affine_lps[:3, :3], (0, 1)),
         _grey(real.hu[rs, REAL_TABLE], real.affine_lps[:3, :3], (1, 2)),
         _grey(
-            real.hu[: round(REAL_BELOW * len(real.hu))][::-1, REAL_TABLE, rc],
+            real.hu[lowest:highest][::-1, REAL_TABLE, rc],
             real.affine_lps[:3, :3],
             (0, 1),
         ),
