@@ -12,7 +12,7 @@ The way of one examination (``simulate`` reads top-down)::
 ``femur`` draw it as signed distances (``sdf``) that ``raster`` paints on a ``grid``; ``physics`` and
 ``media`` turn composition into HU; ``fields`` are the random textures.
 
-``findings`` states what is wrong with a patient, ``prevalence`` draws it; ``fracture``,
-``degeneration``, ``lesions``, ``plaques`` and ``implants`` shape it, ``pathology`` paints it, and
-``chest`` holds what lies above the diaphragm. Names, labels and findings: ``ANATOMY.md``.
+``form`` shapes a skeleton. ``findings`` states what is wrong with a patient, ``prevalence`` draws
+it; ``fracture``, ``degeneration``, ``lesions``, ``plaques`` and ``implants`` shape it, ``pathology``
+paints it, and ``chest`` holds what lies above the diaphragm. Names, labels, findings: ``ANATOMY.md``.
 """

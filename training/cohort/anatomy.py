@@ -55,11 +55,10 @@ from training.cohort.sdf import capsule, superellipse
 from training.cohort.subject import Subject
 from training.cohort.trunk import plan_trunk
 from training.cohort.vertebra import (
-    CANAL_HALF_DEPTH_MM,
-    CANAL_HALF_WIDTH_MM,
     body_shape,
     canal_bounds,
     canal_centre,
+    canal_half_mm,
     disc_shape,
     local_axes,
     shell_depth,
@@ -276,9 +275,10 @@ def _paint_canal(volume: Volume, vertebra: VertebraPlan, media: Media) -> None:
         return distance
 
     bounds = canal_bounds(vertebra, reach + 4)
-    wide = column(CANAL_HALF_WIDTH_MM, CANAL_HALF_DEPTH_MM)
+    half_width, half_depth = canal_half_mm(vertebra)
+    wide = column(half_width, half_depth)
     volume.paint(Shape(distance=wide, bounds=bounds, step_mm=1.0), media.hu("fat") * 0.7)
-    sac = column(CANAL_HALF_WIDTH_MM - 3, CANAL_HALF_DEPTH_MM - 2.2)
+    sac = column(half_width - 3, half_depth - 2.2)
     volume.paint(Shape(distance=sac, bounds=bounds, step_mm=1.0), media.hu("canal") - 8)
 
 

@@ -14,9 +14,7 @@ from training.cohort.plan import VertebraPlan
 from training.cohort.raster import Patch, Shape
 from training.cohort.sdf import ellipsoid, superellipse, tubes, union
 from training.cohort.vertebra import (
-    BODY_EXPONENT,
-    CANAL_HALF_DEPTH_MM,
-    canal_centre,
+    canal_back,
     endplate_depths,
     facets,
     local_axes,
@@ -61,7 +59,7 @@ def _lip(vertebra: VertebraPlan, end: int, peaks: NDArray[np.float64]) -> Shape:
     def distance(x: Floats, y: Floats, z: Floats) -> Floats:
         at = local_axes(vertebra, x, y, z)
         half = (width / 2, depth / 2)
-        side = superellipse(at.left, at.posterior, half, BODY_EXPONENT)
+        side = superellipse(at.left, at.posterior, half, vertebra.form.body_exponent)
         beyond = -endplate_depths(vertebra, at)[0 if end > 0 else 1]
         angle = np.arctan2(at.left, -at.posterior)
         share = np.zeros_like(angle)
@@ -97,12 +95,13 @@ def bridge_shape(vertebra: VertebraPlan, below: VertebraPlan) -> Shape:
     It flows over the right half of the front: the aorta keeps the left half free.
     """
     thin, thick = BRIDGE_MM
+    power = vertebra.form.body_exponent
     paths = []
     for aside in np.linspace(-0.36, 0.10, 8):
         knots = []
         for v, ups in ((vertebra, (0.0, -0.3, -0.52)), (below, (0.52, 0.3, 0.0))):
             width, depth, height = v.size_mm
-            front = -depth / 2 * (1 - abs(2 * aside) ** BODY_EXPONENT) ** (1 / BODY_EXPONENT)
+            front = -depth / 2 * (1 - abs(2 * aside) ** power) ** (1 / power)
             for up, radius in zip(
                 ups, (thin, thin, thick) if ups[0] == 0 else (thick, thin, thin), strict=True
             ):
@@ -133,7 +132,7 @@ def posterior_ligament_shape(vertebra: VertebraPlan) -> Shape:
 def flava_shape(vertebra: VertebraPlan) -> Shape:
     """Calcified ligamenta flava of both sides, at the disc below."""
     _, _, height = vertebra.size_mm
-    behind = canal_centre(vertebra) + CANAL_HALF_DEPTH_MM - 2.0
+    behind = canal_back(vertebra) - 2.0
     level = -height / 2 - vertebra.disc_below_mm / 2
 
     def distance(x: Floats, y: Floats, z: Floats) -> Floats:

@@ -28,7 +28,7 @@ from training.cohort.densitometer import (
     scan_grid,
 )
 from training.cohort.densitometry import NHANES_III
-from training.cohort.femur import ANTEVERSION_DEG, FemurPlan, plan_femur
+from training.cohort.femur import FemurPlan, plan_femur
 from training.cohort.plan import plan_body
 from training.cohort.subject import Subject
 
@@ -75,7 +75,8 @@ def scan_hip(subject: Subject, side: int = 1, *, precision_cv: float = PRECISION
         (float(z) - BELOW_MM, float(z) + ABOVE_MM),
     )
     bones = (LABEL_FEMUR[side], LABEL_HIP_BONE[side])
-    shadow = cast_shadow(subject, grid, labels=bones, turn_deg=side * ANTEVERSION_DEG)
+    turn = side * subject.form.anteversion_deg
+    shadow = cast_shadow(subject, grid, labels=bones, turn_deg=turn)
     soft = _soft_tissue(shadow, bones)
     image = areal_image(shadow, soft)
     image = image.less(_baseline(image.abmd_g_cm2, soft))
@@ -108,7 +109,7 @@ def _baseline(areal: Image, soft: Mask) -> Image:
 def _outlines(image: Projection, shadow: Mask, femur: FemurPlan, side: int) -> dict[str, Mask]:
     """Neck box and total hip within the shadow of the femur."""
     middle = image.x_mm.mean()
-    turn = np.deg2rad(ANTEVERSION_DEG)
+    turn = np.arctan2(femur.neck[1], femur.neck[0])
     head_x = middle + (femur.head[0] * side - middle) * np.cos(turn)
     sideways, down = side * float(np.hypot(*femur.neck[:2])), float(femur.neck[2])
     x, z = image.x_mm[None, :] - head_x, image.z_mm[:, None] - femur.head[2]

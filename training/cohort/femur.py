@@ -10,7 +10,6 @@ from training.cohort.plan import BodyPlan
 from training.cohort.raster import Bits, Part, Patch, Shape, core_and_shell
 from training.cohort.sdf import capsule, ellipsoid, enclosing, union
 
-CCD_DEG, ANTEVERSION_DEG = 127.0, 12.0
 BELOW_HIP_MM = 230.0
 SHAFT_CORTEX_MM = 4.4
 LESSER_TROCHANTER_MM = (-17.0, 15.0, -26.0)
@@ -37,17 +36,18 @@ class FemurPlan:
 def plan_femur(plan: BodyPlan) -> FemurPlan:
     """Lay out the left femur."""
     male, scale = plan.subject.is_male, plan.scale
-    slope, turn = np.deg2rad(CCD_DEG - 90), np.deg2rad(ANTEVERSION_DEG)
+    form = plan.subject.form
+    slope, turn = np.deg2rad(form.ccd_deg - 90), np.deg2rad(form.anteversion_deg)
     neck = np.array([np.cos(slope) * np.cos(turn), np.cos(slope) * np.sin(turn), -np.sin(slope)])
     head = plan.hip_lps_mm
-    start = head + neck * (54.0 if male else 48.0) * scale
+    start = head + neck * (54.0 if male else 48.0) * scale * form.neck_length
     return FemurPlan(
         head=head,
         head_radius=(23.5 if male else 21.2) * scale,
         neck=neck,
         shaft_start=start,
         shaft_end=start + np.array([-14.0, 6.0, -BELOW_HIP_MM]) * scale,
-        shaft_radius=(15.0 if male else 13.5) * scale,
+        shaft_radius=(15.0 if male else 13.5) * scale * form.shaft,
         scale=scale,
     )
 

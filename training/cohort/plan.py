@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pipelines.anatomy import Level
 from training.cohort.findings import HEALTHY, MODELLED, Findings, LevelFindings
+from training.cohort.form import Form
 from training.cohort.fracture import KYPHOSIS_DECAY, KYPHOSIS_PASSED_ON, support
 from training.cohort.subject import Subject
 
@@ -100,6 +101,8 @@ EXTRA_NAMES: Final = MappingProxyType({LABEL_L6: "L6", LABEL_T13: "T13"})
 LUMBARISED_LEAN_DEG: Final = (-13.0, -25.0)
 """Of L5 and L6 where S1 is free: the curve spreads over one vertebra more."""
 
+STANDARD_FORM: Final = Form()
+
 SACRALISED_DISC: Final = 0.5
 """Height of the rudimentary disc below a sacralised L5."""
 
@@ -136,6 +139,7 @@ class VertebraPlan:
     extra: bool = False
     fused: tuple[int, ...] = ()
     asymmetry: float = 0.0
+    form: Form = STANDARD_FORM
 
     @property
     def label(self) -> int:
@@ -220,7 +224,7 @@ def plan_body(subject: Subject) -> BodyPlan:
     slots = coronal_curve(slots, subject.findings)
     return BodyPlan(
         subject=subject,
-        vertebrae=tuple(reversed(_stacked(slots, subject.findings, -slope))),
+        vertebrae=tuple(reversed(_stacked(slots, subject, -slope))),
         scale=scale,
         sacral_slope_deg=float(np.rad2deg(slope)),
     )
@@ -230,13 +234,21 @@ def _slots(subject: Subject, scale: float) -> tuple[list[_Slot], float]:
     """Sizes and sagittal lean of every vertebra, from below; and the slope of the sacrum (rad)."""
     rng, found = subject.rng("plan"), subject.findings
     bend = subject.lordosis_deg / 50.0
-    lean = {level: np.deg2rad(LEAN_DEG[level] * bend + rng.normal(0, 0.6)) for level in LEAN_DEG}
+    form = subject.form
+    lean = {
+        level: np.deg2rad(_lean_deg(level, form.kyphosis) * bend + rng.normal(0, 0.6))
+        for level in LEAN_DEG
+    }
     slots = []
     for level in reversed(MODELLED):
         sizes = BODY_SIZES_MM[level][0 if subject.is_male else 1]
         jitter = rng.normal(1, SIZE_JITTER / 2, 3)
-        width, depth, height = (float(s * scale * j) for s, j in zip(sizes, jitter, strict=True))
+        formed = (1.0, form.body_depth, form.body_height)
+        width, depth, height = (
+            float(s * scale * j * f) for s, j, f in zip(sizes, jitter, formed, strict=True)
+        )
         disc = DISC_BELOW_MM[level] * scale * rng.normal(1, 0.06) * found.at(level).disc_height
+        disc *= form.disc
         if level == Level.L5 and found.lumbosacral == "sacralised_l5":
             disc *= SACRALISED_DISC
         slots.append(
@@ -251,6 +263,14 @@ def _slots(subject: Subject, scale: float) -> tuple[list[_Slot], float]:
     if found.lumbosacral == "lumbarised_s1":
         slots = _with_extra(slots, bend, thoracic=found.thoracolumbar == "lumbar_ribs")
     return slots, float(-lean[Level.SACRUM])
+
+
+def _lean_deg(level: Level, kyphosis: float) -> float:
+    """Lean of a level; above T12 the curve grows with the kyphosis."""
+    if level >= Level.T12:
+        return LEAN_DEG[level]
+    straight = LEAN_DEG[Level.T12]
+    return straight + (LEAN_DEG[level] - straight) * kyphosis
 
 
 def _with_extra(slots: list[_Slot], bend: float, *, thoracic: bool) -> list[_Slot]:
@@ -300,8 +320,9 @@ def coronal_curve(slots: list[_Slot], found: Findings) -> list[_Slot]:
     ]
 
 
-def _stacked(slots: list[_Slot], found: Findings, sacrum: float) -> list[VertebraPlan]:
+def _stacked(slots: list[_Slot], subject: Subject, sacrum: float) -> list[VertebraPlan]:
     """Pile the vertebrae on the sacrum, from below; fractures lower and tilt what lies above."""
+    found = subject.findings
     place, below, kyphosis = np.zeros(3), (sacrum, 0.0), 0.0
     vertebrae: list[VertebraPlan] = []
     for slot in slots:
@@ -327,6 +348,7 @@ def _stacked(slots: list[_Slot], found: Findings, sacrum: float) -> list[Vertebr
                 extra=slot.extra,
                 fused=_fused(slot, found),
                 asymmetry=found.body_asymmetry,
+                form=subject.form,
             )
         )
         below = (lean - bearing.kyphosis_rad, slot.tilt)

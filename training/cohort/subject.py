@@ -14,6 +14,7 @@ from pipelines.anatomy import Level
 from training.cohort.densitometry import DXA_LEVELS
 from training.cohort.errors import BadCohortConfig
 from training.cohort.findings import PLAQUE_LEVELS, Findings, LevelFindings
+from training.cohort.form import Form
 from training.cohort.population import LEVELS, Population, draw_population
 from training.cohort.prevalence import PLAQUE_BY_LEVEL, draw_findings
 from training.cohort.studies import PAPER_LIKE, study_groups
@@ -45,6 +46,8 @@ class Subject:
         Mineral of the proximal femora relative to young women.
     findings
         Degeneration, fractures, lesions, implants and variants.
+    form
+        Shape of the skeleton beside its size.
     """
 
     seed: int
@@ -57,6 +60,7 @@ class Subject:
     lordosis_deg: float = 50.0
     hip_density: float = 1.0
     findings: Findings = field(default_factory=Findings)
+    form: Form = field(default_factory=Form)
 
     def __post_init__(self) -> None:
         _check("seed", self.seed, 0, 2**63)

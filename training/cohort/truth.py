@@ -1,7 +1,7 @@
 """What is true about a simulated examination, as the JSON beside its DICOM folder."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +48,7 @@ def subject_truth(subject: Subject) -> dict[str, object]:
         "height_cm": round(subject.height_cm, 1),
         "bmi_kg_m2": round(subject.bmi_kg_m2, 1),
         "marrow_fat": round(subject.marrow_fat, 3),
+        "form": asdict(subject.form),
     }
 
 

@@ -20,9 +20,6 @@ from training.cohort.sdf import (
     union,
 )
 
-BODY_EXPONENT = 2.4
-WAIST = 0.08
-ENDPLATE_CONCAVITY_MM = 1.6
 STEP_MM = 1.0
 """Spacing of the lattice; edges are rounded by 2.5 mm, so that it costs under 0.1 mm."""
 
@@ -62,13 +59,15 @@ def body_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
     """Vertebral body: superellipse with a waist, concave end plates, flat towards the canal."""
     width, depth, height = plan.size_mm
     relative = np.clip(at.up / np.float32(height / 2), -1.2, 1.2)
-    waist = 1 - np.float32(WAIST) * (1 - relative**2)
+    waist = 1 - np.float32(plan.form.waist) * (1 - relative**2)
     if plan.findings.fracture:
         waist = waist * np.float32(bulge(plan.findings))
     half = (width / 2 * waist, depth / 2 * waist)
-    side = superellipse(at.left, at.posterior, half, BODY_EXPONENT)
+    side = superellipse(at.left, at.posterior, half, plan.form.body_exponent)
     # The back is flat to slightly hollow, behind the widest part of the body.
-    hollow = 1.5 * np.maximum(1 - (at.left / np.float32(width * 0.3)) ** 2, -2)
+    hollow = np.float32(plan.form.hollow_mm) * np.maximum(
+        1 - (at.left / np.float32(width * 0.3)) ** 2, -2
+    )
     back = at.posterior - np.float32(depth / 2 - 1.5) + hollow
     upper, lower = endplate_depths(plan, at)
     return intersection(intersection(side, back, 3.0), -np.minimum(upper, lower), 2.5)
@@ -78,7 +77,7 @@ def endplate_depths(plan: VertebraPlan, at: LocalAxes) -> tuple[Floats, Floats]:
     """How far a place lies below the upper and above the lower end plate, mm."""
     width, depth, height = plan.size_mm
     square = (at.left / np.float32(width / 2)) ** 2 + (at.posterior / np.float32(depth / 2)) ** 2
-    dish = np.float32(ENDPLATE_CONCAVITY_MM) * np.maximum(1 - square, 0)
+    dish = np.float32(plan.form.concavity_mm) * np.maximum(1 - square, 0)
     wedge = np.float32(_wedge(plan.level)) * at.posterior
     half = np.float32(height / 2) - dish - wedge
     if plan.asymmetry:
@@ -104,16 +103,25 @@ def arch_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
 
 def canal_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
     """Vertebral canal: a rounded triangle behind the body."""
-    centre = canal_centre(plan)
-    behind = at.posterior - np.float32(centre)
-    narrowing = 1 - np.float32(0.25) * np.clip(behind / CANAL_HALF_DEPTH_MM, -1, 1)
-    half = (CANAL_HALF_WIDTH_MM * narrowing, CANAL_HALF_DEPTH_MM)
-    return superellipse(at.left, behind, half, 2.3)
+    width, depth = canal_half_mm(plan)
+    behind = at.posterior - np.float32(canal_centre(plan))
+    narrowing = 1 - np.float32(0.25) * np.clip(behind / np.float32(depth), -1, 1)
+    return superellipse(at.left, behind, (np.float32(width) * narrowing, depth), 2.3)
+
+
+def canal_half_mm(plan: VertebraPlan) -> tuple[float, float]:
+    """Half width and half depth of the canal."""
+    return CANAL_HALF_WIDTH_MM * plan.form.canal, CANAL_HALF_DEPTH_MM * plan.form.canal
+
+
+def canal_back(plan: VertebraPlan) -> float:
+    """Back wall of the canal behind the middle of the body, mm."""
+    return canal_centre(plan) + canal_half_mm(plan)[1]
 
 
 def canal_centre(plan: VertebraPlan) -> float:
     """Middle of the canal behind the middle of the body, mm."""
-    return plan.size_mm[1] / 2 - 2.0 + CANAL_HALF_DEPTH_MM
+    return plan.size_mm[1] / 2 - 2.0 + canal_half_mm(plan)[1]
 
 
 def _pedicles_and_laminae(plan: VertebraPlan, at: LocalAxes) -> Floats:
@@ -127,10 +135,10 @@ def _pedicles_and_laminae(plan: VertebraPlan, at: LocalAxes) -> Floats:
         flat,
         (width * 0.31, depth * 0.38, level),
         (width * 0.33, depth / 2 + 12, level),
-        (4.6, 4.4),
+        (4.6 * plan.form.pedicle, 4.4 * plan.form.pedicle),
     )
     stretched = at.up * np.float32(0.52)
-    back = canal_centre(plan) + CANAL_HALF_DEPTH_MM
+    back = canal_back(plan)
     lamina = capsule(
         side,
         at.posterior,
@@ -153,7 +161,7 @@ def _articular(plan: VertebraPlan, at: LocalAxes) -> Floats:
 def facets(plan: VertebraPlan) -> tuple[tuple[Point, Point], tuple[Point, Point]]:
     """Centre and radii of the upper and lower articular process of the left side."""
     width, depth, height = plan.size_mm
-    thick = 1 + FACET_HYPERTROPHY * plan.findings.facet_sclerosis
+    thick = plan.form.facet * (1 + FACET_HYPERTROPHY * plan.findings.facet_sclerosis)
     return (
         (
             (width * 0.38, depth / 2 + 13.5, height * 0.46),
@@ -173,6 +181,7 @@ def _transverse(plan: VertebraPlan, at: LocalAxes) -> Floats:
     reach = {Level.T12: 12.0, Level.T11: 16.0, Level.L1: 20.0, Level.L5: 21.0}.get(
         plan.level, 20.0 if thoracic else 26.0
     )
+    reach *= plan.form.transverse
     backward = 12.0 if thoracic else 3.0
     start = (width * 0.33, depth / 2 + 10, height * 0.15)
     end = (width * 0.33 + reach, depth / 2 + 10 + backward, height * (0.25 if thoracic else 0.2))
@@ -198,7 +207,7 @@ def _sacral_wing(plan: VertebraPlan, at: LocalAxes, side: int) -> Floats:
 
 def _spinous(plan: VertebraPlan, at: LocalAxes) -> Floats:
     _, _, height = plan.size_mm
-    root = canal_centre(plan) + CANAL_HALF_DEPTH_MM + 3
+    root = canal_back(plan) + 3
     # Long and hanging down in the chest, short and upright below; stretch < 1 makes it tall.
     if plan.level <= Level.T10:
         length, drop, stretch = 26.0, 20.0, 0.62
@@ -208,6 +217,7 @@ def _spinous(plan: VertebraPlan, at: LocalAxes) -> Floats:
         length, drop, stretch = 20.0, 4.0, 0.42
     else:
         length, drop, stretch = 26.0, 7.0, 0.44
+    length, drop = length * plan.form.spinous, drop * plan.form.spinous_drop
     return capsule(
         at.left,
         at.posterior,
@@ -226,7 +236,10 @@ def vertebra_shape(plan: VertebraPlan) -> Shape:
         return union(body_distance(plan, at), arch_distance(plan, at), 2.0)
 
     # Down to the tip of a thoracic spinous process, up to the upper facets.
-    bounds = _box(plan, behind=65.0, aside=48.0, along=(-38.0, 26.0))
+    behind = max(65.0, canal_back(plan) + 8 + 26 * plan.form.spinous)
+    aside = max(48.0, plan.size_mm[0] * 0.33 + 5 + 26 * plan.form.transverse)
+    low = -max(38.0, 0.38 * plan.size_mm[2] + 8 + 20 * plan.form.spinous_drop)
+    bounds = _box(plan, behind=behind, aside=aside, along=(low, 28.0))
     return Shape(distance=distance, bounds=bounds, step_mm=STEP_MM)
 
 
@@ -248,7 +261,7 @@ def disc_shape(plan: VertebraPlan) -> Shape:
     def distance(x: Floats, y: Floats, z: Floats) -> Floats:
         at = local_axes(plan, x, y, z)
         side = superellipse(
-            at.left, at.posterior, (width / 2 + 0.5, depth / 2 - 0.5), BODY_EXPONENT
+            at.left, at.posterior, (width / 2 + 0.5, depth / 2 - 0.5), plan.form.body_exponent
         )
         middle = at.up + np.float32(height / 2 + plan.disc_below_mm / 2)
         slab = np.abs(middle) - np.float32(plan.disc_below_mm / 2 + plan.disc_overlap_mm)
@@ -274,8 +287,8 @@ def canal_bounds(plan: VertebraPlan, reach_mm: float) -> Bounds:
     """Box around the canal from the middle of the body ``reach_mm`` up and down."""
     return _box(
         plan,
-        behind=canal_centre(plan) + CANAL_HALF_DEPTH_MM + 1,
-        aside=CANAL_HALF_WIDTH_MM + 1,
+        behind=canal_back(plan) + 1,
+        aside=canal_half_mm(plan)[0] + 1,
         along=(-reach_mm, reach_mm),
     )
 
