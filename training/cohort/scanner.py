@@ -162,7 +162,7 @@ def scan(
     """Scan a patient, painted on ``fine_grid`` of ``grid``; the same with and without threads."""
     if scanner.table:
         lay_on_table(anatomy, flat=scanner.model.flat_table)
-    chain = _Chain.of(anatomy, scanner, grid, water)
+    chain = _Chain.of(anatomy, scanner, grid, water, threads)
     at_a_time = max(FEWEST_SLICES, VOXELS_AT_A_TIME // (grid.shape[1] * grid.shape[2]))
     hu = np.empty(grid.shape, np.int16)
 
@@ -193,14 +193,24 @@ class _Chain:
     noise_key: NDArray[np.uint64]
 
     @classmethod
-    def of(cls, anatomy: Anatomy, scanner: Scanner, grid: Grid, water: WaterProfile) -> "_Chain":
+    def of(
+        cls,
+        anatomy: Anatomy,
+        scanner: Scanner,
+        grid: Grid,
+        water: WaterProfile,
+        threads: ThreadPoolExecutor | None,
+    ) -> "_Chain":
         shape, spacing = anatomy.grid.shape[1:], anatomy.grid.spacing_mm[:2]
         cut = scanner.reconstruction.noise_cut_per_mm * (1 - ITERATIVE_SHIFT * scanner.iterative)
         rng = anatomy.plan.subject.rng(f"scan {scanner.repeat}")
         key = rng.integers(2**63, size=2, dtype=np.uint64)
-        middle = water.at(float(grid.axis(2).mean()))
-        beam = scanner.beam(round(middle.diameter_cm, 2))
-        wanted = scanner.streaks
+        beam = scanner.beam(round(water.at(float(grid.axis(2).mean())).diameter_cm, 2))
+        streaks = None
+        if scanner.streaks:
+            streaks = metal_streaks(
+                anatomy, beam, water, scanner.dose, int(key[1]), threads=threads
+            )
         return cls(
             anatomy=anatomy,
             scanner=scanner,
@@ -209,7 +219,7 @@ class _Chain:
             planes=_Planes.of(anatomy.grid, grid),
             transfer=_transfer(scanner.reconstruction, shape, spacing),
             filter=noise_filter(shape, spacing, cut),
-            streaks=metal_streaks(anatomy, beam, water, scanner.dose, rng) if wanted else None,
+            streaks=streaks,
             noise_key=key,
         )
 

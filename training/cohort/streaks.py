@@ -13,6 +13,7 @@ Gives  Streaks
 Next   training.cohort.scanner
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,7 +30,7 @@ from training.cohort.water import WaterProfile
 METAL_HU: Final = 4000.0
 """Denser than any bone and than cement."""
 
-PIXEL_MM: Final = 3.0
+PIXEL_MM: Final = 4.0
 STEP_MM: Final = 2.5
 ANGLES: Final = np.arange(0.0, 180.0, 2.0)
 PHOTONS: Final = 1e6
@@ -67,9 +68,21 @@ class Streaks:
 
 
 def metal_streaks(
-    anatomy: Anatomy, beam: Beam, water: WaterProfile, dose: float, rng: np.random.Generator
+    anatomy: Anatomy,
+    beam: Beam,
+    water: WaterProfile,
+    dose: float,
+    key: int,
+    *,
+    threads: ThreadPoolExecutor | None = None,
 ) -> Streaks | None:
-    """Compute the streaks of all metal in a painted stack; ``None`` where there is none."""
+    """Compute the streaks of all metal in a painted stack; ``None`` where there is none.
+
+    Parameters
+    ----------
+    key
+        Of the noise in starved rays.
+    """
     heights = anatomy.grid.axis(2)
     with_metal = np.flatnonzero((anatomy.hu > METAL_HU).any(axis=(1, 2)))
     if not len(with_metal):
@@ -79,13 +92,20 @@ def metal_streaks(
     factor = max(1, round(PIXEL_MM / anatomy.grid.spacing_mm[0]))
     x, y = (_coarse(anatomy.grid.axis(k), factor) for k in (0, 1))
     hu = np.zeros((len(z), len(y), len(x)), np.float32)
-    for number, height in enumerate(z):
-        near = np.abs(heights - height) <= STEP_MM / 2
+
+    def compute(number: int) -> None:
+        near = np.abs(heights - z[number]) <= STEP_MM / 2
         if not near.any():
-            continue
+            return
         metal = _metal_per_cm(anatomy.hu[near], factor, beam)
         if metal.any():
-            hu[number] = _streaks(metal, factor, anatomy.grid, beam, water.at(height), dose, rng)
+            rng = np.random.default_rng([key, number])
+            section = water.at(float(z[number]))
+            hu[number] = _streaks(metal, factor, anatomy.grid, beam, section, dose, rng)
+
+    planes = range(len(z))
+    for _ in map(compute, planes) if threads is None else threads.map(compute, planes):
+        pass
     return Streaks(hu=hu, axes=(z, y, x))
 
 
