@@ -94,14 +94,20 @@ def test_each_protocol_writes_valid_objects_that_say_how_they_were_made(tmp_path
     plan = draw_plan(name, SUBJECT, seed=5, models=HELD_OUT)
     plan = replace(plan, size=32, slices=4, slice_spacing_mm=15.0, cut_below_mm=0.0)
     made = simulate(plan)
+    files: list[Path] = []
     for syntax in ("jpeg-ls", "jpeg-2000", "rle"):
         folder = tmp_path / syntax
         files = write_series(
             made.image, made.header, folder, transfer_syntax=TRANSFER_SYNTAXES[syntax]
         )
         assert dciodvfy_errors(files[0]) == []
-    enhanced = write_enhanced(made.image, made.header, tmp_path / "enhanced.dcm")
-    assert dciodvfy_errors(enhanced) == []
+        enhanced = write_enhanced(
+            made.image,
+            made.header,
+            folder / "enhanced.dcm",
+            transfer_syntax=TRANSFER_SYNTAXES[syntax],
+        )
+        assert dciodvfy_errors(enhanced) == []
 
     ds = pydicom.dcmread(files[0])
     assert ds.BodyPartExamined == REGIONS[plan.region].body_part
