@@ -175,7 +175,7 @@ def _of_image(
 ) -> Found | None:
     """Features of one image by ``class_feature``; ``None``: too many grey levels."""
     region, where = prepared.region, prepared.where
-    intensities = make()[region.box][region.mask]
+    intensities = make()[region.mask]
     levels = discretise(intensities, where, settings.bin_width)
     if levels is None:
         return None

@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 import pywt
-import SimpleITK as sitk  # noqa: N813  its usual name
 from numpy.typing import NDArray
 
+from pipelines.radiomics.gaussian import laplacian_of_gaussian
 from pipelines.radiomics.region import Region
 from pipelines.radiomics.settings import FeatureSettings
 
@@ -41,14 +41,14 @@ def filtered_images(
     Returns
     -------
     (slices, rows, columns) float32
-        On the padded box of ``region``.
+        In the box of ``region``.
 
     Source
     ------
     pyradiomics, ``imageoperations.getLoGImage`` and ``getWaveletImage``.
     """
     for sigma_mm in settings.log_sigmas_mm:
-        yield _laplacian_name(sigma_mm), partial(_laplacian_of_gaussian, region, sigma_mm)
+        yield _laplacian_name(sigma_mm), partial(_laplacian, region, sigma_mm)
     yield "original", partial(_original, region)
     if settings.wavelet:
         for name, image in _wavelets(region).items():
@@ -56,16 +56,11 @@ def filtered_images(
 
 
 def _original(region: Region) -> Image:
-    return region.image
+    return region.image[region.box]
 
 
-def _laplacian_of_gaussian(region: Region, sigma_mm: float) -> Image:
-    laplacian = sitk.LaplacianRecursiveGaussianImageFilter()
-    laplacian.SetNormalizeAcrossScale(True)
-    laplacian.SetSigma(sigma_mm)
-    image = sitk.GetImageFromArray(region.image)
-    image.SetSpacing([float(step) for step in region.spacing_mm[::-1]])
-    return np.asarray(sitk.GetArrayFromImage(laplacian.Execute(image)))
+def _laplacian(region: Region, sigma_mm: float) -> Image:
+    return laplacian_of_gaussian(region.image, region.box, region.spacing_mm, sigma_mm)
 
 
 def _wavelets(region: Region) -> dict[str, Image]:
@@ -74,5 +69,4 @@ def _wavelets(region: Region) -> dict[str, Image]:
     # The transform needs even sizes: an odd one is continued by its first element.
     even = np.pad(region.image, [(0, size % 2) for size in shape], "wrap")
     parts = pywt.swtn(even, WAVELET, level=1, axes=(2, 1, 0))[0]
-    inside = tuple(slice(size) for size in shape)
-    return {name: parts[name.replace("L", "a").replace("H", "d")][inside] for name in WAVELETS}
+    return {name: parts[name.replace("L", "a").replace("H", "d")][region.box] for name in WAVELETS}
