@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from monai.inferers import sliding_window_inference
 from numpy.typing import NDArray
-from torch import nn
 from torch.nn import functional
 
+from models.fine_structures import FINE_HU_CENTRE, FINE_HU_RANGE, FINE_HU_SCALE
+from models.runtime import Forward, forward
 from models.structures import CENTRE_CHANNEL, HU_CENTRE, HU_RANGE, HU_SCALE
 
 MULTIPLE = 16
@@ -38,12 +39,14 @@ def default_device() -> str:
 
 
 def spine_probabilities(
-    network: nn.Module, hu: NDArray[np.float32], device: str = "cpu"
+    name: str, hu: NDArray[np.float32], device: str = "cpu"
 ) -> SpineProbabilities:
     """Probabilities on a 3 mm grid.
 
     Parameters
     ----------
+    name
+        Of the network's card.
     hu : (slices, rows, columns) float32, HU
         Axes up, posterior, left; 3 mm.
     """
@@ -51,7 +54,7 @@ def spine_probabilities(
     lowest = (HU_RANGE[0] - HU_CENTRE) / HU_SCALE
     padding = [(0, -size % MULTIPLE) for size in hu.shape]
     padded = np.pad(scaled.astype(np.float32), padding, constant_values=lowest)
-    logits = _ladder(network, torch.from_numpy(padded)[None, None], device)[0]
+    logits = _ladder(name, torch.from_numpy(padded)[None, None], device)[0]
     logits = logits[:, : hu.shape[0], : hu.shape[1], : hu.shape[2]]
     return SpineProbabilities(
         structures=functional.softmax(logits[:CENTRE_CHANNEL], dim=0).numpy(),
@@ -59,16 +62,41 @@ def spine_probabilities(
     )
 
 
-def _ladder(network: nn.Module, image: torch.Tensor, device: str) -> torch.Tensor:
+def fine_probabilities(
+    name: str, hu: NDArray[np.float32], device: str = "cpu"
+) -> NDArray[np.float32]:
+    """Softmax of a 1 mm network on one crop.
+
+    Parameters
+    ----------
+    hu : (slices, rows, columns) float32, HU
+        Of the shape that the network was trained on.
+
+    Returns
+    -------
+    (parts, slices, rows, columns) float32
+    """
+    scaled = (np.clip(hu, *FINE_HU_RANGE) - FINE_HU_CENTRE) / FINE_HU_SCALE
+    image = torch.from_numpy(scaled.astype(np.float32))[None, None]
+    with torch.inference_mode():
+        logits = forward(name, device)(_placed(image, device))[0]
+        return functional.softmax(logits.float(), dim=0).cpu().numpy()
+
+
+def _placed(image: torch.Tensor, device: str) -> torch.Tensor:
+    return image.to(device).contiguous(memory_format=torch.channels_last_3d)
+
+
+def _ladder(name: str, image: torch.Tensor, device: str) -> torch.Tensor:
     """Whole volume; tiles when memory runs out; the CPU when tiles do not fit either."""
     image = image.contiguous(memory_format=torch.channels_last_3d)
 
     def whole(place: str) -> torch.Tensor:
-        output: torch.Tensor = network.to(place)(image.to(place))
-        return output
+        return forward(name, place)(image.to(place))
 
     def tiled(place: str) -> torch.Tensor:
-        output = sliding_window_inference(image, TILE, 1, network.to(place), 0.25, sw_device=place)
+        run: Forward = forward(name, place)
+        output = sliding_window_inference(image, TILE, 1, run, 0.25, sw_device=place)
         assert isinstance(output, torch.Tensor)
         return output
 

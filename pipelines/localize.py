@@ -5,14 +5,13 @@ Gives  Localization
 Next   pipelines.segment
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.inference import SpineProbabilities, default_device, spine_probabilities
-from models.registry import network
 from models.structures import SPACING_MM, Structure
 from pipelines.anatomy import Level
 from pipelines.naming import VertebraEvidence, name_vertebrae
@@ -21,6 +20,7 @@ from pipelines.spinal_curve import SpinalCurve, find_bodies, follow_spine
 from pipelines.volume import AIR_HU, CtVolume
 
 SPINE_MODEL: Final = "spine"
+FEMORA: Final = (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT)
 BODIES: Final = (Structure.LUMBAR_BODY, Structure.THORACIC_BODY)
 EDGE_MM: Final = 1.5
 """A body whose mask comes this near to the first or last slice counts as cut."""
@@ -54,6 +54,10 @@ class LocatedVertebra:
     complete: bool
 
 
+def _no_map() -> NDArray[np.float32]:
+    return np.zeros((0, 0, 0), np.float32)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Localization:
     """The vertebrae of one CT from the head down, and the 3 mm map they were found on.
@@ -67,6 +71,8 @@ class Localization:
         T1 to L5.
     body_probability : (slices, rows, columns) float32, read-only
         Of being inside any vertebral body, on ``grid``.
+    sacrum_probability, femur_probability : likewise
+        Empty arrays where nobody asks for them.
     """
 
     vertebrae: tuple[LocatedVertebra, ...]
@@ -74,6 +80,8 @@ class Localization:
     unnamed: int
     grid: CanonicalGrid
     body_probability: NDArray[np.float32]
+    sacrum_probability: NDArray[np.float32] = field(default_factory=_no_map)
+    femur_probability: NDArray[np.float32] = field(default_factory=_no_map)
 
 
 def localize(ct: CtVolume, device: str | None = None) -> Localization:
@@ -92,7 +100,7 @@ def localize(ct: CtVolume, device: str | None = None) -> Localization:
     place = device or default_device()
     grid = canonical_grid(ct.geometry, SPACING_MM)
     hu = resample_to_canonical(ct.hu, ct.geometry, grid, outside=AIR_HU)
-    found = spine_probabilities(network(SPINE_MODEL, place), hu, place)
+    found = spine_probabilities(SPINE_MODEL, hu, place)
     return interpret(found, grid)
 
 
@@ -103,7 +111,13 @@ def interpret(found: SpineProbabilities, grid: CanonicalGrid) -> Localization:
     curve = follow_spine(body, found.structures[Structure.DISC])
     if curve is None:
         return Localization(
-            vertebrae=(), presumed=True, unnamed=0, grid=grid, body_probability=body
+            vertebrae=(),
+            presumed=True,
+            unnamed=0,
+            grid=grid,
+            body_probability=body,
+            sacrum_probability=found.structures[Structure.SACRUM],
+            femur_probability=found.structures[list(FEMORA)].sum(axis=0),
         )
     places = find_bodies(curve, body, found.structures[Structure.DISC], found.centre)
     evidence = [_evidence(curve, place, found) for place in places]
@@ -119,6 +133,8 @@ def interpret(found: SpineProbabilities, grid: CanonicalGrid) -> Localization:
         unnamed=len(places) - len(vertebrae),
         grid=grid,
         body_probability=body,
+        sacrum_probability=found.structures[Structure.SACRUM],
+        femur_probability=found.structures[list(FEMORA)].sum(axis=0),
     )
 
 
