@@ -63,6 +63,12 @@ class Reason(StrEnum):
     ROI_UNIFORM = "roi_uniform"
     TOO_COARSE = "too_coarse"
 
+    # A hip is not reported.
+    HIP_NOT_COVERED = "hip_not_covered"
+    HIP_INCOMPLETE = "hip_incomplete"
+    LATERALITY_UNCERTAIN = "laterality_uncertain"
+    FEMUR_UNCERTAIN = "femur_uncertain"
+
     # A job fails.
     UNREADABLE_PIXELS = "unreadable_pixels"
     OUT_OF_MEMORY = "out_of_memory"
@@ -133,6 +139,12 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.ROI_FRAGMENTED: "The region falls into several parts; the segmentation may have failed.",
     Reason.ROI_UNIFORM: "All values in the region are alike: it has no texture.",
     Reason.TOO_COARSE: "Slices or pixels over 3 mm: texture is not measured.",
+    Reason.HIP_NOT_COVERED: "The scan does not show this hip.",
+    Reason.HIP_INCOMPLETE: "The proximal femur is cut by the edge of the scan before the lesser "
+    "trochanter.",
+    Reason.LATERALITY_UNCERTAIN: "It is not certain which side a femur belongs to.",
+    Reason.FEMUR_UNCERTAIN: "The outline of the femur is not certain: its two stages, its volume "
+    "or the two sides disagree.",
     Reason.UNREADABLE_PIXELS: "Pixel data could not be decoded.",
     Reason.OUT_OF_MEMORY: "Not enough memory for this examination.",
     Reason.WORKER_DIED: "The worker died repeatedly on this examination.",

@@ -1,0 +1,160 @@
+"""Vertebral bodies at 1 mm: every named level outlined anew in its own axes.
+
+Takes  CtVolume, Localization, Segmentation
+Gives  Segmentation, FineVertebra by level
+Next   pipelines.lumbar
+
+The network sees one vertebra at a time, upright and centred, and tells its body (shell and
+trabecular core) from its posterior elements and from its neighbours. A level keeps its 3 mm
+outline where the fine one does not agree with it: two networks that see different things at
+different scales rarely err alike.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from models.fine_structures import FINE_SPACING_MM, VERTEBRA_CROP, VertebraPart
+from models.inference import default_device, fine_probabilities
+from pipelines.anatomy import Level
+from pipelines.crops import Box, OrientedGrid, box_of, crop, on_ct
+from pipelines.localize import Localization, LocatedVertebra
+from pipelines.volume import CtVolume, Segmentation
+
+VERTEBRA_MODEL: Final = "vertebra"
+CROP_OFFSET_MM: Final = (0.0, 4.0, 0.0)
+"""From the centre of the body to the middle of the crop: up, posterior, left."""
+LEAST_AGREEMENT: Final = 0.75
+"""Dice of the fine with the coarse body; below, the coarse one stays."""
+BODY_VOLUME_MM3: Final = (8_000.0, 90_000.0)
+"""Thoracic bodies of small women to L5 of large men, with osteophytes."""
+BODY_PARTS: Final = (VertebraPart.BODY_SHELL, VertebraPart.TRABECULAR_CORE)
+OWN_PARTS: Final = (*BODY_PARTS, VertebraPart.POSTERIOR_ELEMENTS)
+
+Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""From HU of a crop to (parts, slices, rows, columns) probabilities of ``VertebraPart``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FineVertebra:
+    """One vertebra as the 1 mm network sees it.
+
+    Parameters
+    ----------
+    box
+        Index ranges (slices, rows, columns) in the CT.
+    bone, body, core : (slices, rows, columns) bool
+        Body with what is seen of the arch; body with its cortex; trabecular core. On ``box``.
+    agreement
+        Dice of ``body`` with the 3 mm body.
+    """
+
+    level: Level
+    box: Box
+    bone: NDArray[np.bool_]
+    body: NDArray[np.bool_]
+    core: NDArray[np.bool_]
+    agreement: float
+
+    @property
+    def is_confident(self) -> bool:
+        """Whether the fine outline may replace the coarse one (volume is checked before)."""
+        return self.agreement >= LEAST_AGREEMENT
+
+
+def fine_vertebra(hu: NDArray[np.float32], device: str | None = None) -> NDArray[np.float32]:
+    """Parts of one vertebra by the shipped network; the mirror image is asked as well."""
+    place = device or default_device()
+    straight = fine_probabilities(VERTEBRA_MODEL, hu, place)
+    mirrored = fine_probabilities(VERTEBRA_MODEL, np.ascontiguousarray(hu[:, :, ::-1]), place)
+    return np.asarray((straight + mirrored[..., ::-1]) / 2, np.float32)
+
+
+def vertebra_grid(vertebra: LocatedVertebra) -> OrientedGrid:
+    """Crop around a vertebra along its own axes: up, posterior, left."""
+    up = np.asarray(vertebra.up_lps, float)
+    up = up / np.linalg.norm(up)
+    posterior = np.cross(up, (1.0, 0.0, 0.0))
+    posterior /= np.linalg.norm(posterior)
+    axes = np.stack([up, posterior, np.cross(posterior, up)])
+    return OrientedGrid(
+        centre_lps_mm=np.asarray(vertebra.centre_lps_mm) + np.array(CROP_OFFSET_MM) @ axes,
+        axes=axes,
+        shape=VERTEBRA_CROP,
+        spacing_mm=FINE_SPACING_MM,
+    )
+
+
+def refine_bodies(
+    ct: CtVolume, found: Localization, coarse: Segmentation, network: Network = fine_vertebra
+) -> tuple[Segmentation, dict[Level, FineVertebra]]:
+    """Bodies at 1 mm where the fine network is confident, else as they were.
+
+    Returns
+    -------
+    Segmentation
+        Labels are the values of ``Level``.
+    vertebrae
+        What the fine network saw of every level of ``coarse``, confident or not.
+    """
+    labels = coarse.labels.copy()
+    vertebrae: dict[Level, FineVertebra] = {}
+    for vertebra in found.vertebrae:
+        fine = look_at(ct, vertebra, coarse, network)
+        if fine is None:
+            continue
+        vertebrae[vertebra.level] = fine
+        if fine.is_confident:
+            part = labels[fine.box]
+            part[part == vertebra.level] = 0
+            part[fine.body & (part == 0)] = vertebra.level
+    labels.flags.writeable = False
+    return Segmentation(labels=labels, geometry=coarse.geometry), vertebrae
+
+
+def look_at(
+    ct: CtVolume, vertebra: LocatedVertebra, coarse: Segmentation, network: Network = fine_vertebra
+) -> FineVertebra | None:
+    """One vertebra at 1 mm; ``None`` where no plausible body is in its crop."""
+    grid = vertebra_grid(vertebra)
+    box = box_of(ct.geometry, grid)
+    if min(part.stop - part.start for part in box) == 0:
+        return None
+    parts = network(crop(ct, grid))
+    body = _middle_part(_share(parts, BODY_PARTS), grid, ct, box)
+    volume = float(body.sum()) * ct.geometry.voxel_mm3
+    if not BODY_VOLUME_MM3[0] <= volume <= BODY_VOLUME_MM3[1]:
+        return None
+    core = on_ct(parts[VertebraPart.TRABECULAR_CORE], grid, ct.geometry, box) > 0.5
+    bone = on_ct(_share(parts, OWN_PARTS), grid, ct.geometry, box) > 0.5
+    before = coarse.labels[box] == vertebra.level
+    both = int(body.sum()) + int(before.sum())
+    return FineVertebra(
+        level=vertebra.level,
+        box=box,
+        bone=bone | body,
+        body=body,
+        core=core & body,
+        agreement=float(2 * (body & before).sum() / max(1, both)),
+    )
+
+
+def _share(parts: NDArray[np.float32], which: tuple[VertebraPart, ...]) -> NDArray[np.float32]:
+    return np.asarray(parts[list(which)].sum(axis=0), np.float32)
+
+
+def _middle_part(
+    probability: NDArray[np.float32], grid: OrientedGrid, ct: CtVolume, box: Box
+) -> NDArray[np.bool_]:
+    """Largest connected part of a mask on the voxels of the CT, its holes filled."""
+    mask = on_ct(probability, grid, ct.geometry, box) > 0.5
+    parts, count = ndimage.label(mask)
+    if count > 1:
+        sizes = np.bincount(parts.ravel())
+        sizes[0] = 0
+        mask = parts == int(np.argmax(sizes))
+    return np.asarray(ndimage.binary_fill_holes(mask))
