@@ -1,0 +1,18 @@
+"""Training curve of a run as a picture."""
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+
+def draw_curve(run: Path) -> None:
+    """Draw ``log.jsonl`` of a run into ``curve.png``."""
+    lines = (run / "log.jsonl").read_text().splitlines()
+    entries = [json.loads(line) for line in lines]
+    figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
+    axes.plot([e["step"] for e in entries], [e["loss"] for e in entries], linewidth=1)
+    axes.set(xlabel="step", ylabel="loss", yscale="log", title=run.name)
+    axes.grid(alpha=0.3)
+    figure.savefig(run / "curve.png", dpi=110)
+    plt.close(figure)

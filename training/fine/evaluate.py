@@ -1,0 +1,182 @@
+"""Measure the shipped fine networks: on virtual patients of another kind, and on real CTs.
+
+    python -m training.fine.evaluate --virtual 12            (rows as JSON)
+
+``training.evaluate_segmentation`` adds ``real_rows`` of every real CT to its own.
+
+The virtual test set differs from training in anatomy (seeds never seen, patients with findings)
+and in the scanner: the images come from the cohort's own imaging chain, with a sharp kernel, which
+training never used (it has its own random one).
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from models.fine_structures import CORE_DEPTH_MM
+from pipelines.anatomy import Level
+from pipelines.crops import box_of, crop, on_ct
+from pipelines.fine_vertebra import look_at
+from pipelines.localize import Localization, LocatedVertebra
+from pipelines.proximal_femur import (
+    TROCHANTER_MM,
+    ProximalFemur,
+    Side,
+    fine_femur,
+    grid_around,
+    head_centre_index,
+    lesser_trochanter_index,
+    segment_femora,
+)
+from pipelines.spaces import Geometry, to_lps
+from pipelines.volume import CtVolume, Segmentation
+from training.cohort.crops import femur_grid, simulate_crop, vertebra_grid
+from training.cohort.femur import femur_shape, plan_femur
+from training.cohort.plan import plan_body
+from training.cohort.scanner import Scanner
+from training.cohort.subject import draw_subject
+from training.cohort.vertebra import body_shape
+from training.evaluate_segmentation import SILENT, Row, dice
+from training.fine.femur import STEPS_PER_MM, distances
+
+FIRST_TEST_SEED: Final = 90_000
+TEST_SCANNER: Final = Scanner(kernel="SHARP", slice_thickness_mm=1.25, kvp=120)
+
+REAL_FEMORA: Final[Mapping[str, tuple[str, int, int]]] = MappingProxyType(
+    {
+        "torso_2p5mm": ("torso_2p5mm_organs", 1, 2),
+        "colonography_1p5mm": ("colonography_1p5mm_bones", 4, 5),
+    }
+)
+"""Label map of a real CT, and its labels of the left and right femur."""
+
+
+def real_rows(name: str, ct: CtVolume, found: Localization, data: Path) -> list[Row]:
+    """Dice of each proximal femur where the labels of a real CT show whole ones."""
+    if name not in REAL_FEMORA:
+        return []
+    file, *labels = REAL_FEMORA[name]
+    image = nib.Nifti1Image.from_filename(data / "ct" / f"{file}.nii.gz")
+    reference = np.asarray(image.dataobj)
+    rows = []
+    for result, label in zip(segment_femora(ct, found), labels, strict=True):
+        score = 0.0
+        if isinstance(result, ProximalFemur):
+            mine = np.zeros(ct.hu.shape, bool)
+            mine[result.box] = result.mask
+            theirs = proximal_part(reference == label, ct.geometry, result.side)
+            score = dice(mine, theirs)
+        what = f"Dice femur {result.side}, head to lesser trochanter"
+        rows.append(Row(on=name, what=what, value=score, goal="0.90", n=1))
+    return rows
+
+
+def proximal_part(femur: NDArray[np.bool_], geometry: Geometry, side: Side) -> NDArray[np.bool_]:
+    """A given femur cut at its own lesser trochanter, by the rule of the product."""
+    indices = np.argwhere(femur)
+    places = to_lps(geometry.affine, indices.astype(float))
+    top = places[places[:, 2] > places[:, 2].max() - 10].mean(axis=0)
+    grid = grid_around(np.array([top[0], top[1], places[:, 2].max() - 23.0]), side)
+    volume = CtVolume(
+        hu=np.where(femur, 0, -1024).astype(np.float32),
+        geometry=geometry,
+        frames=(),
+        header=SILENT,
+    )
+    there = crop(volume, grid) > -512
+    head = head_centre_index(there, spacing_mm=grid.spacing_mm)
+    tip = lesser_trochanter_index(there, head)
+    cut = float(tip) if tip is not None else head[0] - TROCHANTER_MM
+    lowest = to_lps(grid.affine, np.array([cut, 0.0, 0.0]))[2]
+    kept = np.zeros_like(femur)
+    kept[tuple(indices[places[:, 2] >= lowest].T)] = True
+    return kept
+
+
+def virtual_rows(count: int) -> Iterator[Row]:
+    """Mean Dice over ``count`` virtual patients that no training saw."""
+    seeds = range(FIRST_TEST_SEED, FIRST_TEST_SEED + count)
+    femora = [virtual_femur_dice(seed) for seed in seeds]
+    yield _mean("Dice femur in the crop", femora, "0.975")
+    scores = [virtual_vertebra_dice(seed) for seed in seeds]
+    yield _mean("Dice vertebra body", [body for body, _ in scores], "0.95")
+    yield _mean("Dice vertebra trabecular core", [core for _, core in scores], "0.93")
+
+
+def _mean(what: str, values: list[float], goal: str) -> Row:
+    value = round(float(np.mean(values)), 4)
+    return Row(on="virtual test set", what=what, value=value, goal=goal, n=len(values))
+
+
+def virtual_femur_dice(seed: int) -> float:
+    """One hip of a virtual patient, as the network alone outlines it."""
+    side = 1 if seed % 2 else -1
+    subject = draw_subject(seed, with_findings=True)
+    plan = plan_body(subject)
+    field = femur_grid(plan, side)
+    made = simulate_crop(subject, field, TEST_SCANNER)
+    ct = _volume(made.image.hu, made.image.affine_lps)
+    head = plan.hip_lps_mm * np.array([side, 1, 1])
+    grid = grid_around(head, Side.LEFT if side > 0 else Side.RIGHT)
+    found = fine_femur(crop(ct, grid)) > 0.5
+    truth = distances(femur_shape(plan_femur(plan), side=side), field) < 0
+    box = box_of(ct.geometry, grid)
+    inside = on_ct(np.ones(grid.shape, np.float32), grid, ct.geometry, box) > 0.5
+    mine = on_ct(found.astype(np.float32), grid, ct.geometry, box) > 0.5
+    return dice(mine & inside, truth[box] & inside)
+
+
+def virtual_vertebra_dice(seed: int) -> tuple[float, float]:
+    """Body and trabecular core of one vertebra of a virtual patient."""
+    level = (Level.L1, Level.L2, Level.L3, Level.L4)[seed % 4]
+    subject = draw_subject(seed, with_findings=True)
+    plan = plan_body(subject)
+    field = vertebra_grid(plan, level, shape=(64, 128, 128), spacing_mm=(0.7, 0.7, 1.0))
+    made = simulate_crop(subject, field, TEST_SCANNER)
+    ct = _volume(made.image.hu, made.image.affine_lps)
+    depth = distances(body_shape(plan.vertebra(level)), field) / STEPS_PER_MM
+    vertebra = plan.vertebra(level)
+    x, y, z = (float(one) for one in vertebra.centre_lps_mm)
+    up = vertebra.axes[2]
+    located = LocatedVertebra(
+        level=level,
+        centre_lps_mm=(x, y, z),
+        up_lps=(float(up[0]), float(up[1]), float(up[2])),
+        lower_lps_mm=(x, y, z - 18),
+        upper_lps_mm=(x, y, z + 18),
+        complete=True,
+    )
+    truth = Segmentation(labels=(depth < 0) * np.uint8(level), geometry=ct.geometry)
+    found = look_at(ct, located, truth)
+    if found is None:
+        return 0.0, 0.0
+    return (
+        dice(found.body, depth[found.box] < 0),
+        dice(found.core, depth[found.box] < -CORE_DEPTH_MM),
+    )
+
+
+def _volume(hu: NDArray[np.int16], affine: NDArray[np.float64]) -> CtVolume:
+    shape = (hu.shape[0], hu.shape[1], hu.shape[2])
+    geometry = Geometry(affine=affine, shape=shape, frame_of_reference_uid=None)
+    return CtVolume(hu=hu.astype(np.float32), geometry=geometry, frames=(), header=SILENT)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--virtual", type=int, default=12)
+    arguments = parser.parse_args()
+    print(json.dumps([asdict(row) for row in virtual_rows(arguments.virtual)], indent=1))
+
+
+if __name__ == "__main__":
+    main()
