@@ -89,8 +89,7 @@ def _converted(name: str) -> Any:
     example = torch.zeros(1, 1, *(EXAMPLE_SIZE[dimensions],) * dimensions)
     with warnings.catch_warnings():
         # OpenVINO traces; PyTorch calls that old, and warns of sizes that it traces as such.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore")
         decoder = TorchScriptPythonDecoder(built, example_input=(example,))
         frontend = FrontEndManager().load_by_framework("pytorch")
         return frontend.convert(frontend.load(decoder))
