@@ -243,6 +243,27 @@ def _sentence(code: str) -> str:
 
 
 @app.command()
+def redeliver(
+    config: ConfigOption = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Name of one destination.", show_default="all")
+    ] = None,
+) -> None:
+    """Send again what a destination refused, was not reached for, or was removed before.
+
+    First mend the cause: osteonode status names it.
+    """
+    from node.ledger.ledger import Ledger
+
+    settings = load_settings(config)
+    names = [destination.name for destination in settings.destinations]
+    if to is not None and to not in names:
+        raise ConfigError(f"no destination {to}", ", ".join(names) or "destinations", "")
+    count = Ledger.open(settings.ledger_url).redeliver(names if to is None else [to])
+    out.print(f"{count} results are sent again", highlight=False)
+
+
+@app.command()
 def process(
     folder: Annotated[Path, typer.Argument(help="Folder of DICOM, searched deeply.")],
     out_folder: Annotated[Path, typer.Option("--out", help="Where SEG, SR and result.json go.")],

@@ -5,40 +5,45 @@ Gives  Job
 Next   node.jobs.dispatch
 
 It keeps nothing in memory that the ledger does not have: kill it at any moment, start it again,
-and it goes on. Delivery runs in a thread of its own, because a silent PACS may hold it for long.
+and it goes on. Each destination has a thread of its own, because a silent PACS may hold it long.
 """
 
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-import pydicom
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from node.config import Settings
-from node.delivery.outbox import deliver_due
+from node.config import Destination, Settings
+from node.delivery.outbox import abandon_unknown, deliver_due
 from node.errors import LedgerError
+from node.intake.lost_files import check_files
 from node.jobs.collect import collect
+from node.jobs.decision import give_up, lacks_slices, plan, records_of
 from node.jobs.density import SiteTable
 from node.jobs.dispatch import make_job, write_job
 from node.jobs.recovery import jobs_to_enqueue
-from node.ledger.ledger import Decision, JobRow, Ledger, StudySnapshot
-from node.series.completeness import stack_of
-from node.series.index import SeriesRecord, read_header, series_record
+from node.ledger.ledger import JobRow, Ledger, StudySnapshot
+from node.series.index import read_header
 from node.series.routing import destinations_for, radiomics_destinations
-from node.series.selection import Selection, select_series
+from node.series.selection import Selection
 from node.waiting import pause
-from pipelines.job import JOB_FILE, Job, Predecessor
+from pipelines.job import JOB_FILE, Job
 from pipelines.queue import enqueue, make_app
 from pipelines.reasons import Reason
 
 log = structlog.get_logger(__name__)
 
-ROUND_S = 0.2
-HEADERS_PER_ROUND = 500
+ROUND_S: Final = 0.2
+HEADERS_PER_ROUND: Final = 500
+LEDGER_WAIT_S: Final = 2.0
+"""Pause after a database did not answer."""
+LOOK_AGAIN_S: Final = 1.0
+"""So long a study that lacks slices, or cannot be written now, is left alone."""
 
 
 @dataclass(slots=True)
@@ -51,6 +56,7 @@ class Coordinator:
     started_at: float = field(default_factory=time.time)
     density_table: SiteTable = field(init=False)
     broker_is_silent: bool = False
+    look_again_at: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.density_table = SiteTable(self.settings.density_table_file)
@@ -58,8 +64,13 @@ class Coordinator:
     def round(self) -> None:
         """One round through all stations."""
         self.read_headers()
-        for study in self.ledger.open_studies():
-            self.consider(study)
+        rules = self.settings.series
+        now = time.time()
+        quiet_since = now - max(rules.quiet_time_s, rules.study_quiet_time_s)
+        for study in self.ledger.quiet_studies(quiet_since):
+            if self.look_again_at.get(study, 0.0) <= now:
+                self.consider(study)
+        abandon_unknown(self.ledger, self.settings)
         jobs = self.ledger.unfinished_jobs()
         if self._collect(jobs):
             jobs = self.ledger.unfinished_jobs()
@@ -72,72 +83,53 @@ class Coordinator:
             self.ledger.record_headers({uid: read_header(Path(path)) for uid, path in unread})
 
     def consider(self, study_instance_uid: str) -> None:
-        """Decide about a study that is quiet and whole."""
+        """Decide about a quiet study; whatever goes wrong with it must not stop the others."""
+        self.look_again_at[study_instance_uid] = time.time() + LOOK_AGAIN_S
         seen = self.ledger.study(study_instance_uid)
+        try:
+            is_decided = self._decide(seen)
+        except LedgerError:
+            raise
+        except OSError as error:
+            log.error("study_postponed", study=study_instance_uid, error=str(error))  # noqa: TRY400
+            return
+        except Exception:
+            log.exception("study_failed", study=study_instance_uid)
+            is_decided = self.ledger.decide(give_up(seen), seen=seen)
+        if is_decided:
+            del self.look_again_at[study_instance_uid]
+
+    def _decide(self, seen: StudySnapshot) -> bool:
+        """``False`` where something may still be on its way, in or out."""
         if any(one.header is None for one in seen.instances):
-            return
-        quiet_s = time.time() - seen.last_received_at
-        rules = self.settings.series
-        if quiet_s < max(rules.quiet_time_s, rules.study_quiet_time_s):
-            return
-        records = records_of(seen)
-        if self._should_wait(records, seen, quiet_s):
-            return
-        self._decide(seen, records)
-
-    def _should_wait(
-        self, records: list[SeriesRecord], seen: StudySnapshot, quiet_s: float
-    ) -> bool:
-        """Whether slices may still be on their way."""
-        if quiet_s >= self.settings.series.incomplete_wait_s:
             return False
-        return any(
-            stack_of(record).flaw is Reason.MISSING_SLICES
-            for record in records
-            if record.series_instance_uid in seen.open_series
-        )
-
-    def _decide(self, seen: StudySnapshot, records: list[SeriesRecord]) -> None:
-        selection, losers = select_series(records)
-        job = self._job(selection) if selection else None
-        decision = Decision(
-            study_instance_uid=seen.study_instance_uid,
-            job_key=job.key if job else None,
-            job_folder=job.output_folder if job else None,
-            chosen_series=job.series_instance_uid if job else None,
-            losers={loser.series_instance_uid: loser.reason for loser in losers},
-            skipped_instances=_unusable(selection),
-        )
-        if job:
-            write_job(job)
-        if not self.ledger.decide(decision, seen=seen):
-            return  # the study grew meanwhile: the next round sees it
-        for loser in losers:
+        records = records_of(seen)
+        quiet_s = time.time() - seen.last_received_at
+        if quiet_s < self.settings.series.incomplete_wait_s and lacks_slices(seen, records):
+            return False
+        planned = plan(seen, records, self.ledger, self._make_job)
+        if planned.job:
+            write_job(planned.job)
+        if not self.ledger.decide(planned.decision, seen=seen):
+            return False
+        for loser in planned.losers:
             log.info("series_skipped", series=loser.series_instance_uid, reason=loser.reason)
-        if job and selection:
+        if planned.job and planned.selection:
             log.info(
                 "series_chosen",
-                series=job.series_instance_uid,
-                job=job.key,
-                score=selection.score,
-                slices=selection.stack.slices,
+                series=planned.job.series_instance_uid,
+                job=planned.job.key,
+                score=planned.selection.score,
+                slices=planned.selection.stack.slices,
             )
+        return True
 
-    def _job(self, selection: Selection) -> Job:
-        table = self.density_table.current()
-        radiomics = bool(radiomics_destinations(self.settings))
-        draft = make_job(
-            selection, self.settings.work_folder, density_table=table, radiomics=radiomics
-        )
-        report = self.ledger.delivered_report(draft.study_instance_uid, other_than=draft.key)
-        if report is None:
-            return draft
+    def _make_job(self, selection: Selection) -> Job:
         return make_job(
             selection,
             self.settings.work_folder,
-            predecessor=_predecessor(Path(report)),
-            density_table=table,
-            radiomics=radiomics,
+            density_table=self.density_table.current(),
+            radiomics=bool(radiomics_destinations(self.settings)),
         )
 
     def _collect(self, jobs: list[JobRow]) -> int:
@@ -165,7 +157,7 @@ class Coordinator:
                 continue
             try:
                 enqueue(self.app, job)
-            except OperationalError as error:
+            except (OperationalError, OSError) as error:  # OSError: the embedded broker's disk
                 if not self.broker_is_silent:
                     log.warning("broker_silent", error=str(error), remedy="jobs wait; start it")
                 self.broker_is_silent = True
@@ -173,40 +165,6 @@ class Coordinator:
             self.broker_is_silent = False
             self.ledger.mark_enqueued(row.key)
             log.info("job_enqueued", job=row.key)
-
-
-def records_of(seen: StudySnapshot) -> list[SeriesRecord]:
-    """One record per series of a study."""
-    uids = dict.fromkeys(one.series_instance_uid for one in seen.instances)
-    return [
-        series_record(
-            uid,
-            seen.study_instance_uid,
-            [
-                (one.sop_instance_uid, one.path, one.header or {})
-                for one in seen.instances
-                if one.series_instance_uid == uid
-            ],
-        )
-        for uid in uids
-    ]
-
-
-def _unusable(selection: Selection | None) -> dict[str, Reason]:
-    if selection is None:
-        return {}
-    return dict.fromkeys(selection.record.unreadable, Reason.UNREADABLE_GEOMETRY)
-
-
-def _predecessor(report: Path) -> Predecessor:
-    """The delivered report that the new one replaces."""
-    dataset = pydicom.dcmread(report, stop_before_pixels=True)
-    return Predecessor(
-        study_instance_uid=str(dataset.StudyInstanceUID),
-        series_instance_uid=str(dataset.SeriesInstanceUID),
-        sop_instance_uid=str(dataset.SOPInstanceUID),
-        path=str(report),
-    )
 
 
 def run(settings: Settings, stop_event: threading.Event) -> None:
@@ -218,26 +176,38 @@ def run(settings: Settings, stop_event: threading.Event) -> None:
         time_limit_s=settings.worker.time_limit_s,
     )
     coordinator = Coordinator(settings=settings, ledger=ledger, app=app)
-    delivery = threading.Thread(
-        target=_deliver, args=(settings, ledger, stop_event), name="delivery", daemon=True
-    )
-    delivery.start()
-    log.info("coordinator_started")
+    senders = [
+        threading.Thread(
+            target=_deliver,
+            args=(settings, ledger, destination, stop_event),
+            name=f"delivery-{destination.name}",
+            daemon=True,
+        )
+        for destination in settings.destinations
+    ]
+    log.info("coordinator_started", lost=check_files(ledger, stop_event))
+    for sender in senders:
+        sender.start()
     while not pause(stop_event, ROUND_S):
-        if not delivery.is_alive():  # the supervisor starts this process anew
-            log.error("delivery_died")
+        if not all(sender.is_alive() for sender in senders):
+            log.error("delivery_died")  # the supervisor starts this process anew
             raise SystemExit(1)
         try:
             coordinator.round()
         except LedgerError as error:
-            log.exception("ledger_silent", error=str(error))
-    delivery.join(settings.delivery.response_timeout_s)
+            log.error("ledger_silent", error=str(error))  # noqa: TRY400  one line, not a page
+            pause(stop_event, LEDGER_WAIT_S)
+    for sender in senders:
+        sender.join(settings.delivery.response_timeout_s)
     ledger.close()
 
 
-def _deliver(settings: Settings, ledger: Ledger, stop_event: threading.Event) -> None:
+def _deliver(
+    settings: Settings, ledger: Ledger, destination: Destination, stop_event: threading.Event
+) -> None:
     while not pause(stop_event, ROUND_S):
         try:
-            deliver_due(ledger, settings)
+            deliver_due(ledger, settings, destination)
         except LedgerError as error:
-            log.exception("ledger_silent", error=str(error))
+            log.error("ledger_silent", error=str(error))  # noqa: TRY400  one line, not a page
+            pause(stop_event, LEDGER_WAIT_S)

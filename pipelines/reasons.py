@@ -25,6 +25,7 @@ class Reason(StrEnum):
     DUPLICATE_POSITION = "duplicate_position"
     BETTER_SERIES_CHOSEN = "better_series_chosen"
     SUPERSEDED = "superseded"
+    FILE_LOST = "file_lost"
 
     # An examination is processed, but nothing or not everything is reported.
     LEVELS_NOT_COVERED = "levels_not_covered"
@@ -76,6 +77,8 @@ class Reason(StrEnum):
     TIME_LIMIT = "time_limit"
     INTERNAL_ERROR = "internal_error"
     DELIVERY_REFUSED = "delivery_refused"
+    DELIVERY_GIVEN_UP = "delivery_given_up"
+    DESTINATION_REMOVED = "destination_removed"
 
 
 EXPLANATION: Final[dict[Reason, str]] = {
@@ -94,6 +97,8 @@ EXPLANATION: Final[dict[Reason, str]] = {
     "in one series).",
     Reason.BETTER_SERIES_CHOSEN: "Another series of the study suits the measurement better.",
     Reason.SUPERSEDED: "A newer version of this result replaced it.",
+    Reason.FILE_LOST: "The stored file is missing or damaged, as after a power cut. Send the "
+    "object again.",
     Reason.LEVELS_NOT_COVERED: "The scan does not cover the lumbar vertebrae L1 to L4, or "
     "shows neither sacrum nor ribs to name them by.",
     Reason.TOO_FEW_VALID_LEVELS: "Fewer than two levels could be measured, so no mean is given.",
@@ -150,5 +155,10 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.WORKER_DIED: "The worker died repeatedly on this examination.",
     Reason.TIME_LIMIT: "The examination exceeded the time limit.",
     Reason.INTERNAL_ERROR: "An internal error stopped the examination; see the log.",
-    Reason.DELIVERY_REFUSED: "The destination refused the result.",
+    Reason.DELIVERY_REFUSED: "The destination refused the result. Let it accept SEG and SR "
+    "objects, then run osteonode redeliver.",
+    Reason.DELIVERY_GIVEN_UP: "The destination could not be reached for too long. When it answers "
+    "again, run osteonode redeliver.",
+    Reason.DESTINATION_REMOVED: "The destination was removed from the settings before it had the "
+    "result. Put it back and run osteonode redeliver, or accept it.",
 }

@@ -117,6 +117,8 @@ def _store(association: Association, peer: Peer, delivery: Delivery) -> int | No
         return None  # our own file is gone or damaged: no receiver can help
     try:
         answer = association.send_c_store(dataset)
+    except AttributeError:
+        return None  # it lacks its identifiers
     except (RuntimeError, ValueError) as error:
         raise PeerUnreachable(f"{peer.ae_title}: {error}", "", "it is tried again") from error
     if "Status" not in answer:

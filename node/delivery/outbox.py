@@ -9,7 +9,6 @@ balance shows it as failed.
 """
 
 import time
-from collections import defaultdict
 from pathlib import Path
 
 import structlog
@@ -18,25 +17,30 @@ from node.config import Destination, Settings
 from node.delivery.cstore import Delivery, Peer, Receipt, send
 from node.errors import PeerUnreachable
 from node.ledger.ledger import DueOutput, Ledger
+from pipelines.reasons import Reason
 
 log = structlog.get_logger(__name__)
 
 
-def deliver_due(ledger: Ledger, settings: Settings) -> int:
-    """Send everything that is due now; how many objects arrived."""
-    waiting: dict[str, list[DueOutput]] = defaultdict(list)
-    for output in ledger.due_outputs(time.time()):
-        waiting[output.destination].append(output)
-    known = {destination.name: destination for destination in settings.destinations}
+def deliver_due(ledger: Ledger, settings: Settings, destination: Destination) -> int:
+    """Send everything that is due now to one destination; how many objects arrived."""
+    now = time.time()
     delivered = 0
-    for name, outputs in waiting.items():
-        if name in known:
-            delivered += _deliver(ledger, settings, known[name], outputs)
-            continue
-        for output in outputs:
-            log.error("destination_removed", destination=name, remedy="put it back or accept it")
-            ledger.record_dead(output, None)
+    while outputs := ledger.claim_due(destination.name, now):
+        delivered += _deliver(ledger, settings, destination, outputs)
     return delivered
+
+
+def abandon_unknown(ledger: Ledger, settings: Settings) -> None:
+    """Close what is due to a destination that is no longer in the settings."""
+    names = [destination.name for destination in settings.destinations]
+    for name, count in ledger.abandon_unknown(names).items():
+        log.error(
+            "destination_removed",
+            destination=name,
+            count=count,
+            remedy="put it back and run osteonode redeliver, or accept it",
+        )
 
 
 def _deliver(
@@ -71,8 +75,8 @@ def _enter(ledger: Ledger, settings: Settings, output: DueOutput, receipt: Recei
         _try_later(ledger, settings, output, receipt.status)
         log.warning("output_postponed", **fields)
         return False
-    ledger.record_dead(output, receipt.status)
-    remedy = "let the destination accept this SOP class, then send the CT again"
+    ledger.record_dead(output, receipt.status, Reason.DELIVERY_REFUSED)
+    remedy = "let the destination accept this SOP class, then run osteonode redeliver"
     log.error("output_refused", **fields, remedy=remedy)
     return False
 
@@ -81,8 +85,10 @@ def _try_later(ledger: Ledger, settings: Settings, output: DueOutput, status: in
     rules = settings.delivery
     now = time.time()
     if now - output.created_at > rules.give_up_after_h * 3600:
-        log.error("output_given_up", job=output.job_key, destination=output.destination)
-        ledger.record_dead(output, status)
+        remedy = "when the destination answers again, run osteonode redeliver"
+        fields = {"job": output.job_key, "destination": output.destination}
+        log.error("output_given_up", **fields, remedy=remedy)
+        ledger.record_dead(output, status, Reason.DELIVERY_GIVEN_UP)
         return
     wait_s = min(rules.first_retry_s * 2.0 ** min(output.attempts, 30), rules.max_retry_s)
     ledger.record_retry(output, now + wait_s, status)

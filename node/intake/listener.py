@@ -216,7 +216,7 @@ def handle_store(event: Event, intake: Intake) -> int | Dataset:
         tally["refused"] += 1
         log.exception("intake_failed")
         return _failure(acceptance.CANNOT_UNDERSTAND, "internal error, see the log of the node")
-    tally["resent" if recorded is Recorded.RESENT else "stored"] += 1
+    tally["stored" if recorded is Recorded.NEW else "resent"] += 1
     return acceptance.SUCCESS
 
 
@@ -266,12 +266,17 @@ def _store(event: Event, intake: Intake) -> Recorded:
         received_at=datetime.now(UTC),
     )
     try:
-        return intake.ledger.record_instance(instance)
+        recorded = intake.ledger.record_instance(instance)
     except DuplicateContent:
         remove(path)
         raise
     finally:
         flush.wait()  # file, folder and ledger row reach the disk side by side
+    if recorded is Recorded.RECODED:
+        remove(path)  # the books name the first file
+    elif recorded is Recorded.HEALED:
+        log.info("file_healed", instance=instance.sop_instance_uid)
+    return recorded
 
 
 def _incoming(request: C_STORE) -> IncomingFile:

@@ -45,6 +45,9 @@ def collect(
             ledger.fail_job(job.key, Reason.INTERNAL_ERROR)
             finished += 1
             continue
+        except OSError as error:  # the disk may be back at the next look
+            log.error("outcome_unreadable", job=job.key, error=str(error))  # noqa: TRY400
+            continue
         if outcome is None:
             continue
         finished += 1

@@ -5,6 +5,7 @@ Gives  Job
 Next   pipelines.tasks
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 from models.cards import model_set_version
@@ -58,12 +59,14 @@ def make_job(
 
 
 def write_job(job: Job) -> Path:
-    """Write ``job.json`` durably; a job that is already there stays as it is."""
+    """Write ``job.json`` durably; the same job that is already there stays as it is."""
     folder = Path(job.output_folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / JOB_FILE
-    if path.exists():
-        return path
-    write_durably(path, lambda part: part.write_text(job.model_dump_json(), encoding="utf-8"))
+    text = job.model_dump_json()
+    with suppress(FileNotFoundError, ValueError):
+        if path.read_text(encoding="utf-8") == text:
+            return path
+    write_durably(path, lambda part: part.write_text(text, encoding="utf-8"))
     sync_folder(folder.parent)
     return path

@@ -15,6 +15,8 @@ class Balance:
         Objects and associations that were not taken; not part of ``received``.
     resent
         Times that a known object came again.
+    lost
+        Objects whose file is missing or damaged; those not yet processed also count as failed.
     reasons
         Code -> number of objects, for everything skipped or failed.
     """
@@ -27,6 +29,7 @@ class Balance:
     committed: int
     refused: int
     resent: int
+    lost: int
     reasons: dict[str, int]
 
     @property

@@ -37,6 +37,7 @@ class OutputState(StrEnum):
     """Where one result stands on its way to one destination."""
 
     DUE = "due"
+    SENDING = "sending"
     DELIVERED = "delivered"
     DEAD = "dead"
     DROPPED = "dropped"
@@ -75,9 +76,11 @@ ALLOWED: Final[Mapping[type[State], Mapping[State, tuple[State, ...]]]] = Mappin
             JobState.SUPERSEDED: (JobState.QUEUED,),
         },
         OutputState: {
-            OutputState.DUE: (OutputState.DELIVERED, OutputState.DEAD, OutputState.DROPPED),
+            OutputState.DUE: (OutputState.SENDING, OutputState.DEAD, OutputState.DROPPED),
+            # Whoever finds it so after a crash cannot know whether the PACS has it: sent again.
+            OutputState.SENDING: (OutputState.DUE, OutputState.DELIVERED, OutputState.DEAD),
             OutputState.DELIVERED: (),
-            OutputState.DEAD: (),
+            OutputState.DEAD: (OutputState.DUE,),  # a person mended the cause
             OutputState.DROPPED: (OutputState.DUE,),
         },
     }

@@ -40,7 +40,11 @@ instances: Final = Table(
     Column("state", CODE, nullable=False),
     Column("reason", CODE),
     Column("job_key", String(32), index=True),
+    Column("lost_at", Float),
+    Index("ix_instances_balance", "state", "reason", "resent"),
 )
+UNREAD: Final = instances.c.header.is_(None) & instances.c.lost_at.is_(None)
+Index("ix_instances_unread", instances.c.id, sqlite_where=UNREAD, postgresql_where=UNREAD)
 
 series: Final = Table(
     "series",
@@ -80,6 +84,7 @@ outputs: Final = Table(
     Column("created_at", Float, nullable=False),
     Column("next_try_at", Float, nullable=False),
     Column("last_status", Integer),
+    Column("reason", CODE),
     UniqueConstraint("sop_instance_uid", "destination"),
     Index("ix_outputs_due", "state", "next_try_at"),
 )

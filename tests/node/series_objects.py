@@ -1,7 +1,9 @@
 """CT headers and objects of made-up series, without a file or a pixel where none is needed."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from node.intake.spool import StoredInstance
+from node.intake.spool import StoredInstance, file_meta
 from node.series.index import SeriesRecord, header_of, series_record
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -63,20 +65,25 @@ def record(images: Sequence[Dataset]) -> SeriesRecord:
     return series_record(str(first.SeriesInstanceUID), str(first.StudyInstanceUID), objects)
 
 
-def stored(image: Dataset, folder: Path, *, sha256: str = "a" * 64) -> StoredInstance:
-    """Write an object as the listener would and describe it."""
+def stored(image: Dataset, folder: Path, *, sha256: str | None = None) -> StoredInstance:
+    """Write an object as the listener would and describe it; ``sha256`` for a made-up digest."""
+    buffer = BytesIO()
+    pydicom.dcmwrite(buffer, image, enforce_file_format=True)
+    content = buffer.getvalue()
+    content = content[144 + int.from_bytes(content[140:144], "little") :]
+    identity = str(image.SOPClassUID), str(image.SOPInstanceUID), str(ExplicitVRLittleEndian)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{image.SOPInstanceUID}.dcm"
-    pydicom.dcmwrite(path, image, enforce_file_format=True)
+    path.write_bytes(file_meta(*identity) + content)
     return StoredInstance(
-        sop_class_uid=str(image.SOPClassUID),
-        sop_instance_uid=str(image.SOPInstanceUID),
+        sop_class_uid=identity[0],
+        sop_instance_uid=identity[1],
         series_instance_uid=str(image.SeriesInstanceUID),
         study_instance_uid=str(image.StudyInstanceUID),
-        transfer_syntax_uid=str(ExplicitVRLittleEndian),
+        transfer_syntax_uid=identity[2],
         path=path,
-        size_bytes=path.stat().st_size,
-        sha256=sha256,
+        size_bytes=len(content),
+        sha256=sha256 or hashlib.sha256(content).hexdigest(),
         calling_ae_title="SENDER",
         called_ae_title="OSTEONODE",
         received_at=datetime.now(UTC),

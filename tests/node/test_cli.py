@@ -40,7 +40,16 @@ def test_page_of_the_command_line_is_up_to_date() -> None:
 
 def test_every_command_is_on_the_page() -> None:
     """None is hidden."""
-    for name in ("serve", "worker", "demo", "send", "status", "process", "config check"):
+    for name in (
+        "serve",
+        "worker",
+        "demo",
+        "send",
+        "status",
+        "redeliver",
+        "process",
+        "config check",
+    ):
         assert f"## `osteonode {name}`" in page()
     for name in ("config show", "models list"):
         assert f"## `osteonode {name}`" in page()
@@ -71,6 +80,7 @@ def test_models_are_listed_with_their_digests() -> None:
         (["process", "nowhere", "--out", "out"], "no such folder: nowhere"),
         (["demo", "--ct", "nowhere", "--out", "out"], "no such file or folder: nowhere"),
         (["status", "--config", "nowhere.toml"], "no settings file"),
+        (["redeliver", "--to", "PACS"], "no destination PACS"),
         (["config", "check", "nowhere.toml"], "no settings file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -186,7 +186,7 @@ def test_a_damaged_job_fails_alone_and_the_node_goes_on(tmp_path, name):
     ledger = Ledger.open(settings.ledger_url)
     fill(ledger, tmp_path, ct_series(30))
     process = start(settings)
-    wait_until(lambda: jobs(settings), 20, what="a job")
+    wait_until(ledger.unfinished_jobs, 20, what="a job in the books")
     stop(process, signal.SIGKILL)
     (Path(jobs(settings)[0].output_folder) / name).write_text("{")
     fill(ledger, tmp_path, ct_series(30, study="2.25.31", series="2.25.32"))

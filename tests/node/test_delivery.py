@@ -11,7 +11,7 @@ from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, Segmenta
 
 from node.config import Settings
 from node.delivery.cstore import Delivery, Peer, Receipt, send
-from node.delivery.outbox import deliver_due
+from node.delivery.outbox import abandon_unknown, deliver_due
 from node.errors import PeerUnreachable
 from node.ledger.ledger import Decision, Ledger
 from pipelines.job import OutputObject
@@ -71,12 +71,16 @@ def finished(tmp_path: Path) -> Iterator[Ledger]:
     ledger.close()
 
 
+def deliver(ledger: Ledger, settings: Settings) -> int:
+    return deliver_due(ledger, settings, settings.destinations[0])
+
+
 def test_results_arrive_and_the_books_say_so(finished, tmp_path):
     """SEG and SR, each once."""
     with running_storescp(tmp_path / "pacs") as pacs:
         settings = settings_for(tmp_path, pacs.port)
-        assert deliver_due(finished, settings) == 2
-        assert deliver_due(finished, settings) == 0
+        assert deliver(finished, settings) == 2
+        assert deliver(finished, settings) == 0
         assert len(list(pacs.folder.iterdir())) == 2
     assert finished.balance().delivered == 1
 
@@ -85,10 +89,10 @@ def test_a_pacs_that_is_down_gets_everything_when_it_is_up_again(finished, tmp_p
     """Nothing is lost, nothing is sent twice."""
     port = free_port()
     settings = settings_for(tmp_path, port)
-    assert deliver_due(finished, settings) == 0
+    assert deliver(finished, settings) == 0
     assert finished.balance().waiting == 1
     with running_storescp(tmp_path / "pacs", port) as pacs:
-        assert deliver_due(finished, settings) == 2
+        assert deliver(finished, settings) == 2
         assert len(list(pacs.folder.iterdir())) == 2
     assert finished.balance().delivered == 1
 
@@ -99,9 +103,9 @@ def test_waits_grow_between_tries(finished, tmp_path):
     slow = settings.model_copy(
         update={"delivery": settings.delivery.model_copy(update={"first_retry_s": 30.0})}
     )
-    deliver_due(finished, slow)
-    assert finished.due_outputs(time.time() + 29) == []
-    assert len(finished.due_outputs(time.time() + 31)) == 2
+    deliver(finished, slow)
+    assert finished.claim_due("pacs", time.time() + 29) == []
+    assert [one.attempts for one in finished.claim_due("pacs", time.time() + 31)] == [1]
 
 
 def test_a_postponed_result_counts_one_try_when_the_peer_then_breaks_off(
@@ -114,14 +118,39 @@ def test_a_postponed_result_counts_one_try_when_the_peer_then_breaks_off(
         raise PeerUnreachable("gone", "", "")
 
     monkeypatch.setattr("node.delivery.outbox.send", answers_once)
-    deliver_due(finished, settings_for(tmp_path, free_port()))
-    assert [one.attempts for one in finished.due_outputs(time.time() + 1)] == [1, 1]
+    deliver(finished, settings_for(tmp_path, free_port()))
+    assert [one.attempts for one in finished.claim_due("pacs", time.time() + 1)] == [1]
 
 
 def test_a_removed_destination_ends_in_failure_not_in_silence(finished, tmp_path):
     """The balance shows it."""
     settings = settings_for(tmp_path, free_port())
-    deliver_due(finished, settings.model_copy(update={"destinations": ()}))
+    abandon_unknown(finished, settings.model_copy(update={"destinations": ()}))
+    assert finished.balance().reasons == {"destination_removed": 1}
+
+
+def test_a_destination_that_stays_away_is_given_up(finished, tmp_path):
+    """Not refused: it may get everything later."""
+    port = free_port()
+    settings = settings_for(tmp_path, port)
+    impatient = settings.model_copy(
+        update={"delivery": settings.delivery.model_copy(update={"give_up_after_h": 1e-9})}
+    )
+    assert deliver(finished, impatient) == 0
+    assert finished.balance().reasons == {"delivery_given_up": 1}
+    assert finished.redeliver(["pacs"]) == 2
+    with running_storescp(tmp_path / "pacs", port):
+        assert deliver(finished, settings) == 2
+    assert finished.balance().delivered == 1
+
+
+def test_an_object_without_identifiers_is_not_sent(finished, tmp_path):
+    """Nobody could take it; the report still goes."""
+    segmentation = pydicom.dcmread(tmp_path / "seg.dcm")
+    del segmentation.SOPInstanceUID
+    segmentation.save_as(tmp_path / "seg.dcm")
+    with running_storescp(tmp_path / "pacs") as pacs:
+        assert deliver(finished, settings_for(tmp_path, pacs.port)) == 1
     assert finished.balance().reasons == {"delivery_refused": 1}
 
 

@@ -202,6 +202,25 @@ def test_same_object_again_is_acknowledged_without_a_second_row(
     assert wait_until(lambda: shared.lines("association_closed")[-1]["resent"], 5)
 
 
+def test_same_object_in_another_transfer_syntax_leaves_one_file(
+    shared: Listener, tmp_path: Path
+) -> None:
+    """The first stays, as the books say; the second is acknowledged and not kept."""
+    image = ct_image(study="2.25.71")
+    first = write(image, tmp_path / "one.dcm")
+    image.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    second = write(image, tmp_path / "two.dcm")
+    before = shared.balance()
+
+    assert shared.send(first).failed == 0
+    assert shared.send(second).failed == 0
+
+    (stored,) = _spooled(shared, "2.25.71")
+    assert encoded(stored) == encoded(first)
+    after = shared.balance()
+    assert (after.received, after.resent) == (before.received + 1, before.resent + 1)
+
+
 def test_other_content_under_a_known_uid_is_refused(shared: Listener, tmp_path: Path) -> None:
     """0xC002 with a comment; the first object stays as it is."""
     first = write(ct_image(study="2.25.8"), tmp_path / "a.dcm")
