@@ -114,4 +114,6 @@ def _absent(seen: StudySnapshot) -> dict[str, Reason]:
 def _unusable(selection: Selection | None) -> dict[str, Reason]:
     if selection is None:
         return {}
-    return dict.fromkeys(selection.record.unreadable, Reason.UNREADABLE_GEOMETRY)
+    return dict.fromkeys(selection.record.unreadable, Reason.UNREADABLE_GEOMETRY) | dict.fromkeys(
+        selection.record.localizers, Reason.LOCALIZER
+    )

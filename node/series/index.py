@@ -25,11 +25,15 @@ UNREADABLE: Final[Mapping[str, Any]] = {"unreadable": True}
 TEXTS: Final = (
     "Modality",
     "SeriesDescription",
+    "BodyPartExamined",
+    "ProtocolName",
     "ConvolutionKernel",
     "ContrastBolusAgent",
     "RescaleType",
     "FrameOfReferenceUID",
 )
+LOCALIZER: Final = "LOCALIZER"
+"""Value 3 of Image Type (PS3.3 C.8.2.1.1.1)."""
 NUMBERS: Final = ("KVP", "SliceThickness", "Rows", "Columns", "AcquisitionNumber")
 
 
@@ -45,20 +49,27 @@ class SeriesRecord:
         Image Orientation (Patient).
     spacings_mm : (slices, 2)
         Pixel Spacing.
+    is_rescaled
+        Stored values become Hounsfield units by slope and intercept.
     sop_instance_uids, paths
         Of the readable objects.
     unreadable
         SOP Instance UIDs of objects without a usable position.
+    localizers
+        SOP Instance UIDs of scouts that came in one series with the slices.
     """
 
     series_instance_uid: str
     study_instance_uid: str
     modality: str
     description: str
+    body_part: str
+    protocol: str
     image_type: tuple[str, ...]
     kernel: str
     contrast_agent: str
     rescale_type: str
+    is_rescaled: bool
     kvp: float | None
     slice_thickness_mm: float | None
     sizes: frozenset[tuple[int, int]]
@@ -69,6 +80,7 @@ class SeriesRecord:
     sop_instance_uids: tuple[str, ...]
     paths: tuple[str, ...]
     unreadable: tuple[str, ...]
+    localizers: tuple[str, ...]
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -85,6 +97,7 @@ def header_of(dataset: Dataset) -> dict[str, Any]:
     first = dataset if not _is_multi_frame(dataset) else _first_frame(dataset)
     header: dict[str, Any] = {name: _text(first.get(name)) for name in TEXTS}
     header |= {name: _number(first.get(name)) for name in NUMBERS}
+    header["is_rescaled"] = _number(first.get("RescaleIntercept")) is not None
     header["ImageType"] = [str(word) for word in first.get("ImageType") or []]
     header["planes"] = [plane for plane in map(_plane, _frames(dataset)) if plane is not None]
     return header
@@ -173,7 +186,9 @@ def series_record(
     objects
         (SOP Instance UID, path, header) of every object.
     """
-    readable = [one for one in objects if one[2].get("planes")]
+    placed = [one for one in objects if one[2].get("planes")]
+    slices = [one for one in placed if not _is_localizer(one[2])]
+    readable = slices or placed
     headers = [header for _, _, header in readable]
     # Objects of other modalities and scouts have no planes, but decide by their header too.
     first = headers[0] if headers else dict(objects[0][2]) if objects else {}
@@ -183,10 +198,13 @@ def series_record(
         study_instance_uid=study_instance_uid,
         modality=first.get("Modality", ""),
         description=first.get("SeriesDescription", ""),
+        body_part=first.get("BodyPartExamined", ""),
+        protocol=first.get("ProtocolName", ""),
         image_type=tuple(first.get("ImageType", ())),
         kernel=first.get("ConvolutionKernel", ""),
         contrast_agent=first.get("ContrastBolusAgent", ""),
         rescale_type=first.get("RescaleType", ""),
+        is_rescaled=all(header.get("is_rescaled", True) for header in headers),
         kvp=first.get("KVP"),
         slice_thickness_mm=first.get("SliceThickness"),
         sizes=frozenset((int(h["Rows"] or 0), int(h["Columns"] or 0)) for h in headers),
@@ -197,4 +215,9 @@ def series_record(
         sop_instance_uids=tuple(uid for uid, _, _ in readable),
         paths=tuple(path for _, path, _ in readable),
         unreadable=tuple(uid for uid, _, header in objects if not header.get("planes")),
+        localizers=tuple(uid for uid, _, header in placed if slices and _is_localizer(header)),
     )
+
+
+def _is_localizer(header: Mapping[str, Any]) -> bool:
+    return LOCALIZER in {word.upper() for word in header["ImageType"]}

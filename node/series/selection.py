@@ -5,22 +5,24 @@ Gives  Selection
 Next   node.jobs.dispatch
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from node.series.completeness import Stack, stack_of
-from node.series.index import SeriesRecord
+from node.series.index import LOCALIZER, SeriesRecord
 from pipelines.reasons import Reason
 
 THICKEST_MM: Final = 5.0
 ROUNDING_MM: Final = 0.05
 AXIAL_COSINE: Final = 0.9
 """Of the angle between slice normal and body axis: 26 degrees of gantry tilt at most."""
-SPINE_COVERAGE_MM: Final = 180.0
-"""T12 to L5; more coverage earns nothing."""
+FULL_COVERAGE_MM: Final = 350.0
+"""Dome of the liver to the pelvis: L1 to L4 for certain. More earns nothing."""
 
 DERIVED_WORDS: Final = (
     "DERIVED",
@@ -41,10 +43,55 @@ DERIVED_WORDS: Final = (
     "REFORMATTED",
 )
 """Image Type values whose numbers are not plain attenuation of the original slices."""
-DERIVED_DESCRIPTIONS: Final = ("vnc", "monoe", "mono+", " kev", "iodine", "virtual", "mip", "mar ")
+DERIVED_DESCRIPTION: Final = re.compile(
+    r"""\b(?: vnc | monoe\w* | mono\+ | \d*\s?kev | iodine | (?:thin\s?|min\s?)?mip | mpr
+    | (?:o-?|i|se|smart\s?)?mar | virtual\s(?:non|unenh|mono|native)\w* )(?!\w)""",
+    re.VERBOSE,
+)
+"""The same in words. A virtual colonoscopy is a plain CT, and so is a hemipelvis."""
 
-SOFT_KERNEL_WORDS: Final = ("standard", "soft", "smooth", "body", "abd")
-SHARP_KERNEL_WORDS: Final = ("bone", "lung", "detail", "edge", "sharp", "ultra")
+REGIONS: Final = (
+    (
+        1.0,
+        re.compile(
+            r"abd|lumb|l-?spine|lws|kidney|renal|urogra|liver|pancrea|entero|colon|bauch|leber"
+            r"|niere|\b(?:ab|cap|tap|kub)\b|to\s(?:mid[\s-]?)?thigh"
+        ),
+    ),
+    (0.8, re.compile("body|whole|aort|rumpf|tronc")),
+    (0.6, re.compile("chest|thor|torax|lung|cardiac|heart|coronar")),
+    (0.5, re.compile(r"pelv|beck|\bhip")),
+    (
+        0.0,
+        re.compile(
+            "head|brain|skull|cran|kopf|sch.del|neck|hals|sinus|face|facial|orbit|temporal|cerv"
+            "|carot|hws|c-?spine|shoulder|schulter|elbow|wrist|hand|thigh|knee|knie|foot|ankle"
+            "|extrem"
+        ),
+    ),
+    (0.9, re.compile("spine|wirbel|rachis")),
+)
+"""How much of L1 to L4 a region shows, by words of the header; the first that is named counts."""
+UNKNOWN_REGION: Final = 0.7
+
+PLAIN_WORDS: Final = re.compile(
+    r"\b(?:w/?o|without|ohne)\b(?:\s(?:iv\s)?(?:con\w*|km))?|non.?(?:con|enh)\w*|unenh\w*"
+    r"|\bnativ\w*|\bplain\b|\bc-(?!spine|arm)"
+)
+CONTRAST_WORDS: Final = re.compile(
+    r"c\+|\+c\b|\bce\b|arteri|portal|ven(?:ous|.s)|nephro|delay|\bpost\b|\bpv\b|\bkm\b"
+    r"|enhanced|with\s(?:iv\s)?contr|\bw/?\s?(?:iv\s)?con"
+)
+
+SOFT_KERNEL_WORDS: Final = ("STANDARD", "SOFT", "SMOOTH", "BODY", "ABD")
+SHARP_KERNEL_WORDS: Final = ("BONE", "LUNG", "DETAIL", "EDGE", "SHARP", "ULTRA")
+PHILIPS_KERNELS: Final[Mapping[str, float]] = MappingProxyType(
+    {"A": 1.0, "B": 1.0, "C": 0.6, "D": 0.0, "E": 0.0, "L": 0.0}
+    | {"YA": 0.6, "YB": 0.0, "YC": 0.0, "YD": 0.0}
+)
+UNKNOWN_KERNEL: Final = 0.6
+SOFT_CANON_BELOW: Final = 30
+"""FC01 to FC29 are kernels for the body and the head, FC30 and above for bone and lung."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +164,11 @@ def ineligible(record: SeriesRecord, stack: Stack) -> Reason | None:
     words = {word.upper() for word in record.image_type}
     if record.modality not in {"CT", ""}:
         return Reason.NOT_CT
-    if "LOCALIZER" in words:
+    if LOCALIZER in words:
         return Reason.LOCALIZER
     if _is_derived(record, words):
         return Reason.DERIVED_IMAGE
-    if record.rescale_type not in {"", "HU"}:
+    if record.rescale_type not in {"", "HU"} or not record.is_rescaled:
         return Reason.NOT_HOUNSFIELD
     # A scout also has few slices, so the kind of image is judged before its geometry.
     if stack.flaw is not None:
@@ -136,8 +183,7 @@ def ineligible(record: SeriesRecord, stack: Stack) -> Reason | None:
 def _is_derived(record: SeriesRecord, words: set[str]) -> bool:
     if words & set(DERIVED_WORDS):
         return True
-    description = f"{record.description.lower()} "
-    return any(word in description for word in DERIVED_DESCRIPTIONS)
+    return DERIVED_DESCRIPTION.search(record.description.lower()) is not None
 
 
 def is_axial(record: SeriesRecord) -> bool:
@@ -154,33 +200,56 @@ def _thickness_mm(record: SeriesRecord, stack: Stack) -> float:
 def score(record: SeriesRecord, stack: Stack) -> float:
     """How well a series suits the measurement, 0 to 100.
 
-    Coverage first (a series that misses the lumbar spine is worth nothing), then unenhanced
-    before contrast, standard before sharp kernels, thin before thick slices, 120 kV.
+    The region is a factor: no quality makes up for a lumbar spine that is not in view. Then
+    coverage, unenhanced before contrast, standard before sharp kernels, thin before thick slices,
+    120 kV.
     """
     thickness = _thickness_mm(record, stack)
-    return round(
-        40 * min(stack.coverage_mm / SPINE_COVERAGE_MM, 1.0)
+    quality = (
+        30 * min(stack.coverage_mm / FULL_COVERAGE_MM, 1.0)
         + 20 * kernel_suitability(record.kernel)
-        + 15 * (1.0 if not record.contrast_agent else 0.0)
-        + 15 * float(np.clip((THICKEST_MM - thickness) / (THICKEST_MM - 1.0), 0, 1))
-        + 10 * (1.0 if record.kvp is not None and abs(record.kvp - 120) < 1 else 0.0),
-        3,
+        + 20 * (0.0 if is_enhanced(record) else 1.0)
+        + 20 * float(np.clip((THICKEST_MM - thickness) / (THICKEST_MM - 1.0), 0, 1))
+        + 10 * (1.0 if record.kvp is not None and abs(record.kvp - 120) < 1 else 0.0)
     )
+    return round(region_suitability(record) * quality, 3)
+
+
+def region_suitability(record: SeriesRecord) -> float:
+    """1 for the abdomen, 0 for a head or a limb, between for a chest or an unknown region.
+
+    The description is nearer to the series than the body part or the protocol, which scanners
+    fill in for the whole examination; so a later word only counts where an earlier says nothing.
+    """
+    for text in (record.description, record.body_part, record.protocol):
+        for suitability, words in REGIONS:
+            if words.search(text.lower()):
+                return suitability
+    return UNKNOWN_REGION
+
+
+def is_enhanced(record: SeriesRecord) -> bool:
+    """Whether the header tells of contrast medium in the vessels; it may be wrong by silence."""
+    description = record.description.lower()
+    rest = PLAIN_WORDS.sub(" ", description)
+    if CONTRAST_WORDS.search(rest):
+        return True
+    return bool(record.contrast_agent) and rest == description
 
 
 def kernel_suitability(kernel: str) -> float:
     """1 for a soft or standard kernel, 0 for a sharp one, between for an unknown name."""
-    name = kernel.lower()
-    if any(word in name for word in SHARP_KERNEL_WORDS):
+    word = kernel.split("\\")[0].strip().upper()
+    if word in PHILIPS_KERNELS:
+        return PHILIPS_KERNELS[word]
+    if any(sharp in word for sharp in SHARP_KERNEL_WORDS):
         return 0.0
-    if any(word in name for word in SOFT_KERNEL_WORDS):
+    if any(soft in word for soft in SOFT_KERNEL_WORDS):
         return 1.0
-    number = _vendor_number(name)
-    if number is not None:  # Siemens B10..B80, Br36..Br69: the higher, the sharper
-        return float(np.clip((60 - number) / 20, 0, 1))
-    return 0.6
-
-
-def _vendor_number(name: str) -> int | None:
-    digits = "".join(c for c in name.split("\\")[0] if c.isdigit())[:2]
-    return int(digits) if len(digits) == 2 and name[:1] in "bhiq" else None
+    number = re.fullmatch(r"([A-Z]{1,2})(\d{2})[A-Z]?\d?", word)
+    if number is None:
+        return UNKNOWN_KERNEL
+    if number[1] == "FC":
+        return 1.0 if int(number[2]) < SOFT_CANON_BELOW else 0.0
+    # Siemens B10 to B80, Br36 to Br69: the higher, the sharper.
+    return float(np.clip((60 - int(number[2])) / 20, 0, 1))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from node.series.completeness import stack_of
 from node.series.folder import select_folder
 from node.series.identity import completed_copy, derived_uid
-from node.series.selection import ineligible, kernel_suitability, select_series
+from node.series.selection import ineligible, is_enhanced, kernel_suitability, select_series
 from pipelines.reasons import Reason
 from pipelines.result import no_series_result
 from tests.node.series_objects import ct_image, ct_series, record
@@ -62,7 +62,11 @@ def test_a_tilted_gantry_is_a_whole_axial_stack(angle):
         ({"ImageType": ["ORIGINAL", "PRIMARY", "AXIAL", "CSA MPR"]}, Reason.DERIVED_IMAGE),
         ({"SeriesDescription": "MonoE 70 keV"}, Reason.DERIVED_IMAGE),
         ({"SeriesDescription": "Liver VNC"}, Reason.DERIVED_IMAGE),
+        ({"SeriesDescription": "Abd Virtual Unenhanced"}, Reason.DERIVED_IMAGE),
+        ({"SeriesDescription": "Hip iMAR 1.5"}, Reason.DERIVED_IMAGE),
+        ({"SeriesDescription": "ThinMIP axial"}, Reason.DERIVED_IMAGE),
         ({"RescaleType": "MGML"}, Reason.NOT_HOUNSFIELD),
+        ({"RescaleIntercept": None}, Reason.NOT_HOUNSFIELD),
         ({"thickness_mm": 7.5}, Reason.SLICE_TOO_THICK),
         ({"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}, Reason.DUPLICATE_POSITION),
     ],
@@ -71,6 +75,67 @@ def test_unsuitable_series_are_named_by_reason(changes, reason):
     """Never eligible: not CT, scouts, derived images, other units, thick slices."""
     one = record(ct_series(40, **changes))
     assert ineligible(one, stack_of(one)) is reason
+
+
+@pytest.mark.parametrize(
+    "description", ["Virtual colonoscopy supine", "HEMIPELVIS", "Marker follow-up", "Semipronated"]
+)
+def test_a_plain_ct_with_an_unlucky_name_is_measured(description):
+    """The words of a derived image are whole words."""
+    one = record(ct_series(40, SeriesDescription=description))
+    assert ineligible(one, stack_of(one)) is None
+
+
+def test_a_scout_among_the_slices_is_left_out():
+    """Some scanners keep it in the series; the rest is a whole stack."""
+    scout = ct_image(
+        number=99, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], Rows=888, Columns=512
+    )
+    one = record([scout, *ct_series(30)])
+    assert ineligible(one, stack_of(one)) is None
+    assert one.localizers == (scout.SOPInstanceUID,)
+    assert len(one.sop_instance_uids) == 30
+
+
+@pytest.mark.parametrize(
+    ("kernel", "suitability"),
+    [
+        ("STANDARD", 1.0),
+        ("B30f", 1.0),
+        ("Br40d\\3", 1.0),
+        ("B", 1.0),
+        ("FC18", 1.0),
+        ("BONEPLUS", 0.0),
+        ("B70f", 0.0),
+        ("L", 0.0),
+        ("FC51", 0.0),
+        ("H0\N{SUPERSCRIPT TWO}", 0.6),
+    ],
+)
+def test_kernels_of_the_vendors_are_told_apart(kernel, suitability):
+    """GE, Siemens, Philips, Canon; and names that are none."""
+    assert kernel_suitability(kernel) == suitability
+
+
+@pytest.mark.parametrize(
+    ("description", "agent", "expected"),
+    [
+        ("Abd W/O", "IOMERON", False),
+        ("Abdomen ohne KM", "", False),
+        ("Abdomen mit KM", "", True),
+        ("CT abd without iv contrast", "", False),
+        ("LIVER PORTAL VENOUS", "", True),
+        ("Abd W CON", "", True),
+        ("unenhanced", "IOMERON", False),
+        ("Axial 3 mm", "IOMERON", True),
+        ("Axial 3 mm", "", False),
+        ("c-spine", "", False),
+    ],
+)
+def test_contrast_is_read_from_the_words_then_from_the_agent(description, agent, expected):
+    """The agent stands in the header of the whole examination, also of its unenhanced series."""
+    one = record(ct_series(8, SeriesDescription=description, ContrastBolusAgent=agent))
+    assert is_enhanced(one) is expected
 
 
 def test_a_sagittal_stack_is_not_axial():
@@ -114,10 +179,20 @@ def test_turned_slices_are_mixed_orientation():
         ({"thickness_mm": 1.25, "count": 160}, {"thickness_mm": 5.0, "count": 40}),
         ({}, {"KVP": 80}),
         ({}, {"count": 20}),
+        ({"SeriesDescription": "Abd"}, {"SeriesDescription": "Abd portal venous"}),
+        ({"SeriesDescription": "abdomen"}, {"SeriesDescription": "head", "count": 140}),
+        (
+            {"SeriesDescription": "CAP C+", "thickness_mm": 5.0},
+            {"SeriesDescription": "Chest", "thickness_mm": 1.0, "count": 350},
+        ),
+        ({"SeriesDescription": "vertex to thigh"}, {"SeriesDescription": "thigh"}),
+        ({"BodyPartExamined": "ABDOMEN"}, {"SeriesDescription": "Brain"}),
+        ({"ProtocolName": "LSPINE"}, {"ProtocolName": "Foot"}),
+        ({"SeriesDescription": "l-spine"}, {"SeriesDescription": "cervical spine"}),
     ],
 )
 def test_the_better_series_wins_and_the_other_says_why(better, worse):
-    """Unenhanced, standard kernel, thin, 120 kV, long coverage."""
+    """The region first; unenhanced, standard kernel, thin, 120 kV, long coverage."""
     best, losers = select_series(
         [record(ct_series(series="2.25.4", **worse)), record(ct_series(series="2.25.5", **better))]
     )
