@@ -215,10 +215,14 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Print the balance of the ledger: what became of every object received."""
+    from node.health import process_states
     from node.ledger.ledger import Ledger
 
-    balance = Ledger.open(load_settings(config).ledger_url).balance()
+    settings = load_settings(config)
+    balance = Ledger.open(settings.ledger_url).balance()
+    processes = process_states(settings.run_folder)
     values = {**dataclasses.asdict(balance), "is_balanced": balance.is_balanced}
+    values["processes"] = processes
     if as_json:
         sys.stdout.write(json.dumps(values, default=str) + "\n")
         return
@@ -229,8 +233,32 @@ def status(
     out.print(table)
     for reason, count in sorted(values.get("reasons", {}).items()):
         out.print(f"  {count} x {_sentence(str(reason))}", highlight=False)
+    for name, state in processes.items():
+        out.print(f"{name}: {state}", highlight=False)
     words = "received = skipped + waiting + failed + delivered + committed"
     out.print(f"[green]balanced:[/] {words}" if balance.is_balanced else f"[red]NOT {words}[/]")
+
+
+@app.command()
+def health(
+    config: ConfigOption = None,
+    timeout_s: Annotated[float, typer.Option("--timeout", help="Longest wait, in seconds.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Say whether every process is ready and a worker answers; exit code 1 if not."""
+    from node.health import health_of
+
+    found = health_of(load_settings(config), timeout_s=timeout_s)
+    if as_json:
+        values = {**dataclasses.asdict(found), "is_ready": found.is_ready}
+        sys.stdout.write(json.dumps(values) + "\n")
+    else:
+        out.print("node: " + ("running" if found.is_running else "not running"))
+        for name, state in found.processes.items():
+            out.print(f"{name}: {state}", highlight=False)
+        answered = ", ".join(found.workers) or "none"
+        out.print(f"workers that answered: {answered}", highlight=False)
+    raise typer.Exit(0 if found.is_ready else 1)
 
 
 def _sentence(code: str) -> str:

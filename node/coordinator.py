@@ -185,7 +185,8 @@ def run(settings: Settings, stop_event: threading.Event) -> None:
         )
         for destination in settings.destinations
     ]
-    log.info("coordinator_started", lost=check_files(ledger, stop_event))
+    lost = check_files(ledger, stop_event)
+    log.info("coordinator_started", missing=lost)
     for sender in senders:
         sender.start()
     while not pause(stop_event, ROUND_S):

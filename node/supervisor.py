@@ -39,6 +39,8 @@ MAX_RESTART_S: Final = 30.0
 STEADY_AFTER_S: Final = 60.0
 """A child that ran so long starts afresh with the shortest wait."""
 STOP_WAIT_S: Final = 15.0
+READY_WITHIN_S: Final = 60.0
+"""A start that takes longer is told in the log; it goes on."""
 READY_FILE: Final = "ready"
 PR_SET_PDEATHSIG: Final = 1
 
@@ -47,19 +49,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Child:
-    """One child process and its history.
-
-    Parameters
-    ----------
-    reports_ready
-        Whether it makes ``run/NAME.ready``; else it is ready when it runs.
-    """
+    """One child process and its history; it makes ``run/NAME.ready`` when it works."""
 
     name: str
     command: Sequence[str]
     descriptors: tuple[int, ...] = ()
     takes_settings: bool = True
-    reports_ready: bool = True
     stop_wait_s: float = STOP_WAIT_S
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
@@ -109,25 +104,30 @@ def _children(settings: Settings, listening: socket.socket, *, with_worker: bool
         children.append(Child(name, command, descriptors=(descriptor,)))
     children.append(Child("coordinator", [*module, "coordinator"]))
     if with_worker:
-        children.append(
-            Child(
-                "worker",
-                worker_command(settings),
-                takes_settings=False,
-                reports_ready=False,
-                stop_wait_s=settings.worker.stop_wait_s,
-            )
+        worker = Child(
+            "worker",
+            worker_command(settings),
+            takes_settings=False,
+            stop_wait_s=settings.worker.stop_wait_s,
         )
+        worker.command = [*worker.command, "--ready-file", str(_ready_file(settings, worker))]
+        children.append(worker)
     return children
 
 
 def _watch(settings: Settings, children: list[Child], stop_event: threading.Event) -> None:
     log.info("starting", version=__version__, folder=str(settings.data_folder))
-    is_announced = False
+    is_announced, is_late = False, False
+    late_at = time.monotonic() + READY_WITHIN_S
     while not stop_event.is_set():
         for child in children:
             _keep_running(settings, child)
-        if not is_announced and all(_is_ready(settings, child) for child in children):
+        missing = [] if is_announced else [c.name for c in children if not _is_ready(settings, c)]
+        if missing and not is_late and time.monotonic() > late_at:
+            remedy = "see their log lines; a worker waits for its broker (queue.broker)"
+            log.warning("not_ready", missing=missing, remedy=remedy)
+            is_late = True
+        if not is_announced and not missing:
             (settings.run_folder / READY_FILE).touch()
             log.info(
                 "ready",
@@ -190,7 +190,7 @@ def _die_with(parent: int) -> None:
 
 def _is_ready(settings: Settings, child: Child) -> bool:
     is_running = child.process is not None and child.process.poll() is None
-    return is_running and (not child.reports_ready or _ready_file(settings, child).exists())
+    return is_running and _ready_file(settings, child).exists()
 
 
 def _stop(settings: Settings, children: list[Child]) -> None:

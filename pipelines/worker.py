@@ -15,7 +15,7 @@ leave a child behind that holds the lock of its job with nobody to enforce the t
 import argparse
 from pathlib import Path
 
-from celery.signals import worker_process_init
+from celery.signals import worker_process_init, worker_ready
 
 from pipelines.logs import log_as_json
 from pipelines.processes import die_with_parent
@@ -33,9 +33,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--embedded-folder", type=Path, required=True)
     parser.add_argument("--concurrency", type=int, default=1, help="children, one per GPU")
     parser.add_argument("--time-limit-s", type=int, default=1800, help="of one examination")
+    parser.add_argument("--ready-file", type=Path, help="made when the broker is connected")
     chosen = parser.parse_args(arguments)
     log_as_json()
     worker_process_init.connect(_end_with_parent)
+
+    def mark_ready(**_: object) -> None:
+        if chosen.ready_file:
+            chosen.ready_file.touch()
+
+    worker_ready.connect(mark_ready)
     app = make_app(
         chosen.broker, embedded_folder=chosen.embedded_folder, time_limit_s=chosen.time_limit_s
     )

@@ -115,7 +115,7 @@ def running_node(config: Path, *, port: int, options: Sequence[str] = ()) -> Ite
     try:
         wait_until(
             lambda: (folder / "run" / "ready").exists() or process.poll() is not None,
-            60,
+            120,  # a worker loads its networks' libraries first
             what="the node to be ready",
         )
         assert process.poll() is None, node.tail()

@@ -46,6 +46,7 @@ def test_every_command_is_on_the_page() -> None:
         "demo",
         "send",
         "status",
+        "health",
         "redeliver",
         "process",
         "config check",

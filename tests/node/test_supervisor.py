@@ -12,7 +12,7 @@ import pytest
 
 from node.config import load_settings
 from node.supervisor import worker_command
-from tests.e2e.node_process import Node, running_node, write_config
+from tests.e2e.node_process import OSTEONODE, Node, running_node, write_config
 from tests.node.ct_objects import write_series
 from tests.peers.dcmtk import dcmsend, echoscu
 from tests.peers.ports import free_port
@@ -64,6 +64,50 @@ def test_stop_leaves_nothing_running(tmp_path: Path, node_port: int) -> None:
     events = _events(node)
     assert "process_killed" not in events
     assert "process_died" not in events
+
+
+def test_ready_means_that_the_worker_answers(tmp_path: Path, node_port: int) -> None:
+    """``osteonode health`` asks it over the broker; without a worker it says so."""
+    config = _config(tmp_path, node_port)
+    command = [*OSTEONODE, "health", "--config", str(config), "--json", "--timeout", "10"]
+    with running_node(config, port=node_port) as node:
+        assert node.status()["processes"]["worker"] == "ready"
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+        found = json.loads(run.stdout)
+        assert found["is_ready"]
+        assert len(found["workers"]) == 1
+        os.kill(node.pid("worker"), signal.SIGSTOP)
+        quick = [*command[:-1], "1"]
+        run = subprocess.run(quick, capture_output=True, text=True, check=False)
+        assert (run.returncode, json.loads(run.stdout)["workers"]) == (1, [])
+        os.kill(node.pid("worker"), signal.SIGCONT)
+    run = subprocess.run(quick, capture_output=True, text=True, check=False)
+    assert (run.returncode, json.loads(run.stdout)["is_running"]) == (1, False)
+
+
+def test_a_worker_without_its_broker_is_not_ready(tmp_path: Path, node_port: int) -> None:
+    """Its process runs, but nobody would compute."""
+    config = write_config(
+        tmp_path,
+        port=node_port,
+        destination=("NOBODY", free_port()),
+        broker=f"redis://127.0.0.1:{free_port()}/0",
+    )
+    log = tmp_path / "node.log"
+    with log.open("ab") as output:
+        node = subprocess.Popen([*SERVE, str(config)], stdout=output, stderr=output)
+    try:
+        run_folder = tmp_path / "data" / "run"
+        wait_until(lambda: "Cannot connect to redis" in log.read_text(), 120, what="the worker")
+        wait_until((run_folder / "coordinator.ready").exists, 60, what="the coordinator")
+        assert not (run_folder / "ready").exists()
+        command = [*OSTEONODE, "health", "--config", str(config), "--json", "--timeout", "2"]
+        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert run.returncode == 1, run.stderr
+        assert json.loads(run.stdout)["processes"]["worker"] == "starting"
+    finally:
+        node.terminate()
+        node.wait(60)
 
 
 def test_children_die_with_a_killed_supervisor(tmp_path: Path, node_port: int) -> None:
