@@ -36,7 +36,7 @@ from node.waiting import nap, wait_until
 from pipelines.job import RESULT_FILE, Outcome, read_outcome
 
 MARKER: Final = ".osteonode-demo"
-READY_WAIT_S: Final = 90.0
+READY_WAIT_S: Final = 180.0
 STOP_WAIT_S: Final = 40.0
 LOG_LINES: Final = 15
 NIFTI_SUFFIXES: Final = (".nii", ".nii.gz")
