@@ -1,13 +1,20 @@
 """Findings of a virtual patient: refused where impossible, drawn as often as the literature says."""
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 
 from pipelines.anatomy import Level
 from training.cohort.errors import BadCohortConfig
 from training.cohort.findings import Findings, LevelFindings
 from training.cohort.prevalence import draw_findings
+from training.cohort.raster import Part
 from training.cohort.subject import draw_subject
 
 
@@ -119,3 +126,20 @@ def test_low_density_breaks_more_bodies():
         return sum(any(f.genant_grade for f in one.levels.values()) for one in drawn)
 
     assert fractured(60.0) > 2 * fractured(120.0)
+
+
+def test_the_command_paints_drawn_findings_on_a_formed_skeleton(tmp_path):
+    """The options reach the truth and the maps beside it."""
+    command = [sys.executable, "-m", "training.cohort", "simulate", "--out", str(tmp_path)]
+    options = ["--seed", "3", "--age", "80", "--findings", "--family", "stout", "--labels"]
+    options += ["--region", "slab", "--size", "64", "--spacing-mm", "5"]
+    subprocess.run([*command, *options], check=True, cwd=Path(__file__).parents[2])
+    truth = json.loads((tmp_path / "truth.json").read_text())
+    assert truth["findings"]
+    assert truth["subject"]["form"]["body_exponent"] >= 2.6
+    labels, parts = (
+        np.asanyarray(nibabel.nifti1.load(tmp_path / f"{name}.nii.gz").dataobj)
+        for name in ("labels", "parts")
+    )
+    assert labels.shape == parts.shape
+    assert {Part.CORE, Part.SHELL, Part.POSTERIOR} <= set(np.unique(parts[labels == Level.L2]))

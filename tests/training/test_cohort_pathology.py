@@ -16,6 +16,7 @@ from training.cohort.plan import plan_body
 from training.cohort.plaques import plaque_shapes
 from training.cohort.raster import Part
 from training.cohort.subject import draw_subject
+from training.cohort.truth import numbering_truth
 from training.cohort.vertebra import body_heights_mm, heights_at_mm
 
 HEALTHY = draw_subject(4)
@@ -258,6 +259,26 @@ def test_vertebrae_are_named_from_the_head(lumbosacral, thoracolumbar, names):
     heights = [v.centre_lps_mm[2] for v in plan.vertebrae]
     assert heights == sorted(heights, reverse=True)
     assert {v.label for v in plan.vertebrae if v.extra} <= {25, 28}
+
+
+@pytest.mark.parametrize(
+    ("stated", "presacral", "rib_bearing", "lowest"),
+    [
+        ({}, 24, 12, "L5"),
+        ({"lumbosacral": "sacralised_l5"}, 24, 12, "L5"),
+        ({"lumbosacral": "lumbarised_s1"}, 25, 12, "L6"),
+        ({"lumbosacral": "lumbarised_s1", "thoracolumbar": "lumbar_ribs"}, 25, 13, "L5"),
+        ({"thoracolumbar": "lumbar_ribs"}, 24, 13, "L5"),
+        ({"thoracolumbar": "no_ribs"}, 24, 11, "L5"),
+    ],
+)
+def test_the_truth_counts_vertebrae_and_ribs(stated, presacral, rib_bearing, lowest):
+    """7 cervical, 12 thoracic and 5 lumbar vertebrae, or one more."""
+    found = numbering_truth(plan_body(replace(HEALTHY, findings=Findings(**stated))))
+    assert found["presacral_vertebrae"] == presacral
+    assert found["rib_bearing_vertebrae"] == rib_bearing
+    assert found["lowest"] == lowest
+    assert found["transitional"] == bool(stated)
 
 
 def test_a_sacralised_l5_is_one_with_the_sacrum():

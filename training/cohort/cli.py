@@ -7,15 +7,18 @@ from typing import Annotated, Any, Final
 import nibabel
 import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
 from models.errors import OsteoNodeError
+from training.cohort.chest import ARMS
 from training.cohort.dicom import TRANSFER_SYNTAXES, instance_names, write_series
 from training.cohort.dxa import dxa_truth
 from training.cohort.enhanced import write_enhanced
 from training.cohort.equipment import GENERIC, MODELS, find_model
 from training.cohort.errors import BadCohortConfig
+from training.cohort.form import FAMILIES, draw_form
 from training.cohort.generate_cli import generate_dataset
 from training.cohort.header import SeriesHeader
 from training.cohort.image import CtImage, content_digest
@@ -123,6 +126,13 @@ def simulate_examination(
     study: Annotated[str, typer.Option(help=", ".join(STUDIES))] = "lumbar",
     sex: Annotated[str, typer.Option(help="M or F; drawn when empty.")] = "",
     age: Annotated[int | None, typer.Option(help="Years; drawn when not given.")] = None,
+    findings: Annotated[
+        bool, typer.Option(help="Draw degeneration, fractures, lesions, implants, variants.")
+    ] = False,
+    family: Annotated[
+        str, typer.Option(help=", ".join(FAMILIES) + "; the usual form when empty.")
+    ] = "",
+    arms: Annotated[str | None, typer.Option(help=", ".join(ARMS))] = None,
     position: Position = "HFS",
     syntax: Syntax = "explicit",
     reverse: Reverse = False,
@@ -132,14 +142,18 @@ def simulate_examination(
     occasion: Annotated[
         str, typer.Option(help="Any text: the same examination again, with other UIDs.")
     ] = "",
-    labels: Annotated[bool, typer.Option(help="Write labels.nii.gz too.")] = False,
+    labels: Annotated[bool, typer.Option(help="Write labels.nii.gz and parts.nii.gz.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="The bytes do not depend on it.")] = 2,
     with_dxa: Annotated[
         bool, typer.Option("--dxa", help="Add DXA of spine and hip to truth.json.")
     ] = False,
 ) -> None:
     """Simulate a CT examination of a virtual patient whose bone density is known."""
-    subject = draw_subject(seed, sex=sex or None, age_years=age, study=study)
+    subject = draw_subject(
+        seed, sex=sex or None, age_years=age, study=study, with_findings=findings
+    )
+    if family:
+        subject = replace(subject, form=draw_form(seed, family))
     model = find_model(scanner)
     plan = (
         draw_plan(protocol, subject, seed=seed, models=[model])
@@ -163,6 +177,7 @@ def simulate_examination(
             field_of_view_mm=fov_mm,
             slice_spacing_mm=spacing_mm,
             slices=slices,
+            arms=arms,
         ),
         occasion=occasion,
     )
@@ -180,7 +195,8 @@ def simulate_examination(
     measured = {"dxa": dxa_truth(plan.subject)} if with_dxa else {}
     write_truth({**examination.truth, **measured}, out / "truth.json")
     if labels:
-        _write_labels(examination, out / "labels.nii.gz")
+        _write_labels(examination, examination.labels, out / "labels.nii.gz")
+        _write_labels(examination, examination.parts, out / "parts.nii.gz")
     console.print(f"{len(examination.image.hu)} slices in {out / 'dicom'}, truth.json beside it")
 
 
@@ -287,8 +303,8 @@ def _refuse_other_files(out: Path, writing: Writing, slices: int) -> None:
         )
 
 
-def _write_labels(examination: Examination, file: Path) -> None:
-    array = np.transpose(examination.labels, (2, 1, 0))
+def _write_labels(examination: Examination, values: NDArray[np.uint8], file: Path) -> None:
+    array = np.transpose(values, (2, 1, 0))
     nibabel.save(nibabel.Nifti1Image(array, label_affine_ras(examination.image)), file)
 
 

@@ -20,6 +20,8 @@ from training.cohort.scanner import Scanner
 from training.cohort.subject import Subject
 from training.cohort.vertebra import body_centroid_lps_mm, body_heights_mm
 
+CERVICAL_VERTEBRAE = 7
+
 
 def truth(
     anatomy: Anatomy, image: CtImage, scanner: Scanner, media: Media, header: SeriesHeader
@@ -61,7 +63,7 @@ def numbering_truth(plan: BodyPlan) -> dict[str, object]:
     """
     found = plan.subject.findings
     return {
-        "presacral_vertebrae": len(plan.vertebrae),
+        "presacral_vertebrae": CERVICAL_VERTEBRAE + len(plan.vertebrae),
         "rib_bearing_vertebrae": sum(rib_length(plan, v) > 0 for v in plan.vertebrae),
         "lowest": plan.vertebrae[-1].name,
         "transitional": found.is_transitional,
