@@ -50,7 +50,7 @@ def test_a_killed_run_is_resumed_with_the_same_bytes(made, tmp_path):
     """kill -9 of the command with its processes, amid the work; then the same command again."""
     command = [*COMMAND, "--subjects", "2", "--out", str(tmp_path), "--jobs", "2"]
     process = subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.DEVNULL)
-    wait_until(lambda: bool(list(tmp_path.glob("*_L1.npz"))), timeout_s=100)
+    wait_until(lambda: bool(list(tmp_path.glob("*_L1.npz"))), timeout_s=300)
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGKILL)
     process.wait()
