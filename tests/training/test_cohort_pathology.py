@@ -174,6 +174,15 @@ def test_a_fracture_lowers_and_a_wedge_tilts_what_lies_above():
     )
 
 
+def test_a_node_never_pierces_a_low_body():
+    """Even the deepest node in the lowest body leaves bone above it."""
+    found = Findings(
+        levels={Level.T3: LevelFindings(fracture="biconcave", height_loss=0.6, schmorl_mm=9.0)}
+    )
+    low = plan_body(replace(HEALTHY, findings=found)).vertebra(Level.T3)
+    assert min(body_heights_mm(low)) > 1.5
+
+
 def test_crushed_trabeculae_are_denser():
     """The band under the upper end plate of a crushed body adds what is stated."""
     found = with_l2(fracture="crush", height_loss=0.3, impaction_hu=140.0)

@@ -26,6 +26,9 @@ KYPHOSIS_DECAY = 0.75
 """How much of it each further vertebra keeps: the column balances itself."""
 
 NODE_RADIUS_MM = 4.0
+DEEPEST_NODE = 0.4
+"""Largest depth of a node, as a share of the height of its body."""
+
 NODE_PLACE = (-0.12, 0.08)
 """Of the width and the depth, from the middle of the end plate."""
 
@@ -83,7 +86,7 @@ def endplate_drops(
         Half the healthy height at the place, mm: the stated loss is a share of it in front (0.4 of
         the depth before the middle), in the middle or throughout.
     """
-    width, depth, _ = size_mm
+    width, depth, height = size_mm
     upper: Floats | float = 0.0
     lower: Floats | float = 0.0
     lost = np.float32(2 * found.height_loss) * half
@@ -105,7 +108,8 @@ def endplate_drops(
         square = (left - np.float32(aside * width)) ** 2
         square = square + (posterior - np.float32(behind * depth)) ** 2
         pit = np.exp(-square / np.float32(2 * (NODE_RADIUS_MM * 0.75) ** 2))
-        lower = lower + np.float32(found.schmorl_mm) * pit
+        deepest = DEEPEST_NODE * height * (1 - found.height_loss)
+        lower = lower + np.float32(min(found.schmorl_mm, deepest)) * pit
     return upper, lower
 
 
