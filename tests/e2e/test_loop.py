@@ -186,11 +186,11 @@ def test_two_readers_decode_the_segmentation_alike(loop: Loop) -> None:
 
 
 def test_contrast_ct_of_5_mm_comes_back_with_caution(loop: Loop) -> None:
-    """The header names a contrast agent: values carry the flag, density is generic."""
+    """The header names an agent, aorta and vena cava are alike bright: portal venous phase."""
     result = loop.results[loop.series["abdomen_5mm"]]
     codes = {reason["code"] for reason in result["reasons"]}
     assert result["status"] in {"caution", "not_reported"}
-    assert "contrast_possible" in codes
+    assert "contrast_portal_venous" in codes
 
 
 def test_thoracic_slab_is_not_reported_and_says_why(loop: Loop) -> None:
