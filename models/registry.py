@@ -14,10 +14,15 @@ from torch import nn
 
 from models.cards import WEIGHTS_FOLDER, card, checked_content
 from models.errors import UnknownModel
+from models.networks.fine import femur_fine_network, vertebra_fine_network
 from models.networks.spine import spine_network
 
 NETWORKS: Final[Mapping[str, Callable[[], nn.Module]]] = MappingProxyType(
-    {"spine_network": spine_network}
+    {
+        "spine_network": spine_network,
+        "vertebra_fine_network": vertebra_fine_network,
+        "femur_fine_network": femur_fine_network,
+    }
 )
 
 

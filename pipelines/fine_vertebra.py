@@ -1,7 +1,7 @@
 """Vertebral bodies at 1 mm: every named level outlined anew in its own axes.
 
-Takes  CtVolume, Localization, Segmentation
-Gives  Segmentation, FineVertebra by level
+Takes  CtVolume, Localization
+Gives  Segmentation
 Next   pipelines.lumbar
 
 The network sees one vertebra at a time, upright and centred, and tells its body (shell and
@@ -23,6 +23,7 @@ from models.inference import default_device, fine_probabilities
 from pipelines.anatomy import Level
 from pipelines.crops import Box, OrientedGrid, box_of, crop, on_ct
 from pipelines.localize import Localization, LocatedVertebra
+from pipelines.segment import segment_bodies
 from pipelines.volume import CtVolume, Segmentation
 
 VERTEBRA_MODEL: Final = "vertebra"
@@ -114,6 +115,11 @@ def refine_bodies(
             part[fine.body & (part == 0)] = vertebra.level
     labels.flags.writeable = False
     return Segmentation(labels=labels, geometry=coarse.geometry), vertebrae
+
+
+def segment_vertebrae(ct: CtVolume, found: Localization) -> Segmentation:
+    """Vertebral bodies of all named levels: at 3 mm, then at 1 mm."""
+    return refine_bodies(ct, found, segment_bodies(ct, found))[0]
 
 
 def look_at(

@@ -20,6 +20,7 @@ from pipelines.density.choose import choose_density
 from pipelines.density.table import default_table
 from pipelines.durable import write_durably, write_outcome
 from pipelines.findings import ModelUse
+from pipelines.fine_vertebra import VERTEBRA_MODEL, segment_vertebrae
 from pipelines.gates.concern import Concern, Reach
 from pipelines.job import RESULT_FILE, Job, Outcome, OutputObject, read_outcome
 from pipelines.localize import SPINE_MODEL, Localization, localize
@@ -28,7 +29,6 @@ from pipelines.quality import Quality, check_header, check_image
 from pipelines.reporting.seg import make_segmentation, segment_numbers
 from pipelines.reporting.sr import make_report
 from pipelines.result import make_result
-from pipelines.segment import segment_bodies
 from pipelines.sources import SourceSeries, open_job
 from pipelines.stations import Listener, Stations, nobody, peak_rss_mb
 from pipelines.volume import CtVolume, Segmentation, read_volume
@@ -43,7 +43,7 @@ class Networks:
     """The two steps that need a network; tests put known anatomy in their place."""
 
     localize: Callable[[CtVolume], Localization] = localize
-    segment: Callable[[CtVolume, Localization], Segmentation] = segment_bodies
+    segment: Callable[[CtVolume, Localization], Segmentation] = segment_vertebrae
 
 
 def process(job: Job, *, networks: Networks | None = None, listener: Listener = nobody) -> Outcome:
@@ -111,8 +111,8 @@ def measure(ct: CtVolume, job: Job, networks: Networks, stations: Stations) -> L
 
 def models_used() -> tuple[ModelUse, ...]:
     """The networks of this pipeline as their cards name them."""
-    spine = card(SPINE_MODEL)
-    return (ModelUse(name=spine.name, version=spine.version, digest=spine.sha256),)
+    cards = (card(SPINE_MODEL), card(VERTEBRA_MODEL))
+    return tuple(ModelUse(name=one.name, version=one.version, digest=one.sha256) for one in cards)
 
 
 def _with_flags(job: Job, quality: Quality) -> Quality:
