@@ -55,9 +55,9 @@ VOLUME_MM3: Final = (35_000.0, 190_000.0)
 """Head to lesser trochanter of adults; measured masks: 50 to 150 cm3."""
 BRIDGE_MM: Final = 2
 """Half the width of a bridge across the joint that is cut."""
-REACH_MM: Final = 5.0
+REACH_MM: Final = 12.0
 """The fine stage outlines bone within the coarse mask and this far around it."""
-LEAST_AGREEMENT: Final = 0.75
+LEAST_AGREEMENT: Final = 0.65
 """Dice of the fine mask with the coarse one, where both look."""
 LARGEST_RATIO: Final = 1.5
 """Volumes of the two sides of one patient."""
