@@ -69,9 +69,6 @@ LABEL_FEMUR = {1: 75, -1: 76}
 LABEL_HIP_BONE = {1: 77, -1: 78}
 """Labels beside ``pipelines.anatomy.Level``: left (1) and right (-1)."""
 
-TEXTURE_VARIATION = 0.15
-"""Coefficient of variation of the trabecular density within a body, over 2 to 3 mm."""
-
 ENDPLATE_RISE = 0.16
 """How much denser the trabecular bone at the end plates is than in the middle."""
 
@@ -238,7 +235,13 @@ def _paint_spine(volume: Volume, plan: BodyPlan, media: Media, spongy: Spongiosa
         body = body_shape(vertebra)
 
         def marrow(patch: Patch, vertebra: VertebraPlan = vertebra, body: Shape = body) -> Floats:
-            density = trabecular_density(vertebra, _mineral_mg_cm3(plan, vertebra), patch, texture)
+            density = trabecular_density(
+                vertebra,
+                _mineral_mg_cm3(plan, vertebra),
+                patch,
+                texture,
+                plan.subject.texture_variation,
+            )
             return _marrow(
                 vertebra, patch, density, volume.sampled(body, patch), spongy, media, plan
             )
@@ -249,7 +252,7 @@ def _paint_spine(volume: Volume, plan: BodyPlan, media: Media, spongy: Spongiosa
 
         volume.paint_shell(
             vertebra_shape(vertebra),
-            depth=partial(shell_depth, vertebra),
+            depth=partial(shell_depth, vertebra, cortex=plan.subject.cortex),
             shell=_cortex_hu(media),
             core=marrow,
             label=vertebra.label,
@@ -283,18 +286,19 @@ def _paint_canal(volume: Volume, vertebra: VertebraPlan, media: Media) -> None:
 
 
 def trabecular_density(
-    vertebra: VertebraPlan, mean_mg_cm3: float, patch: Patch, texture: Field
+    vertebra: VertebraPlan, mean_mg_cm3: float, patch: Patch, texture: Field, variation: float
 ) -> Floats:
     """Mineral density inside a body: denser near the end plates, lower in the middle.
 
-    The mean from 4 mm below the upper to 4 mm above the lower end plate is ``mean_mg_cm3``.
+    The mean from 4 mm below the upper to 4 mm above the lower end plate is ``mean_mg_cm3``;
+    ``texture`` varies it over 2 to 3 mm with the coefficient of variation ``variation``.
     """
     at = local_axes(vertebra, patch.x, patch.y, patch.z)
     half = vertebra.size_mm[2] / 2
     share = np.clip(np.abs(at.up) / np.float32(half), 0, 1)
     mean_square = ((half - CORE_FROM_ENDPLATE_MM) / half) ** 2 / 3
     profile = 1 + ENDPLATE_RISE * (share**2 - np.float32(mean_square))
-    grain = 1 + TEXTURE_VARIATION * texture.at(patch.x, patch.y, patch.z)
+    grain = 1 + np.float32(variation) * texture.at(patch.x, patch.y, patch.z)
     return np.asarray(np.float32(mean_mg_cm3) * profile * grain, dtype=np.float32)
 
 
@@ -326,5 +330,5 @@ def _marrow(
     hu += share * (np.float32(media.hu("vein")) - hu)
     in_arch = np.clip(to_body / 2, 0, 1)
     mean = _mineral_mg_cm3(plan, vertebra)
-    hu += in_arch * (np.float32(spongy.at(max(mean * 1.3, 150.0))) - hu)
+    hu += in_arch * (np.float32(spongy.at(max(mean * 1.3, 150.0) * plan.subject.cortex)) - hu)
     return hu

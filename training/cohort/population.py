@@ -119,6 +119,8 @@ class Population:
         Coefficient of variation of the trabecular density within a body.
     reader_deviate
         Standard normal error of whoever measures.
+    cortex_g_cm2
+        Areal density of shell and arch beside others, which trabecular density does not tell.
     native_abmd_g_cm2, abmd_g_cm2 : (n, 4)
         Areal density of L1 to L4 without and with hyperostosis and plaques.
     """
@@ -139,6 +141,7 @@ class Population:
     aorta_mm3: Values
     texture_variation: Values
     reader_deviate: Values
+    cortex_g_cm2: Values
     native_abmd_g_cm2: Values
     abmd_g_cm2: Values
     total_hip_g_cm2: Values
@@ -217,7 +220,7 @@ def draw_population(
     vbmd = _vbmd(deviates, women, age, of_group([g.vbmd_shift_mg_cm3 for g in groups]))
     spondylosis, facets = _grades(share, age, member, groups)
     aorta = _aorta(deviates, age)
-    areal_shift = of_group([g.areal_shift_g_cm2 for g in groups])
+    areal_shift = of_group([g.areal_shift_g_cm2 + g.cortex_shift_g_cm2 for g in groups])
     native = densitometry.areal_density(vbmd[:, LUMBAR], _cortex(deviates) + areal_shift[:, None])
     offset = _offset(deviates, share, spondylosis, facets, member, groups)
     plaques = 1 + densitometry.AORTA_PER_100_MM3 * aorta / 100
@@ -243,6 +246,8 @@ def draw_population(
         aorta_mm3=aorta,
         texture_variation=MEAN_TEXTURE * texture,
         reader_deviate=deviates[:, Draw.READER],
+        cortex_g_cm2=densitometry.PATIENT_SD_G_CM2 * deviates[:, Draw.CORTEX]
+        + of_group([g.cortex_shift_g_cm2 for g in groups]),
         native_abmd_g_cm2=native,
         abmd_g_cm2=(native + offset) * plaques[:, None],
         total_hip_g_cm2=hip,

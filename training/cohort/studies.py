@@ -44,7 +44,9 @@ class Group:
     texture
         Unevenness of the trabecular density, relative to others.
     areal_shift_g_cm2
-        Areal density of the spine beside the closed form, at the same trabecular density.
+        Areal density of the spine beside the closed form, at the same bone: a smaller frame.
+    cortex_shift_g_cm2
+        The same from thinner shell and arch.
     hip_shift_g_cm2
         Total hip beside the American reference (tuned to the classes of study 3).
     """
@@ -60,6 +62,7 @@ class Group:
     offset_g_cm2: tuple[float, float] | None = None
     texture: float = 1.0
     areal_shift_g_cm2: float = 0.0
+    cortex_shift_g_cm2: float = 0.0
     hip_shift_g_cm2: float = -0.095
 
 
@@ -181,7 +184,7 @@ OVCF_SHIFT_MG_CM3: Final = -38.0
 """-1.2 SD of the postmenopausal women of the strata (SD 32 mg/cm3 over all their ages)."""
 OVCF_TEXTURE: Final = 1.35
 """Trabeculae of fracture patients are lost unevenly: tuned to the AUC of the study's R-score."""
-OVCF_AREAL_SHIFT_G_CM2: Final = -0.06
+OVCF_CORTEX_SHIFT_G_CM2: Final = -0.06
 """Fracture patients have lost cortex too: tuned to the AUC of the study's T-score."""
 
 GROUPS: Final = MappingProxyType(
@@ -205,7 +208,7 @@ GROUPS: Final = MappingProxyType(
                 is_case=True,
                 vbmd_shift_mg_cm3=OVCF_SHIFT_MG_CM3,
                 texture=OVCF_TEXTURE,
-                areal_shift_g_cm2=OVCF_AREAL_SHIFT_G_CM2,
+                cortex_shift_g_cm2=OVCF_CORTEX_SHIFT_G_CM2,
             ),
         ),
         "femur": (

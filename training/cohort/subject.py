@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from pipelines.anatomy import Level
-from training.cohort.densitometry import DXA_LEVELS
+from training.cohort.densitometry import DXA_LEVELS, INTERCEPT_G_CM2
 from training.cohort.errors import BadCohortConfig
 from training.cohort.findings import PLAQUE_LEVELS, Findings, LevelFindings
 from training.cohort.form import Form
@@ -44,6 +44,11 @@ class Subject:
         Angle between the end plates of L1 (upper) and S1.
     hip_density
         Mineral of the proximal femora relative to young women.
+    cortex
+        Shell and arch of the vertebrae relative to others: what DXA sees and trabecular bone
+        does not tell.
+    texture_variation
+        Coefficient of variation of the trabecular density within a body, over 2 to 3 mm.
     findings
         Degeneration, fractures, lesions, implants and variants.
     form
@@ -59,6 +64,8 @@ class Subject:
     marrow_fat: float
     lordosis_deg: float = 50.0
     hip_density: float = 1.0
+    cortex: float = 1.0
+    texture_variation: float = 0.15
     findings: Findings = field(default_factory=Findings)
     form: Form = field(default_factory=Form)
 
@@ -70,6 +77,8 @@ class Subject:
         _check("marrow_fat", self.marrow_fat, 0, 1)
         _check("lordosis_deg", self.lordosis_deg, 20, 75)
         _check("hip_density", self.hip_density, 0.2, 2.0)
+        _check("cortex", self.cortex, 0.4, 1.6)
+        _check("texture_variation", self.texture_variation, 0, 0.6)
         if self.sex not in {"M", "F"}:
             raise BadCohortConfig(f"sex = {self.sex!r}", "M or F")
         for level in LEVELS:
@@ -138,6 +147,8 @@ def subject_of(people: Population, row: int) -> Subject:
         marrow_fat=float(people.marrow_fat[row]),
         lordosis_deg=float(people.lordosis_deg[row]),
         hip_density=float(people.total_hip_g_cm2[row]) / PEAK_TOTAL_HIP_G_CM2,
+        cortex=float(np.clip(1 + people.cortex_g_cm2[row] / INTERCEPT_G_CM2, 0.4, 1.6)),
+        texture_variation=float(people.texture_variation[row]),
     )
 
 

@@ -273,14 +273,14 @@ def disc_shape(plan: VertebraPlan) -> Shape:
     return Shape(distance=distance, bounds=bounds, step_mm=STEP_MM)
 
 
-def shell_depth(plan: VertebraPlan, patch: Patch) -> Floats:
-    """Thickness of the dense shell: thin around the body, thick in the arch."""
+def shell_depth(plan: VertebraPlan, patch: Patch, cortex: float = 1.0) -> Floats:
+    """Thickness of the dense shell: thin around the body, thick in the arch; ``cortex`` scales it."""
     _, depth, height = plan.size_mm
     at = local_axes(plan, patch.x, patch.y, patch.z)
     in_arch = np.clip((at.posterior - np.float32(depth / 2 - 1)) / 5, 0, 1)
     on_end = np.clip((np.abs(at.up) - np.float32(height / 2 - 4)) / 2, 0, 1)
     body = np.float32(0.5) + np.float32(0.2) * on_end
-    return np.asarray(body + in_arch * (np.float32(0.9) - body))
+    return np.asarray(np.float32(cortex) * (body + in_arch * (np.float32(0.9) - body)))
 
 
 def canal_bounds(plan: VertebraPlan, reach_mm: float) -> Bounds:
