@@ -38,7 +38,7 @@ from training.cohort.simulate import ExaminationPlan, simulate
 from training.cohort.subject import draw_subject
 
 REAL_CT: Final = Path("ct/torso_2p5mm.nii.gz")
-REAL_CT_SOURCE: Final = "TCIA CC-Tumor-Heterogeneity, CC BY 3.0"
+REAL_CT_SOURCE: Final = "TCIA CC-Tumor-Heterogeneity, CC BY"
 REAL_AXIAL, REAL_SAGITTAL = 0.5, 0.5
 REAL_TABLE: Final = slice(0, 250)
 """Rows above the table of the real CT."""
