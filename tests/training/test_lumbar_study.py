@@ -54,6 +54,14 @@ def test_test_patients_lie_in_scanners_that_training_never_saw(cohort: LumbarCoh
     assert all(cohort.scanner(r).kvp == 120 for r in rows)
 
 
+def test_test_patients_have_skeletons_of_another_family(cohort: LumbarCohort) -> None:
+    """Squareness of the bodies: what one part has, the other never has."""
+    squareness: dict[bool, list[float]] = {False: [], True: []}
+    for row in range(40):
+        squareness[bool(cohort.is_test[row])].append(cohort.subject(row).form.body_exponent)
+    assert min(squareness[True]) > max(squareness[False])
+
+
 def test_a_scanned_vertebra_shows_its_core_in_the_middle(scanned: Path) -> None:
     """Shape of the study, the core inside, its mean that of the label."""
     examples = read_examples(scanned)

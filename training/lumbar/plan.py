@@ -5,7 +5,7 @@ Gives  LumbarCohort
 Next   training.lumbar.examples
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from training.cohort.densitometry import DXA_LEVELS, NHANES_III, t_score, who_class
 from training.cohort.equipment import HELD_OUT, TRAINING, KernelFamily, ScannerModel
+from training.cohort.form import draw_form
 from training.cohort.population import Population, draw_population, seeds_of
 from training.cohort.scanner import Scanner
 from training.cohort.studies import lumbar_groups
@@ -23,6 +24,8 @@ PATIENTS: Final = 460
 TEST_SHARE: Final = 0.3
 SLICES_MM: Final = (1.0, 1.25, 2.0, 2.5, 5.0)
 MAS: Final = (120, 250)
+FAMILIES: Final = ("common", "slender")
+HELD_OUT_FAMILY: Final = "stout"
 CLASSES: Final = ("normal", "osteopenia", "osteoporosis")
 """By the T-score of DXA, in the order of the networks' outputs."""
 
@@ -35,7 +38,8 @@ class LumbarCohort:
     ----------
     is_test : (patients,)
         By patient, in equal shares of class, sex and age, balanced in height, weight and BMI.
-        Test patients lie in scanners, under kernels, that no training patient saw.
+        Test patients lie in scanners, under kernels, that no training patient saw, and their
+        skeletons are of another family.
     """
 
     people: Population
@@ -43,8 +47,10 @@ class LumbarCohort:
     seed: int
 
     def subject(self, row: int) -> Subject:
-        """One patient."""
-        return subject_of(self.people, row)
+        """One patient; test patients have skeletons of a family that training never saw."""
+        subject = subject_of(self.people, row)
+        family = HELD_OUT_FAMILY if self.is_test[row] else FAMILIES[row % len(FAMILIES)]
+        return replace(subject, form=draw_form(subject.seed, family))
 
     def scanner(self, row: int) -> Scanner:
         """The scanner of one patient: all at 120 kV, as in the study; slices of 1 to 5 mm."""

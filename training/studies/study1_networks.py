@@ -33,8 +33,8 @@ Values = NDArray[np.float64]
 NOTES: Final = (
     "Labels: DXA of the rendered patient (projection of all mineral), class by the T-score of its L1-L4 "
     "copied to the levels, as the study does.",
-    "Test patients: other patients, in a scanner and under kernels that no training patient saw. The "
-    "anatomy generator is the same.",
+    "Test patients: other patients with skeletons of another family, in a scanner and under kernels "
+    "that no training patient saw; drawn by the same program.",
     "Baseline: mean HU of the true trabecular core; a straight line to areal density, a "
     "multinomial logistic regression to the class, fitted on the training part.",
     "Intervals: bootstrap over patients (2000), Obuchowski's for AUC; patients, not vertebrae, are "
