@@ -5,8 +5,10 @@ Gives  Localization
 Next   pipelines.segment
 """
 
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from itertools import combinations
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,25 +16,29 @@ from numpy.typing import NDArray
 from models.inference import SpineProbabilities, default_device, spine_probabilities
 from models.structures import SPACING_MM, Structure
 from pipelines.anatomy import Level
-from pipelines.naming import VertebraEvidence, name_vertebrae
+from pipelines.disc_planes import DiscPlane, disc_plane
+from pipelines.naming import LUMBAR_COUNT, Names, VertebraEvidence, name_vertebrae
+from pipelines.ribs import rib_reach_mm
 from pipelines.spaces import CanonicalGrid, canonical_grid, resample_to_canonical, to_lps
 from pipelines.spinal_curve import SpinalCurve, find_bodies, follow_spine
 from pipelines.volume import AIR_HU, CtVolume
 
+Triple: TypeAlias = tuple[float, float, float]
+Place: TypeAlias = tuple[float, float, float]
+"""Lower border, middle and upper border of a body along the spinal curve."""
+
 SPINE_MODEL: Final = "spine"
-FEMORA: Final = (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT)
 BODIES: Final = (Structure.LUMBAR_BODY, Structure.THORACIC_BODY)
+FEMORA: Final = (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT)
 EDGE_MM: Final = 1.5
 """A body whose mask comes this near to the first or last slice counts as cut."""
 SACRUM_VOXELS: Final = 150
 """3 mm voxels (4 cm3) that make a sacrum."""
-RIB_REACH_MM: Final = 42.0
-"""Ribs are counted this far to both sides: farther out lie ribs that descend from above."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LocatedVertebra:
-    """One vertebra, named.
+class LocatedBody:
+    """One vertebral body, whatever its name.
 
     Parameters
     ----------
@@ -42,16 +48,29 @@ class LocatedVertebra:
         Unit vector along the spine through this body, towards the head, in patient coordinates.
     lower_lps_mm, upper_lps_mm
         Middle of the disc below and above, where the body's share of the spine ends.
+    lower_normal_lps, upper_normal_lps
+        Unit normals of these discs, towards the head.
     complete
         Whether the whole vertebral body lies inside the scan.
+    agreement
+        Dice overlap of this body as found in the scan and in its mirror image, 0 to 1.
     """
 
-    level: Level
-    centre_lps_mm: tuple[float, float, float]
-    up_lps: tuple[float, float, float]
-    lower_lps_mm: tuple[float, float, float]
-    upper_lps_mm: tuple[float, float, float]
+    centre_lps_mm: Triple
+    up_lps: Triple
+    lower_lps_mm: Triple
+    upper_lps_mm: Triple
+    lower_normal_lps: Triple
+    upper_normal_lps: Triple
     complete: bool
+    agreement: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocatedVertebra(LocatedBody):
+    """One vertebra, named."""
+
+    level: Level
 
 
 def _no_map() -> NDArray[np.float32]:
@@ -60,15 +79,19 @@ def _no_map() -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Localization:
-    """The vertebrae of one CT from the head down, and the 3 mm map they were found on.
+    """The vertebrae of one CT from the head down, and the 3 mm maps they were found on.
 
     Parameters
     ----------
     presumed
         Names rest on one anchor only, or the anchors disagree.
     unnamed
-        Bodies that were found but have no name: neither anchor is in the scan, or they lie beyond
-        T1 to L5.
+        Bodies that were found but have no name, from the head down: neither anchor is in the scan,
+        or they lie beyond T1 to L5.
+    confidence
+        Probability of the names, 0 to 1 (`pipelines.naming`).
+    lumbar_count
+        Number of lumbar vertebrae that sacrum and last rib show; 5 where not both are seen.
     body_probability : (slices, rows, columns) float32, read-only
         Of being inside any vertebral body, on ``grid``.
     sacrum_probability, femur_probability : likewise
@@ -77,11 +100,18 @@ class Localization:
 
     vertebrae: tuple[LocatedVertebra, ...]
     presumed: bool
-    unnamed: int
+    unnamed: tuple[LocatedBody, ...]
     grid: CanonicalGrid
     body_probability: NDArray[np.float32]
+    confidence: float = 0.0
+    lumbar_count: int = LUMBAR_COUNT
     sacrum_probability: NDArray[np.float32] = field(default_factory=_no_map)
     femur_probability: NDArray[np.float32] = field(default_factory=_no_map)
+
+    @property
+    def bodies(self) -> tuple[LocatedBody, ...]:
+        """Named and unnamed bodies from the head down."""
+        return tuple(sorted((*self.vertebrae, *self.unnamed), key=lambda b: -b.centre_lps_mm[2]))
 
 
 def localize(ct: CtVolume, device: str | None = None) -> Localization:
@@ -100,42 +130,108 @@ def localize(ct: CtVolume, device: str | None = None) -> Localization:
     place = device or default_device()
     grid = canonical_grid(ct.geometry, SPACING_MM)
     hu = resample_to_canonical(ct.hu, ct.geometry, grid, outside=AIR_HU)
-    found = spine_probabilities(SPINE_MODEL, hu, place)
-    return interpret(found, grid)
+    plain = spine_probabilities(SPINE_MODEL, hu, place)
+    mirrored = _of_mirror_image(hu, place)
+    passes = (_bodies(plain), _bodies(mirrored))
+    return interpret(_mean(plain, mirrored), grid, passes)
 
 
-def interpret(found: SpineProbabilities, grid: CanonicalGrid) -> Localization:
-    """From probabilities to named vertebrae."""
-    body = np.asarray(found.structures[list(BODIES)].sum(axis=0), np.float32)
-    body.flags.writeable = False
-    curve = follow_spine(body, found.structures[Structure.DISC])
+def _of_mirror_image(hu: NDArray[np.float32], device: str) -> SpineProbabilities:
+    """What the network says of the scan with left and right exchanged, turned back."""
+    mirror = np.ascontiguousarray(hu[..., ::-1])
+    found = spine_probabilities(SPINE_MODEL, mirror, device)
+    structures = found.structures[..., ::-1].copy()
+    structures[list(FEMORA)] = structures[list(FEMORA[::-1])]
+    return SpineProbabilities(structures=structures, centre=found.centre[..., ::-1])
+
+
+def _mean(one: SpineProbabilities, other: SpineProbabilities) -> SpineProbabilities:
+    return SpineProbabilities(
+        structures=np.asarray((one.structures + other.structures) / 2, np.float32),
+        centre=np.asarray((one.centre + other.centre) / 2, np.float32),
+    )
+
+
+def _bodies(found: SpineProbabilities) -> NDArray[np.float32]:
+    return np.asarray(found.structures[list(BODIES)].sum(axis=0), np.float32)
+
+
+def interpret(
+    found: SpineProbabilities,
+    grid: CanonicalGrid,
+    passes: tuple[NDArray[np.float32], ...] = (),
+) -> Localization:
+    """From probabilities to named vertebrae.
+
+    Parameters
+    ----------
+    passes : (slices, rows, columns) float32 each
+        Probability of bodies from every pass that ``found`` is the mean of.
+    """
+    body = _frozen(_bodies(found))
+    disc = found.structures[Structure.DISC]
+    maps = _Maps(
+        body=body,
+        sacrum=_frozen(found.structures[Structure.SACRUM]),
+        femur=_frozen(found.structures[list(FEMORA)].sum(axis=0)),
+    )
+    curve = follow_spine(body, disc)
     if curve is None:
-        return Localization(
-            vertebrae=(),
-            presumed=True,
-            unnamed=0,
-            grid=grid,
-            body_probability=body,
-            sacrum_probability=found.structures[Structure.SACRUM],
-            femur_probability=found.structures[list(FEMORA)].sum(axis=0),
-        )
-    places = find_bodies(curve, body, found.structures[Structure.DISC], found.centre)
-    evidence = [_evidence(curve, place, found) for place in places]
+        return _localization(maps, grid, (), (), Names(levels=(), presumed=True))
+    places = find_bodies(curve, body, disc, found.centre)
+    evidence = _evidence(curve, places, found)
     names = name_vertebrae(evidence, sacrum_below=_sacrum_below(curve, places, found))
-    vertebrae = tuple(
-        _located(level, curve, place, grid, body)
-        for level, place in zip(names.levels, places, strict=True)
+    bodies = [_located(curve, place, grid, body, disc) for place in places]
+    if passes:
+        bodies = [
+            replace(one, agreement=_agreement(curve, place, passes))
+            for one, place in zip(bodies, places, strict=True)
+        ]
+    named = [
+        LocatedVertebra(level=level, **_fields(one))
+        for level, one in zip(names.levels, bodies, strict=True)
         if level is not None
-    )
+    ]
+    unnamed = [one for level, one in zip(names.levels, bodies, strict=True) if level is None]
+    return _localization(maps, grid, named, unnamed, names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Maps:
+    body: NDArray[np.float32]
+    sacrum: NDArray[np.float32]
+    femur: NDArray[np.float32]
+
+
+def _localization(
+    maps: _Maps,
+    grid: CanonicalGrid,
+    named: Sequence[LocatedVertebra],
+    unnamed: Sequence[LocatedBody],
+    names: Names,
+) -> Localization:
+    """Bodies are given from below."""
     return Localization(
-        vertebrae=vertebrae[::-1],
+        vertebrae=tuple(named[::-1]),
         presumed=names.presumed,
-        unnamed=len(places) - len(vertebrae),
+        unnamed=tuple(unnamed[::-1]),
         grid=grid,
-        body_probability=body,
-        sacrum_probability=found.structures[Structure.SACRUM],
-        femur_probability=found.structures[list(FEMORA)].sum(axis=0),
+        body_probability=maps.body,
+        confidence=names.confidence,
+        lumbar_count=names.lumbar_count,
+        sacrum_probability=maps.sacrum,
+        femur_probability=maps.femur,
     )
+
+
+def _frozen(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    values = np.array(values, np.float32)
+    values.flags.writeable = False
+    return values
+
+
+def _fields(body: LocatedBody) -> dict[str, Any]:
+    return {one.name: getattr(body, one.name) for one in fields(LocatedBody)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +246,7 @@ class _Box:
         return values[..., self.slices, self.rows, self.columns]
 
 
-def _box(centre: NDArray[np.float64], half_mm: tuple[float, float, float]) -> _Box:
+def _box(centre: NDArray[np.float64], half_mm: Triple) -> _Box:
     ranges = [
         slice(max(0, round(c - h / SPACING_MM)), max(0, round(c + h / SPACING_MM) + 1))
         for c, h in zip(centre, half_mm, strict=True)
@@ -159,28 +255,30 @@ def _box(centre: NDArray[np.float64], half_mm: tuple[float, float, float]) -> _B
 
 
 def _evidence(
-    curve: SpinalCurve, place: tuple[float, float, float], found: SpineProbabilities
-) -> VertebraEvidence:
-    """What speaks for lumbar or thoracic: the class of the body, and ribs beside it."""
+    curve: SpinalCurve, places: Sequence[Place], found: SpineProbabilities
+) -> list[VertebraEvidence]:
+    """What speaks for lumbar or thoracic: the class of each body, and ribs beside it."""
+    bone = found.structures[Structure.RIB] + found.structures[Structure.POSTERIOR_ELEMENTS]
+    reaches = rib_reach_mm(curve, places, bone)
+    return [
+        VertebraEvidence(
+            lumbar=_lumbar_share(curve, place, found),
+            rib_reach_mm=reach,
+            height_mm=(place[2] - place[0]) * SPACING_MM,
+        )
+        for place, reach in zip(places, reaches, strict=True)
+    ]
+
+
+def _lumbar_share(curve: SpinalCurve, place: Place, found: SpineProbabilities) -> float:
     low, middle, high = place
-    centre = curve.at(middle)
-    inside = _box(centre, ((high - low) * SPACING_MM / 2, 21.0, 24.0))
+    inside = _box(curve.at(middle), ((high - low) * SPACING_MM / 2, 21.0, 24.0))
     lumbar = inside.of(found.structures[Structure.LUMBAR_BODY]).sum()
     thoracic = inside.of(found.structures[Structure.THORACIC_BODY]).sum()
-    aside = _box(centre + np.array([0, 5, 0]), (15.0, 30.0, RIB_REACH_MM))
-    ribs = aside.of(found.structures[Structure.RIB])
-    middle_column = ribs.shape[2] // 2
-    left, right = ribs[:, :, middle_column:].sum(), ribs[:, :, :middle_column].sum()
-    return VertebraEvidence(
-        lumbar=float(lumbar / max(lumbar + thoracic, 1e-6)),
-        ribs_cm3=float(min(left, right)) * SPACING_MM**3 / 1000,
-        height_mm=(high - low) * SPACING_MM,
-    )
+    return float(lumbar / max(lumbar + thoracic, 1e-6))
 
 
-def _sacrum_below(
-    curve: SpinalCurve, places: list[tuple[float, float, float]], found: SpineProbabilities
-) -> bool:
+def _sacrum_below(curve: SpinalCurve, places: list[Place], found: SpineProbabilities) -> bool:
     """Whether the sacrum follows right below the lowest body that was found."""
     if not places:
         return False
@@ -196,30 +294,48 @@ def _sacrum_below(
 
 
 def _located(
-    level: Level,
     curve: SpinalCurve,
-    place: tuple[float, float, float],
+    place: Place,
     grid: CanonicalGrid,
     body: NDArray[np.float32],
-) -> LocatedVertebra:
+    disc: NDArray[np.float32],
+) -> LocatedBody:
     low, middle, high = place
-    ends = [curve.at(low), curve.at(middle), curve.at(high)]
-    lower, centre, upper = (to_lps(grid.affine, np.asarray(end)) for end in ends)
-    direction = curve.direction(middle)
-    up = direction[::-1] / np.linalg.norm(direction)
-    return LocatedVertebra(
-        level=level,
-        centre_lps_mm=_triple(centre),
-        up_lps=_triple(up),
-        lower_lps_mm=_triple(lower),
-        upper_lps_mm=_triple(upper),
+    lower, upper = (disc_plane(curve.at(end), curve.direction(end), disc) for end in (low, high))
+    centre = curve.at(middle)
+    along = _axis_of_body(curve.direction(middle), lower, upper)
+    return LocatedBody(
+        centre_lps_mm=_triple(to_lps(grid.affine, centre)),
+        up_lps=_triple(along[::-1]),
+        lower_lps_mm=_triple(to_lps(grid.affine, lower.point)),
+        upper_lps_mm=_triple(to_lps(grid.affine, upper.point)),
+        lower_normal_lps=_triple(lower.normal[::-1]),
+        upper_normal_lps=_triple(upper.normal[::-1]),
         complete=_is_complete(curve, place, body),
     )
 
 
-def _is_complete(
-    curve: SpinalCurve, place: tuple[float, float, float], body: NDArray[np.float32]
-) -> bool:
+def _axis_of_body(
+    direction: NDArray[np.float64], lower: DiscPlane, upper: DiscPlane
+) -> NDArray[np.float64]:
+    """Square on the end plates where both discs are seen, else along the spine."""
+    along = lower.normal + upper.normal if lower.seen and upper.seen else direction
+    return np.asarray(along / np.linalg.norm(along))
+
+
+def _agreement(curve: SpinalCurve, place: Place, passes: tuple[NDArray[np.float32], ...]) -> float:
+    """Dice overlap of a body between all passes (of all pairs, the least)."""
+    low, middle, high = place
+    box = _box(curve.at(middle), ((high - low) * SPACING_MM / 2, 24.0, 30.0))
+    masks = [box.of(one) > 0.5 for one in passes]
+    overlaps = [
+        2 * int((one & other).sum()) / max(int(one.sum()) + int(other.sum()), 1)
+        for one, other in combinations(masks, 2)
+    ]
+    return min(overlaps, default=1.0)
+
+
+def _is_complete(curve: SpinalCurve, place: Place, body: NDArray[np.float32]) -> bool:
     """No part of the body's mask touches the first or last slice."""
     low, middle, high = place
     half = (high - low) / 2
@@ -234,5 +350,5 @@ def _is_complete(
     return bool(near and first >= margin and last < body.shape[0] - margin)
 
 
-def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
+def _triple(values: NDArray[np.float64]) -> Triple:
     return float(values[0]), float(values[1]), float(values[2])

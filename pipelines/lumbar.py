@@ -70,7 +70,7 @@ def measure_lumbar(
         if (region := trabecular_region(segmentation, vertebra)) is not None
     }
     if not regions:
-        found = bool(localization.vertebrae) or localization.unnamed > 0
+        found = bool(localization.bodies)
         why = Reason.LEVELS_NOT_COVERED if found else Reason.NO_SPINE_FOUND
         return nothing_reported(why, quality.reasons, models)
     measured = {

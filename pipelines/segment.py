@@ -4,8 +4,8 @@ Takes  CtVolume, Localization
 Gives  Segmentation
 Next   pipelines.attenuation
 
-The 3 mm probability is interpolated to every voxel of the CT before it is cut at one half, so
-the border of a body lies between 3 mm voxels, and neighbours are parted by the planes through
+The 3 mm probability is interpolated to every voxel of the CT before it is cut, so the
+border of a body lies between 3 mm voxels, and neighbours are parted by the planes through
 the middle of their discs.
 """
 
@@ -15,10 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pipelines.localize import Localization, LocatedVertebra
-from pipelines.spaces import to_index
+from pipelines.localize import Localization, LocatedBody
+from pipelines.spaces import CanonicalGrid, to_index
 from pipelines.volume import CtVolume, Segmentation
 
+FIRST_UNNAMED: Final = 101
+"""Label of the uppermost body without a name."""
+BODY_PROBABILITY: Final = 0.45
+"""Bodies are cut a little below one half: the network draws small ones too tight."""
 REACH_MM: Final = 38.0
 """No part of a vertebral body is farther from the axis of the spine."""
 
@@ -29,21 +33,29 @@ def segment_bodies(ct: CtVolume, found: Localization) -> Segmentation:
     Returns
     -------
     Segmentation
-        Labels are the values of ``Level``.
+        Labels are the values of ``Level``; bodies without a name count from ``FIRST_UNNAMED``
+        from the head down.
     """
     labels = np.zeros(ct.hu.shape, np.uint8)
-    for index, vertebra in enumerate(found.vertebrae):
-        above = found.vertebrae[index - 1] if index > 0 else vertebra
-        below = found.vertebrae[index + 1] if index + 1 < len(found.vertebrae) else vertebra
-        box = _box(ct, vertebra)
-        mask = _inside(ct, found, vertebra, box, above=above, below=below)
+    values = [int(v.level) for v in found.vertebrae]
+    values += [FIRST_UNNAMED + index for index in range(len(found.unnamed))]
+    for body, value in zip((*found.vertebrae, *found.unnamed), values, strict=True):
+        box = _box(ct, body)
         part = labels[box]
-        part[_largest(mask) & (part == 0)] = vertebra.level
+        part[_largest(_inside(ct, found, body, box)) & (part == 0)] = value
     labels.flags.writeable = False
     return Segmentation(labels=labels, geometry=ct.geometry)
 
 
-def _box(ct: CtVolume, vertebra: LocatedVertebra) -> tuple[slice, slice, slice]:
+def segment_structure(
+    ct: CtVolume, grid: CanonicalGrid, probability: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Where a probability on the 3 mm grid exceeds one half, on the grid of the CT."""
+    everything = (slice(0, ct.hu.shape[0]), slice(0, ct.hu.shape[1]), slice(0, ct.hu.shape[2]))
+    return _interpolated(ct, grid, probability, everything) > 0.5
+
+
+def _box(ct: CtVolume, vertebra: LocatedBody) -> tuple[slice, slice, slice]:
     """Index ranges of the CT that hold everything within reach of the vertebra's axis."""
     ends = np.array([vertebra.lower_lps_mm, vertebra.upper_lps_mm])
     low, high = ends.min(axis=0) - REACH_MM, ends.max(axis=0) + REACH_MM
@@ -55,33 +67,38 @@ def _box(ct: CtVolume, vertebra: LocatedVertebra) -> tuple[slice, slice, slice]:
     return ranges[0], ranges[1], ranges[2]
 
 
-def _inside(
+def _interpolated(
     ct: CtVolume,
-    found: Localization,
-    vertebra: LocatedVertebra,
+    grid: CanonicalGrid,
+    probability: NDArray[np.float32],
     box: tuple[slice, slice, slice],
-    *,
-    above: LocatedVertebra,
-    below: LocatedVertebra,
+) -> NDArray[np.float32]:
+    """Values of the 3 mm grid at the voxels of a box of the CT."""
+    start = np.array([part.start for part in box], float)
+    between = np.linalg.inv(grid.affine) @ ct.geometry.affine
+    return np.asarray(
+        ndimage.affine_transform(
+            probability,
+            between[:3, :3],
+            between[:3, :3] @ start + between[:3, 3],
+            output_shape=tuple(part.stop - part.start for part in box),
+            order=1,
+            mode="nearest",
+            output=np.float32,
+        )
+    )
+
+
+def _inside(
+    ct: CtVolume, found: Localization, vertebra: LocatedBody, box: tuple[slice, slice, slice]
 ) -> NDArray[np.bool_]:
     """Probability over one half, between the two disc planes, near the axis."""
     start = np.array([part.start for part in box], float)
     shape = tuple(part.stop - part.start for part in box)
     if min(shape) == 0:
         return np.zeros(shape, bool)
-    between = np.linalg.inv(found.grid.affine) @ ct.geometry.affine
-    probability = ndimage.affine_transform(
-        found.body_probability,
-        between[:3, :3],
-        between[:3, :3] @ start + between[:3, 3],
-        output_shape=shape,
-        order=1,
-        mode="nearest",
-        output=np.float32,
-    )
+    probability = _interpolated(ct, found.grid, found.body_probability, box)
     up = np.asarray(vertebra.up_lps)
-    floor = up + np.asarray(below.up_lps)
-    ceiling = up + np.asarray(above.up_lps)
     affine = ct.geometry.affine
 
     def height_over(
@@ -94,9 +111,9 @@ def _inside(
         planes = origin + axes[0][:, None, None] + axes[1][None, :, None] + axes[2][None, None, :]
         return np.asarray(planes, np.float32)
 
-    inside = probability > 0.5
-    inside &= height_over(vertebra.lower_lps_mm, floor) > 0
-    inside &= height_over(vertebra.upper_lps_mm, ceiling) < 0
+    inside = probability > BODY_PROBABILITY
+    inside &= height_over(vertebra.lower_lps_mm, np.asarray(vertebra.lower_normal_lps)) > 0
+    inside &= height_over(vertebra.upper_lps_mm, np.asarray(vertebra.upper_normal_lps)) < 0
     for axis in _across(up):
         inside &= np.abs(height_over(vertebra.centre_lps_mm, axis)) < REACH_MM
     return inside

@@ -24,6 +24,7 @@ from pipelines.acquisition import AcquisitionHeader
 from pipelines.anatomy import Level
 from pipelines.fine_vertebra import segment_vertebrae
 from pipelines.localize import Localization, localize
+from pipelines.segment import segment_structure
 from pipelines.spaces import Geometry, to_lps
 from pipelines.volume import CtVolume, Segmentation, read_volume
 
@@ -61,11 +62,44 @@ HEIGHTS_LPS_MM: dict[str, dict[Level, float]] = {
     },
 }
 """Where the middle of each body lies, z of the patient. The order was counted up from the sacrum on
-sagittal pictures and agrees with the last rib; the first CT's names are those of its labels. The
-millimetres are those of this program, so they test names, not places."""
+sagittal pictures and agrees with the last rib, whose heads were looked up in axial slabs (torso 384
+to 370, colonography -156 to -175); the first CT's names are those of its labels. The millimetres
+are those of this program, so they test names, not places."""
+
+RIB_HEIGHTS_LPS_MM: dict[str, dict[Level, float]] = {
+    "abdomen_3mm_contrast": {Level.T11: -200, Level.T12: -227, Level.L1: -256},
+    "abdomen_5mm_dicom": {Level.T12: -235, Level.L1: -269, Level.L2: -305, Level.L3: -341},
+    "chest_1p5mm": {Level.T10: -613, Level.T11: -638, Level.T12: -662},
+}
+"""The same for CTs without a sacrum, counted once from the ribs by looking at every slice.
+
+abdomen_3mm_contrast
+    Twelfth ribs at -215 to -227 on both sides, transverse processes only at -256; the first rib at
+    the body at 15 gives twelve thoracic vertebrae.
+abdomen_5mm_dicom
+    The last long rib belongs to the body at -200. The body at -235 bears stumps of 1 to 2 cm that
+    are parted from it by joints, and facets turn from frontal to sagittal below it: taken for T12
+    with rudimentary ribs. Neither sacrum nor first rib is in the scan, so this count is the most
+    likely one, not a certain one.
+chest_1p5mm
+    First rib at the body at -431, ribs of 5 cm and more at the lowest body: T1 to T12."""
 SAME_BODY_MM = 12.0
 """Less than half the distance of two lumbar bodies: a shift by one level counts as wrong."""
 LOWEST_WITHOUT_SACRUM = Level.L3
+
+STRUCTURES: dict[str, tuple[str, tuple[tuple[str, str, tuple[int, ...], str], ...]]] = {
+    "abdomen_pelvis_3mm": (
+        "abdomen_pelvis_3mm_organs",
+        (("sacrum", "sacrum", (25, 26), "0.88"), ("femora, coarse", "femur", (75, 76), "0.88")),
+    ),
+    "colonography_1p5mm": (
+        "colonography_1p5mm_bones",
+        (("sacrum", "sacrum", (1,), "0.85"), ("femora, coarse", "femur", (4, 5), "0.85")),
+    ),
+    "torso_2p5mm": ("torso_2p5mm_organs", (("femora, coarse", "femur", (1, 2), "0.85"),)),
+}
+"""Labels of other programs (in the first, S1 counts apart from the sacrum): file, and name, map, label values and goal of each structure. The 3 mm
+network finds femora roughly; the fine femora are measured where they are made."""
 
 SLAB_ORGANS = {30: Level.L2, 31: Level.L1, 32: Level.T12, 33: Level.T11}
 """Labels of ``abdomen_slab_3mm_organs``."""
@@ -151,6 +185,15 @@ def evaluate(case: Case, data: Path) -> list[Row]:
         rows += _against_l3(case, data)
     if case.name in HEIGHTS_LPS_MM:
         rows += _against_heights(case)
+    if case.name in RIB_HEIGHTS_LPS_MM:
+        expected = RIB_HEIGHTS_LPS_MM[case.name]
+        value = rightly_named(case.found, expected)
+        what = "levels rightly named, by place, counted from the ribs"
+        rows.append(
+            Row(on=case.name, what=what, value=value, goal=str(len(expected)), n=len(expected))
+        )
+    if case.name in STRUCTURES:
+        rows += _against_structures(case, data)
     if case.name == "abdomen_slab_3mm":
         rows += _against_slab_organs(case, data)
     if case.name in {"pet_ct_slab_dicom", "thorax_crop_cta_1p5mm"}:
@@ -248,6 +291,20 @@ def above(ct: CtVolume, height_lps_mm: float) -> CtVolume:
     return CtVolume(hu=hu, geometry=geometry, frames=(), header=ct.header)
 
 
+def _against_structures(case: Case, data: Path) -> list[Row]:
+    """Sacrum and both femora of the 3 mm network."""
+    file, structures = STRUCTURES[case.name]
+    path = data / "ct" / f"{file}.nii.gz"
+    reference = np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
+    rows = []
+    for name, which, values, goal in structures:
+        probability = getattr(case.found, f"{which}_probability")
+        mine = segment_structure(case.ct, case.found.grid, probability)
+        score = dice(mine, np.isin(reference, values))
+        rows.append(Row(on=case.name, what=f"Dice {name}", value=score, goal=goal, n=1))
+    return rows
+
+
 def _against_slab_organs(case: Case, data: Path) -> list[Row]:
     """Names of the bodies by the organ label that most of their voxels carry."""
     path = data / "ct" / "abdomen_slab_3mm_organs.nii.gz"
@@ -269,9 +326,8 @@ def _against_l3(case: Case, data: Path) -> list[Row]:
     vertebrae = data / "ct" / "l3_crop_vertebrae.nii.gz"
     body = np.isin(np.asarray(nib.Nifti1Image.from_filename(path).dataobj), (49, 50))
     theirs = body & (np.asarray(nib.Nifti1Image.from_filename(vertebrae).dataobj) == 22)
-    best = max(
-        (dice(case.bodies.labels == v.level, theirs) for v in case.found.vertebrae), default=0.0
-    )
+    mine = case.bodies.labels
+    best = max((dice(mine == value, theirs) for value in np.unique(mine) if value), default=0.0)
     return [Row(on=case.name, what="Dice body L3, any name", value=best, goal="0.90", n=1)]
 
 
@@ -301,7 +357,9 @@ def main() -> None:
         rows += evaluate(case, arguments.data)
         names = " ".join(v.level.name for v in case.found.vertebrae)
         sure = "presumed" if case.found.presumed else "certain"
-        print(f"{case.name}: {names or 'no spine'} ({sure})", file=sys.stderr)
+        more = f", {len(case.found.unnamed)} without a name" if case.found.unnamed else ""
+        doubt = f"{sure}, {case.found.confidence:.2f}{more}"
+        print(f"{case.name}: {names or 'no name'} ({doubt})", file=sys.stderr)
         if arguments.pictures:
             from training.segmentation.pictures import overlay
 

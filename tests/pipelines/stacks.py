@@ -218,7 +218,7 @@ def _decimals(values: object) -> list[str]:
 def known_localization(ct: CtVolume) -> Localization:
     """The four bodies where they are, in place of the network."""
     return Localization(
-        unnamed=0,
+        unnamed=(),
         vertebrae=tuple(located(level) for level in LEVELS),
         presumed=False,
         grid=CanonicalGrid(origin_lps_mm=np.zeros(3), spacing_mm=3.0, shape=(1, 1, 1)),
@@ -236,6 +236,8 @@ def located(level: Level, *, complete: bool = True) -> LocatedVertebra:
         up_lps=(0.0, 0.0, 1.0),
         lower_lps_mm=(x, y, z - half),
         upper_lps_mm=(x, y, z + half),
+        lower_normal_lps=(0.0, 0.0, 1.0),
+        upper_normal_lps=(0.0, 0.0, 1.0),
         complete=complete,
     )
 

@@ -105,7 +105,7 @@ def test_a_crop_without_anchors_is_found_but_not_named(data):
     """Around L3 neither sacrum nor rib is seen: any name would be a guess."""
     found = found_in(data, "l3_crop_ct")
     assert found.vertebrae == ()
-    assert found.unnamed > 0
+    assert found.unnamed
 
 
 def test_an_empty_scan_has_no_vertebrae():
@@ -117,5 +117,5 @@ def test_an_empty_scan_has_no_vertebrae():
     nothing = SpineProbabilities(structures=structures, centre=np.zeros(shape, np.float32))
     found = interpret(nothing, grid)
     assert found.vertebrae == ()
-    assert found.unnamed == 0
+    assert found.unnamed == ()
     assert found.presumed

@@ -6,15 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.anatomy import Level
-from pipelines.naming import VertebraEvidence, name_vertebrae, thoracic_border
+from pipelines.naming import VertebraEvidence, name_vertebrae
+
+PROCESS_MM, RIB_MM, STUMP_MM = 38.0, 95.0, 46.0
 
 
 def lumbar(certainty: float = 0.9) -> VertebraEvidence:
-    return VertebraEvidence(lumbar=certainty, ribs_cm3=0.0, height_mm=36.0)
+    return VertebraEvidence(lumbar=certainty, rib_reach_mm=PROCESS_MM, height_mm=36.0)
 
 
-def thoracic(certainty: float = 0.9, ribs_cm3: float = 2.0) -> VertebraEvidence:
-    return VertebraEvidence(lumbar=1 - certainty, ribs_cm3=ribs_cm3, height_mm=30.0)
+def thoracic(certainty: float = 0.9, rib_reach_mm: float = RIB_MM) -> VertebraEvidence:
+    return VertebraEvidence(lumbar=1 - certainty, rib_reach_mm=rib_reach_mm, height_mm=30.0)
 
 
 @given(above=st.integers(1, 12))
@@ -60,10 +62,41 @@ def test_bodies_between_two_hidden_anchors_get_no_name(count):
     assert names.presumed
 
 
-def test_one_doubtful_body_does_not_move_the_border():
-    """A lumbar body that looks thoracic keeps its place between lumbar ones."""
-    column = [lumbar(), lumbar(), lumbar(0.3), lumbar(), lumbar(), thoracic(), thoracic()]
-    assert thoracic_border(column) == 5
+def test_one_doubtful_body_does_not_move_the_names():
+    """A lumbar body that looks thoracic, without ribs, keeps its place between lumbar ones."""
+    column = [lumbar(), lumbar(), lumbar(0.2), lumbar(), lumbar(), thoracic(), thoracic()]
+    names = name_vertebrae(column, sacrum_below=True)
+    assert names.levels[5] is Level.T12
+    assert not names.presumed
+
+
+def test_ribs_outweigh_the_look_of_the_body():
+    """The network may take T12 for lumbar: ribs that reach far to both sides decide."""
+    column = [lumbar()] * 5 + [thoracic(certainty=0.02)] + [thoracic()] * 3
+    names = name_vertebrae(column, sacrum_below=True)
+    assert names.levels[5] is Level.T12
+    assert not names.presumed
+
+
+def test_stumps_for_last_ribs_leave_names_presumed():
+    """Thoracic by its look, hardly a rib beside it: T12 with stumps or L1 of a T11 spine."""
+    column = [lumbar()] * 3 + [thoracic(0.6, STUMP_MM)] + [thoracic()] * 3
+    assert name_vertebrae(column, sacrum_below=False).presumed
+
+
+@given(count=st.sampled_from([4, 6]))
+def test_an_unusual_number_of_lumbar_vertebrae_is_told(count):
+    """Sacrum and last rib are both plain to see, with four or six bodies between them."""
+    names = name_vertebrae([lumbar(0.98)] * count + [thoracic()] * 4, sacrum_below=True)
+    assert names.lumbar_count == count
+    assert names.presumed
+
+
+@given(count=st.integers(1, 10))
+def test_chest_bodies_that_show_no_end_of_the_ribs_get_no_name(count):
+    """A piece of the chest may begin anywhere."""
+    names = name_vertebrae([thoracic()] * count, sacrum_below=False)
+    assert set(names.levels) == {None}
 
 
 @given(
@@ -71,7 +104,7 @@ def test_one_doubtful_body_does_not_move_the_border():
         st.builds(
             VertebraEvidence,
             lumbar=st.floats(0, 1),
-            ribs_cm3=st.floats(0, 20),
+            rib_reach_mm=st.floats(26, 110),
             height_mm=st.floats(15, 50),
         ),
         max_size=17,

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.anatomy import Level
 from pipelines.localize import localize
-from pipelines.segment import segment_bodies
+from pipelines.segment import FIRST_UNNAMED, segment_bodies
 from training.evaluate_segmentation import REFERENCE_LEVELS, Case, dice, read_nifti
 
 LUMBAR = (Level.L1, Level.L2, Level.L3, Level.L4)
@@ -69,3 +69,13 @@ def test_bodies_lie_around_their_centres(labelled):
         place = inverse @ np.array([*vertebra.centre_lps_mm, 1.0])
         index = tuple(place[:3].round().astype(int))
         assert labelled.bodies.labels[index] == vertebra.level
+
+
+@pytest.mark.data
+def test_a_lone_vertebra_is_segmented_without_a_name(data):
+    """A crop around L3 shows no anchor: bodies are labelled from 101, and none carries a level."""
+    ct = read_nifti(data / "ct" / "l3_crop_ct.nii.gz")
+    found = localize(ct)
+    bodies = segment_bodies(ct, found)
+    labels = set(np.unique(bodies.labels)) - {0}
+    assert labels == {FIRST_UNNAMED + index for index in range(len(found.unnamed))}

@@ -1,6 +1,7 @@
 """Training by simulation: specimens, patches, a loop that learns and resumes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +13,12 @@ from training.cohort.anatomy import render
 from training.cohort.grid import Grid
 from training.cohort.media import Media
 from training.cohort.subject import draw_subject
-from training.segmentation.parts import Specimen, structures
-from training.segmentation.sampler import draw
+from training.segmentation.composed import composed_specimen
+from training.segmentation.losses import merged_logits, merged_parts
+from training.segmentation.parts import Specimen, kept, structures
+from training.segmentation.sampler import MEDIUM, PATCH, SMALL_SIZES, draw
 from training.segmentation.train import Config, train
+from training.segmentation.warps import patch_places
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,52 @@ def test_the_left_femur_lies_at_higher_columns(specimen):
     assert left > right
 
 
+def test_the_loss_does_not_ask_for_the_side_of_a_femur():
+    """Left and right swapped, the loss stays: the side comes from the place in the patient."""
+    rng = torch.Generator().manual_seed(1)
+    logits = torch.randn((1, len(Structure), 8, 8, 8), generator=rng)
+    parts = torch.randint(0, len(Structure), (1, 1, 8, 8, 8), generator=rng)
+    swapped = parts.clone()
+    swapped[parts == Structure.FEMUR_LEFT] = int(Structure.FEMUR_RIGHT)
+    swapped[parts == Structure.FEMUR_RIGHT] = int(Structure.FEMUR_LEFT)
+    assert torch.equal(merged_parts(parts), merged_parts(swapped))
+    exchanged = logits.clone()
+    exchanged[:, [Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT]] = logits[
+        :, [Structure.FEMUR_RIGHT, Structure.FEMUR_LEFT]
+    ]
+    torch.testing.assert_close(merged_logits(logits), merged_logits(exchanged))
+    assert merged_logits(logits).shape[1] == merged_parts(parts).max() + 1
+
+
+def test_small_patches_hold_a_vertebral_body(specimen):
+    """A small field of view is centred on a body, and its sizes are multiples of 16."""
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        places = patch_places(specimen, rng, (32, 48, 32), near_vertebra=True)
+        middle = places[16, 24, 16]
+        near = np.linalg.norm(specimen.centres - middle, axis=1).min() * specimen.spacing_mm
+        assert near < 120
+    assert all(size % 16 == 0 for size in (*PATCH, *MEDIUM, *SMALL_SIZES))
+
+
+@pytest.mark.data
+def test_composed_bones_fit_together(data):
+    """L5 of one person stands on the sacrum of another, a disc between; ribs hang on T12."""
+    made = composed_specimen(9000, data, held_out=True)
+    assert set(np.unique(made.parts)) == set(map(int, Structure))
+    at = made.parts[tuple(made.centres.round().astype(int).T)]
+    assert set(at) <= {Structure.LUMBAR_BODY, Structure.THORACIC_BODY}
+    assert (at == Structure.LUMBAR_BODY).sum() == 5
+    sacrum = np.argwhere(made.parts == Structure.SACRUM)
+    lowest = made.centres[made.centres[:, 0].argmin()]
+    gap = np.linalg.norm(sacrum - lowest, axis=1).min() * made.spacing_mm
+    assert 8 < gap < 35
+    left = np.argwhere(made.parts == Structure.FEMUR_LEFT)[:, 2].mean()
+    assert left > np.argwhere(made.parts == Structure.FEMUR_RIGHT)[:, 2].mean()
+    assert made.last_ribs_mm is not None
+    assert made.last_ribs_mm.max() > 60
+
+
 def test_patches_repeat_by_seed_and_keep_sides(specimen):
     """Same seed, same patch; a mirrored patch still has its left femur on the left."""
     for seed in range(6):
@@ -73,13 +123,7 @@ def test_patches_repeat_by_seed_and_keep_sides(specimen):
 def test_training_learns_and_resumes(specimen, tmp_path):
     """The loss falls within a few steps, and a resumed run goes on counting."""
     cache = tmp_path / "cache"
-    cache.mkdir()
-    np.savez(
-        cache / "virtual1000.npz",
-        image=specimen.image,
-        parts=specimen.parts,
-        centres=specimen.centres,
-    )
+    kept(cache / "virtual1000.npz", lambda: specimen)
     config = Config(
         out=tmp_path / "run",
         cache=cache,
@@ -88,10 +132,11 @@ def test_training_learns_and_resumes(specimen, tmp_path):
         workers=0,
         threads=2,
         log_every=10,
+        held_out=0,
     )
     first = train(config)
     assert first.step == 30
     log = [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()]
-    again = train(Config(out=config.out, cache=cache, patients=1, steps=2, workers=0, resume=True))
+    again = train(replace(config, steps=2, resume=True))
     assert again.step == 32
     assert log[-1]["parts"] < 0.93 * log[0]["parts"]

@@ -46,7 +46,17 @@ LUMBAR_SHARES: Final = (0.190, 0.197, 0.202, 0.206, 0.205)
 
 def reference_specimen(which: str, data: Path, *, rng: np.random.Generator) -> Specimen:
     """Phantom ``"af"`` or ``"am"`` from knee to neck, with vertebrae of random disc height."""
-    image = nib.as_closest_canonical(nib.load(data / "icrp110" / f"{which}_organs.nii.gz"))
+    organs = phantom(which, data)
+    parts, centres = _cut_spine(organs, rng)
+    names = phantom_names(which, data)
+    return Specimen(image=organs, parts=parts, centres=centres, spacing_mm=SPACING_MM, organs=names)
+
+
+def phantom(which: str, data: Path) -> NDArray[np.int16]:
+    """Organ numbers from knee to neck at 2 mm, axes up, posterior, left."""
+    image = nib.as_closest_canonical(
+        nib.Nifti1Image.from_filename(data / "icrp110" / f"{which}_organs.nii.gz")
+    )
     spacing = np.asarray(image.header.get_zooms()[:3])[::-1]
     # RAS (x, y, z) to (up, posterior, left).
     organs = np.asarray(image.dataobj).transpose(2, 1, 0)[:, ::-1, ::-1]
@@ -54,19 +64,19 @@ def reference_specimen(which: str, data: Path, *, rng: np.random.Generator) -> S
     lumbar = np.nonzero(np.isin(organs, LUMBAR).any(axis=(1, 2)))[0]
     organs = organs[max(0, lumbar.min() - 130) : lumbar.max() + 170]
     if np.argwhere(organs == LIVER)[:, 2].mean() > organs.shape[2] / 2:
-        organs = organs[:, :, ::-1].copy()  # the liver lies on the right, that is at low columns
-    parts, centres = _cut_spine(organs, rng)
-    names = _organ_names(data / "icrp110" / f"{which}_organs.txt") | EXTRA_NAMES
-    return Specimen(image=organs, parts=parts, centres=centres, spacing_mm=SPACING_MM, organs=names)
+        organs = organs[:, :, ::-1]  # the liver lies on the right, that is at low columns
+    return np.ascontiguousarray(organs)
 
 
-def _organ_names(path: Path) -> dict[int, str]:
+def phantom_names(which: str, data: Path) -> dict[int, str]:
+    """Names of the organ numbers, with those of the parts that are cut into the spine."""
     names = {}
-    for line in path.read_text(encoding="latin-1").splitlines():
+    text = (data / "icrp110" / f"{which}_organs.txt").read_text(encoding="latin-1")
+    for line in text.splitlines():
         words = line.split()
         if words and words[0].isdigit():
             names[int(words[0])] = " ".join(words[1:]).lower()
-    return names
+    return names | EXTRA_NAMES
 
 
 def _cut_spine(

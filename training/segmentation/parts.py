@@ -5,7 +5,9 @@ Gives  Specimen
 Next   training.segmentation.sampler
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +44,8 @@ class Specimen:
         Isotropic.
     organs
         Names of the organ numbers (ICRP 110), or empty for HU.
+    last_ribs_mm : (slices, rows, columns) uint8, or ``None``
+        In the twelfth ribs the distance from the rib's head, else 0: the sampler shortens them.
     """
 
     image: NDArray[np.int16]
@@ -49,28 +53,50 @@ class Specimen:
     centres: NDArray[np.float32]
     spacing_mm: float
     organs: dict[int, str]
+    last_ribs_mm: NDArray[np.uint8] | None = None
 
 
 def virtual_specimen(seed: int, folder: Path) -> Specimen:
     """Virtual patient by seed, kept as a file in ``folder`` after its first rendering."""
-    path = folder / f"virtual{seed:04d}.npz"
+    return kept(folder / f"virtual{seed:04d}.npz", lambda: _render(seed))
+
+
+def kept(path: Path, make: Callable[[], Specimen]) -> Specimen:
+    """Specimen from a file, made and written first where there is none."""
     if not path.exists():
-        image, parts, centres = _render(seed)
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, image=image, parts=parts, centres=centres)
+        made = make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ribs = made.last_ribs_mm
+        partial = path.with_suffix(".part.npz")
+        np.savez_compressed(
+            partial,
+            image=made.image,
+            parts=made.parts,
+            centres=made.centres,
+            organs=json.dumps(made.organs),
+            last_ribs_mm=np.zeros(0, np.uint8) if ribs is None else ribs,
+        )
+        partial.replace(path)
     with np.load(path) as stored:
+        ribs = stored["last_ribs_mm"]
         return Specimen(
             image=stored["image"],
             parts=stored["parts"],
             centres=stored["centres"],
             spacing_mm=SPACING_MM,
-            organs={},
+            organs={int(k): v for k, v in json.loads(str(stored["organs"])).items()},
+            last_ribs_mm=ribs if ribs.size else None,
         )
 
 
-def _render(seed: int) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.float32]]:
+def _render(seed: int) -> Specimen:
+    """Render a patient of any figure and posture that the cohort draws, and some beyond."""
     rng = np.random.default_rng([seed, 77])
-    subject = draw_subject(seed)
+    subject = replace(
+        draw_subject(seed),
+        lordosis_deg=float(rng.uniform(28, 70)),
+        bmi_kg_m2=float(rng.uniform(17, 40)),
+    )
     phase = ("none", "none", "portal", "arterial")[int(rng.integers(4))]
     shape = (300, 180, 220)
     grid = Grid(origin_lps_mm=(-220.0, -230.0, -190.0), spacing_mm=(SPACING_MM,) * 3, shape=shape)
@@ -80,7 +106,33 @@ def _render(seed: int) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np
         (np.asarray(v.centre_lps_mm)[::-1] - np.asarray(grid.origin_lps_mm)[::-1]) / SPACING_MM
         for v in anatomy.plan.vertebrae
     ]
-    return anatomy.hu.round().astype(np.int16), parts, np.asarray(centres, np.float32)
+    return Specimen(
+        image=anatomy.hu.round().astype(np.int16),
+        parts=parts,
+        centres=np.asarray(centres, np.float32),
+        spacing_mm=SPACING_MM,
+        organs={},
+        last_ribs_mm=_along_last_ribs(anatomy.plan, grid),
+    )
+
+
+def _along_last_ribs(plan: BodyPlan, grid: Grid) -> NDArray[np.uint8]:
+    """Distance of every voxel of the twelfth ribs from the rib's head, mm; 0 elsewhere."""
+    volume = Volume.of_air(grid)
+    along = np.zeros(volume.labels.shape, np.uint8)
+    vertebra = plan.vertebra(Level.T12)
+    width, depth, height = vertebra.size_mm
+    head = vertebra.lps(width * 0.47, depth * 0.42, height * 0.30)
+    for shape, side in zip(rib_shapes(plan, plan_trunk(plan))[-2:], (1, -1), strict=True):
+        for patch in volume.patches(shape):
+            away = np.sqrt(
+                (patch.x - np.float32(side * head[0])) ** 2
+                + (patch.y - np.float32(head[1])) ** 2
+                + (patch.z - np.float32(head[2])) ** 2
+            )
+            rib = patch.distance < 0
+            along[patch.where][rib] = np.clip(away, 1, 255)[rib]
+    return along
 
 
 def structures(plan: BodyPlan, grid: Grid, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy import ndimage
 
-from pipelines.localize import Localization
+from pipelines.localize import Localization, LocatedVertebra
 from pipelines.spaces import resample_to_canonical
 from pipelines.volume import AIR_HU, CtVolume, Segmentation
 
@@ -31,8 +31,7 @@ def overlay(
         bodies.labels, between[:3, :3], between[:3, 3], output_shape=grid.shape, order=0
     )
     places = [
-        (np.asarray(v.centre_lps_mm) - grid.origin_lps_mm) / grid.spacing_mm
-        for v in found.vertebrae
+        (np.asarray(v.centre_lps_mm) - grid.origin_lps_mm) / grid.spacing_mm for v in found.bodies
     ] or [np.asarray(grid.shape)[::-1] / 2]
     column, row = (round(float(np.median([p[k] for p in places]))) for k in (0, 1))
     figure, axes = plt.subplots(1, 2, figsize=(10, 6))
@@ -43,8 +42,9 @@ def overlay(
         axis.imshow(image, cmap="gray", vmin=WINDOW_HU[0], vmax=WINDOW_HU[1], origin="lower")
         shown = np.ma.masked_equal(mask, 0)
         axis.imshow(shown, cmap="tab20", alpha=0.45, vmin=8, vmax=28, origin="lower")
-        for vertebra, place in zip(found.vertebrae, places, strict=False):
-            axis.text(place[across], place[2], vertebra.level.name, color="yellow", fontsize=8)
+        for body, place in zip(found.bodies, places, strict=False):
+            name_of_body = body.level.name if isinstance(body, LocatedVertebra) else "?"
+            axis.text(place[across], place[2], name_of_body, color="yellow", fontsize=8)
         axis.axis("off")
     figure.suptitle(f"{name} ({'presumed' if found.presumed else 'certain'})")
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,11 +58,17 @@ def curves(run: Path, folder: Path) -> Path:
     """Losses of a training run over its minutes."""
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     figure, axis = plt.subplots(figsize=(7, 3.5))
-    minutes = [entry["minutes"] for entry in log]
-    axis.plot(minutes, [entry["parts"] for entry in log], label="structures: Dice + cross-entropy")
-    axis.plot(minutes, [entry["centre"] * 10 for entry in log], label="10 x body centres")
-    axis.set(xlabel="minutes on two shared CPU cores", ylabel="loss", ylim=(0, 2))
-    axis.legend()
+    steps = [entry for entry in log if "parts" in entry]
+    minutes = [entry["minutes"] for entry in steps]
+    axis.plot(minutes, [entry["parts"] for entry in steps], label="structures: Dice + cross-entropy")
+    axis.plot(minutes, [entry["centre"] * 10 for entry in steps], label="10 x body centres")
+    unseen = [entry for entry in steps if "held_out" in entry]
+    for name in ("lumbar_body", "sacrum", "rib"):
+        values = [entry["held_out"][name] for entry in unseen]
+        places = [entry["minutes"] for entry in unseen]
+        axis.plot(places, values, "o--", label=f"Dice of {name.replace('_', ' ')}, held out")
+    axis.set(xlabel="minutes on two shared CPU cores", ylabel="loss, Dice", ylim=(0, 2))
+    axis.legend(fontsize=7)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "spine_training.png"
     figure.savefig(path, dpi=100, bbox_inches="tight")

@@ -14,12 +14,22 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from models.structures import HU_CENTRE, HU_RANGE, HU_SCALE, SPACING_MM, Structure
+from models.structures import HU_CENTRE, HU_RANGE, HU_SCALE, Structure
+from training.segmentation.clutter import cluttered, filling
 from training.segmentation.parts import Specimen
+from training.segmentation.warps import patch_places
 
 PATCH: Final = (96, 80, 96)
 """Voxels of 3 mm along up, posterior, left."""
+MEDIUM: Final = (80, 64, 80)
+PATCH_SHARE: Final = 0.35
+SMALL_SHARE: Final = 0.35
+SMALL_SIZES: Final = (32, 48, 64)
+"""Patches around single vertebrae: a small scan is normalised by what little it shows."""
 HEAT_SIGMA_MM: Final = 5.0
+HEAT_REACH: Final = 16.0
+"""In units of twice the variance: voxels farther from a centre are left at zero."""
+COARSE: Final = 4
 MIRRORED: Final = {
     Structure.FEMUR_LEFT: Structure.FEMUR_RIGHT,
     Structure.FEMUR_RIGHT: Structure.FEMUR_LEFT,
@@ -46,20 +56,25 @@ class Sample:
 
 
 def samples(specimens: Sequence[Specimen], seed: int) -> Iterator[Sample]:
-    """Endless stream of random patches; every second one from a phantom with organ numbers."""
+    """Endless stream of random patches; more than half from phantoms with organ numbers."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     virtual = [s for s in specimens if not s.organs]
     phantoms = [s for s in specimens if s.organs]
     while True:
-        group = phantoms if phantoms and (not virtual or rng.random() < 0.4) else virtual
+        group = phantoms if phantoms and (not virtual or rng.random() < 0.55) else virtual
         yield draw(group[int(rng.integers(len(group)))], rng)
 
 
-def draw(specimen: Specimen, rng: np.random.Generator, patch: tuple[int, ...] = PATCH) -> Sample:
-    """One random patch of a specimen."""
-    places = _places(specimen, rng, patch)
-    low, image, parts = _crop(specimen, places)
+def draw(specimen: Specimen, rng: np.random.Generator, patch: tuple[int, ...] = ()) -> Sample:
+    """One random patch of a specimen, of random size where ``patch`` is empty."""
+    small = not patch and rng.random() < SMALL_SHARE
+    if small:
+        patch = tuple(int(n) for n in rng.choice(SMALL_SIZES, 3))
+    elif not patch:
+        patch = PATCH if rng.random() < PATCH_SHARE else MEDIUM
+    places = patch_places(specimen, rng, patch, near_vertebra=small)
+    low, image, parts, ribs = _crop(specimen, places)
     grid = _normalised(places - low, image.shape)
     labels = _sampled(torch.from_numpy(parts.astype(np.float32)), grid, "nearest").long()
     if specimen.organs:
@@ -68,51 +83,27 @@ def draw(specimen: Specimen, rng: np.random.Generator, patch: tuple[int, ...] = 
     else:
         hu = _sampled(torch.from_numpy(image.astype(np.float32) + 1000), grid, "bilinear") - 1000
         hu = _recoloured(hu, labels, rng)
+    if ribs is not None:
+        _shorten_ribs(hu, labels, _sampled(torch.from_numpy(ribs), grid, "nearest"), rng)
     heat = _heat(specimen, places)
     if rng.random() < 0.5:
         hu, labels, heat = _mirror(hu, labels, heat)
-    hu = _scanned(_cluttered(hu, labels, rng), rng)
+    hu = _scanned(cluttered(hu, labels, rng), rng)
     hu, labels, heat = _truncated(hu, labels, heat, rng)
     image_in = (hu.clamp(*HU_RANGE) - HU_CENTRE) / HU_SCALE
     return Sample(image=image_in[None].float(), parts=labels, heat=heat.float())
 
 
-def _places(
-    specimen: Specimen, rng: np.random.Generator, patch: tuple[int, ...]
-) -> NDArray[np.float32]:
-    """Source index (slice, row, column) of every voxel of the patch."""
-    scale = SPACING_MM / specimen.spacing_mm
-    matrix = np.eye(3)
-    for axis in range(3):
-        angle = rng.normal(0, 0.10)
-        turn = np.eye(3)
-        b, c = [(1, 2), (0, 2), (0, 1)][axis]
-        turn[b, b] = turn[c, c] = np.cos(angle)
-        turn[b, c], turn[c, b] = -np.sin(angle), np.sin(angle)
-        matrix = matrix @ turn
-    matrix = matrix @ np.diag(rng.uniform(0.85, 1.2, 3) * rng.uniform(0.92, 1.08)) * scale
-    middle = np.asarray(specimen.image.shape) / 2.0
-    middle[0] = rng.uniform(0.12, 0.92) * specimen.image.shape[0]
-    middle[1:] = specimen.centres[:, 1:].mean(axis=0) + rng.normal(0, 16, 2) - (16, 0)
-    axes = [np.arange(n, dtype=np.float32) - n / 2 for n in patch]
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    places = grid @ matrix.T.astype(np.float32) + middle.astype(np.float32)
-    for knots, size in (((5, 4, 4), rng.uniform(0, 6)), ((14, 11, 12), rng.uniform(0, 1.3))):
-        if rng.random() < 0.75:
-            field = torch.randn(1, 3, *knots) * size
-            field = F.interpolate(field, size=patch, mode="trilinear", align_corners=True)
-            places += field[0].permute(1, 2, 3, 0).numpy()
-    return np.asarray(places, np.float32)
-
-
 def _crop(
     specimen: Specimen, places: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.int16], NDArray[np.uint8]]:
+) -> tuple[NDArray[np.float32], NDArray[np.int16], NDArray[np.uint8], NDArray[np.float32] | None]:
     shape = np.asarray(specimen.image.shape)
     low = np.clip(np.floor(places.min(axis=(0, 1, 2))), 0, shape - 2).astype(int)
     high = np.clip(np.ceil(places.max(axis=(0, 1, 2))) + 1, low + 2, shape).astype(int)
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    return low.astype(np.float32), specimen.image[box], specimen.parts[box]
+    ribs = specimen.last_ribs_mm
+    cut = None if ribs is None else ribs[box].astype(np.float32)
+    return low.astype(np.float32), specimen.image[box], specimen.parts[box], cut
 
 
 def _normalised(places: NDArray[np.float32], shape: tuple[int, ...]) -> torch.Tensor:
@@ -135,7 +126,7 @@ def _organ_hu(names: dict[int, str], rng: np.random.Generator) -> NDArray[np.flo
     for number, name in names.items():
         lut[number] = soft[number]
         for words, value in (
-            (("contents",), _filling(rng)),
+            (("contents",), filling(rng)),
             (("urine", "bladder contents"), rng.uniform(-5, 30)),
             (("kidney",), rng.uniform(90, 250) if contrast else rng.uniform(20, 60)),
             (("blood", "aorta"), blood * rng.uniform(0.8, 1.2)),
@@ -153,11 +144,6 @@ def _organ_hu(names: dict[int, str], rng: np.random.Generator) -> NDArray[np.flo
     return lut
 
 
-def _filling(rng: np.random.Generator) -> float:
-    gas, fluid, contrast = rng.uniform(-1000, -300), rng.uniform(-50, 120), rng.uniform(120, 600)
-    return float(rng.choice([gas, fluid, contrast]))
-
-
 def _recoloured(hu: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Other bone, other soft tissue: a simulated CT moved away from its simulator."""
     bone = (labels > 0) & (labels != Structure.DISC)
@@ -169,13 +155,31 @@ def _recoloured(hu: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator
     return torch.where(bone, hu, torch.from_numpy(soft))
 
 
+def _shorten_ribs(
+    hu: torch.Tensor, labels: torch.Tensor, along_mm: torch.Tensor, rng: np.random.Generator
+) -> None:
+    """Twelfth ribs of any length, down to a stump: the end becomes muscle."""
+    if rng.random() < 0.3:
+        return
+    gone = along_mm > float(rng.uniform(14, 110))
+    gone &= labels == Structure.RIB
+    hu[gone] = float(rng.uniform(20, 80))
+    labels[gone] = int(Structure.BACKGROUND)
+
+
 def _heat(specimen: Specimen, places: NDArray[np.float32]) -> torch.Tensor:
     heat = np.zeros(places.shape[:3], np.float32)
     width = 2 * (HEAT_SIGMA_MM / specimen.spacing_mm) ** 2
+    coarse = places[::COARSE, ::COARSE, ::COARSE]
     for centre in specimen.centres:
-        square = ((places - centre) ** 2).sum(axis=-1)
-        if square.min() < width:
-            np.maximum(heat, np.exp(-square / width), out=heat)
+        offset = coarse - centre
+        near = np.argwhere(np.einsum("...k,...k", offset, offset) < HEAT_REACH * width)
+        if len(near):
+            low, high = near.min(axis=0) * COARSE - COARSE, near.max(axis=0) * COARSE + COARSE
+            box = tuple(slice(max(0, a), b) for a, b in zip(low, high, strict=True))
+            offset = places[box] - centre
+            bell = np.exp(-np.einsum("...k,...k", offset, offset) / width)
+            np.maximum(heat[box], bell, out=heat[box])
     return torch.from_numpy(heat)
 
 
@@ -187,28 +191,6 @@ def _mirror(
     for one, other in MIRRORED.items():
         swapped[labels == one] = int(other)
     return hu.flip(2), swapped, heat.flip(2)
-
-
-def _cluttered(hu: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Gas, oral contrast, vessels, arms and a table: things that are not bone."""
-    hu = hu.clone()
-    free = (labels == 0) & (hu > -500)
-    axes = torch.meshgrid(*[torch.arange(n, dtype=torch.float32) for n in hu.shape], indexing="ij")
-    for _ in range(int(rng.integers(0, 6))):
-        centre = [float(rng.uniform(0, n)) for n in hu.shape]
-        radii = rng.uniform(2, 11, 3)
-        ball = sum(((a - c) / r) ** 2 for a, c, r in zip(axes, centre, radii, strict=True))
-        hu[(ball < 1) & free] = _filling(rng) if rng.random() < 0.7 else rng.uniform(60, 350)
-    if rng.random() < 0.3:
-        depth = int(rng.integers(hu.shape[1] * 3 // 4, hu.shape[1]))
-        air = hu[:, depth : depth + 2] < -800
-        hu[:, depth : depth + 2][air] = float(rng.uniform(-600, 400))
-    if rng.random() < 0.15:
-        for side in (rng.uniform(0, 8), hu.shape[2] - rng.uniform(0, 8)):
-            distance = (axes[1] - rng.uniform(20, 60)) ** 2 + (axes[2] - side) ** 2
-            hu[(distance < 14**2) & (hu < -500)] = 40.0
-            hu[distance < 4**2] = float(rng.uniform(200, 1200))
-    return hu
 
 
 def _scanned(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
@@ -243,12 +225,20 @@ def _blurred(x: torch.Tensor, sigma: float, dims: tuple[int, ...]) -> torch.Tens
 def _truncated(
     hu: torch.Tensor, labels: torch.Tensor, heat: torch.Tensor, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Fewer slices, as in a slab or a scan that ends in the middle of a vertebra."""
+    """Fewer slices or a narrow field of view, and the padding that the network adds to any scan."""
+    keep = torch.ones(hu.shape, dtype=torch.bool)
     if rng.random() < 0.35:
-        keep = torch.zeros(hu.shape[0], dtype=torch.bool)
-        count = int(rng.integers(10, hu.shape[0]))
+        count = int(rng.integers(min(10, hu.shape[0] // 2), hu.shape[0]))
         start = int(rng.integers(0, hu.shape[0] - count + 1))
-        keep[start : start + count] = True
-        hu, labels, heat = hu.clone(), labels.clone(), heat.clone()
-        hu[~keep], labels[~keep], heat[~keep] = -1000.0, 0, 0.0
+        keep[:start], keep[start + count :] = False, False
+    if rng.random() < 0.15:
+        rows, columns = (torch.arange(n, dtype=torch.float32) - n / 2 for n in hu.shape[1:])
+        radius = rng.uniform(0.3, 0.55) * min(hu.shape[1:])
+        keep &= torch.hypot(rows[:, None] - rng.normal(0, 4), columns[None]) < radius
+    if rng.random() < 0.5:
+        ends = [n - int(rng.integers(0, 16)) for n in hu.shape]
+        keep[ends[0] :], keep[:, ends[1] :], keep[:, :, ends[2] :] = False, False, False
+    outside = ~keep
+    hu, labels, heat = hu.clone(), labels.clone(), heat.clone()
+    hu[outside], labels[outside], heat[outside] = -1000.0, 0, 0.0
     return hu, labels, heat

@@ -1,12 +1,13 @@
 """Train the 3 mm spine network on simulation alone.
 
     python -m training.segmentation.train --data ../shared/data --out runs/spine --minutes 60
-    python -m training.segmentation.train --out runs/spine --minutes 30 --resume
+    python -m training.segmentation.train --data ../shared/data --out runs/spine --resume
 
-Trains on virtual patients of the cohort (rendered once, kept under ``--cache``) and on the ICRP
-110 phantoms where ``--data`` has them. No real CT takes part. Writes ``checkpoint.safetensors`` and ``state.json`` (resumable),
-``weights.safetensors`` (moving average) and ``log.jsonl``; ``python -m training.segmentation.curves``
-draws the log.
+Trains on virtual patients of the cohort (rendered once, kept under ``--cache``) and, where
+``--data`` has them, on the ICRP 110 phantoms and on real bone masks composed into these. No real
+CT takes part. Writes ``checkpoint.safetensors`` and ``state.json`` (resumable),
+``weights.safetensors`` (moving average) and ``log.jsonl``, which also holds the Dice on patients
+that are never trained on; ``python -m training.segmentation.pictures`` draws the log.
 """
 
 import argparse
@@ -26,16 +27,19 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from models.networks.spine import spine_network
-from models.structures import CENTRE_CHANNEL
+from training.segmentation.composed import composed_specimen
+from training.segmentation.held_out import dice_by_structure
 from training.segmentation.icrp import reference_specimen
-from training.segmentation.parts import Specimen, virtual_specimen
-from training.segmentation.sampler import samples
+from training.segmentation.losses import losses
+from training.segmentation.parts import Specimen, kept, virtual_specimen
+from training.segmentation.sampler import Sample, samples
 
 DEFAULT_CACHE = Path("runs/cache")
 FIRST_SEED = 1000
 AVERAGE_DECAY = 0.998
-HEAT_WEIGHT = 20.0
 LEARNING_RATE = 2e-3
+HELD_OUT_SEED = 9000
+HELD_OUT_EVERY = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,9 @@ class Config:
     cache: Path = DEFAULT_CACHE
     minutes: float = 60.0
     patients: int = 48
-    batch: int = 1
+    composed: int = 24
+    held_out: int = 16
+    rate: float = LEARNING_RATE
     workers: int = 1
     threads: int = 1
     device: str = "cpu"
@@ -69,20 +75,48 @@ class Patches(IterableDataset[dict[str, torch.Tensor]]):
         worker = get_worker_info()
         seed = self.config.seed + 1000 * self.first_step + (worker.id if worker else 0)
         for sample in samples(load_specimens(self.config, seed), seed):
-            yield {"image": sample.image, "parts": sample.parts[None], "heat": sample.heat[None]}
+            yield as_batch(sample)
+
+
+def as_batch(sample: Sample) -> dict[str, torch.Tensor]:
+    """One example as a batch of its own: patches differ in size."""
+    return {
+        "image": sample.image[None],
+        "parts": sample.parts[None, None],
+        "heat": sample.heat[None, None],
+    }
 
 
 def load_specimens(config: Config, seed: int) -> list[Specimen]:
     """Virtual patients, and the ICRP phantoms with random vertebrae where there is data."""
     rng = np.random.default_rng(seed)
-    found = [
-        virtual_specimen(FIRST_SEED + number, config.cache) for number in range(config.patients)
-    ]
+    seeds = [FIRST_SEED + number for number in range(config.patients)]
+    found = [virtual_specimen(seed, config.cache) for seed in seeds]
     if config.data is not None and (config.data / "icrp110").is_dir():
         found += [
             reference_specimen(which, config.data, rng=rng) for which in ("af", "am") for _ in "123"
         ]
+        found += [_composed(FIRST_SEED + number, config) for number in range(config.composed)]
     return found
+
+
+def _composed(seed: int, config: Config) -> Specimen:
+    data = config.data
+    assert data is not None
+    path = config.cache / f"composed{seed:04d}.npz"
+    return kept(path, lambda: composed_specimen(seed, data, held_out=seed >= HELD_OUT_SEED))
+
+
+def held_out_batches(config: Config) -> list[dict[str, torch.Tensor]]:
+    """Fixed patches of patients that training never sees."""
+    number = config.held_out
+    if not number:
+        return []
+    specimens = [virtual_specimen(HELD_OUT_SEED + n, config.cache) for n in range(2)]
+    if config.data is not None and (config.data / "icrp110").is_dir():
+        specimens += [_composed(HELD_OUT_SEED + n, config) for n in range(2)]
+    stream = samples(specimens, HELD_OUT_SEED)
+    return [as_batch(next(stream)) for _ in range(number)]
 
 
 @dataclass(slots=True)
@@ -94,6 +128,7 @@ class Run:
     optimizer: torch.optim.Optimizer
     step: int = 0
     seconds: float = 0.0
+    skipped: int = 0
     recent: list[tuple[float, float]] = field(default_factory=list)
 
 
@@ -128,7 +163,7 @@ def _restore(run: Run, config: Config) -> None:
             }
 
 
-def save(run: Run, config: Config) -> None:
+def save(run: Run, config: Config, elapsed_s: float) -> None:
     """Everything that a resumed run needs, as tensors and JSON (no pickle)."""
     config.out.mkdir(parents=True, exist_ok=True)
     tensors = {f"n.{k}": v for k, v in run.network.state_dict().items()}
@@ -141,20 +176,8 @@ def save(run: Run, config: Config) -> None:
     (config.out / "new.safetensors").replace(config.out / "checkpoint.safetensors")
     save_file({k: v.contiguous() for k, v in run.average.items()}, config.out / "w.safetensors")
     (config.out / "w.safetensors").replace(config.out / "weights.safetensors")
-    state_text = json.dumps({"step": run.step, "seconds": run.seconds, "seed": config.seed})
-    (config.out / "state.json").write_text(state_text)
-
-
-def losses(
-    output: torch.Tensor, batch: dict[str, torch.Tensor], criterion: DiceCELoss
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Dice + cross-entropy of the structures, squared error of the centre heat map."""
-    output = output.float()
-    parts = criterion(output[:, :CENTRE_CHANNEL], batch["parts"])
-    heat = batch["heat"]
-    weight = 1 + 20 * heat
-    centre = (weight * (torch.sigmoid(output[:, CENTRE_CHANNEL:]) - heat) ** 2).mean()
-    return parts, HEAT_WEIGHT * centre
+    state = {"step": run.step, "seconds": run.seconds + elapsed_s, "seed": config.seed}
+    (config.out / "state.json").write_text(json.dumps(state))
 
 
 def train(config: Config) -> Run:
@@ -162,11 +185,10 @@ def train(config: Config) -> Run:
     torch.set_num_threads(config.threads)
     run = start(config)
     criterion = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False)
-    loader = DataLoader(
-        Patches(config, run.step), batch_size=config.batch, num_workers=config.workers
-    )
+    loader = DataLoader(Patches(config, run.step), batch_size=None, num_workers=config.workers)
     config.out.mkdir(parents=True, exist_ok=True)
     log = (config.out / "log.jsonl").open("a")
+    unseen = held_out_batches(config)
     started, first = time.monotonic(), run.step
     for batch in loader:
         elapsed = time.monotonic() - started
@@ -176,21 +198,32 @@ def train(config: Config) -> Run:
         _step(run, config, {k: v.to(config.device) for k, v in batch.items()}, criterion, done)
         if run.step % config.log_every == 0:
             parts, centre = np.mean(run.recent, axis=0)
-            entry = {"step": run.step, "minutes": round((run.seconds + elapsed) / 60, 2)}
+            entry: dict[str, Any] = {
+                "step": run.step,
+                "minutes": round((run.seconds + elapsed) / 60, 2),
+            }
             entry |= {"parts": round(float(parts), 4), "centre": round(float(centre), 4)}
+            entry["skipped"] = run.skipped
+            if unseen and run.step % HELD_OUT_EVERY == 0:
+                entry["held_out"] = dice_by_structure(run.average, unseen)
             print(json.dumps(entry), file=log, flush=True)
             run.recent.clear()
         if run.step % 250 == 0:
-            save(run, config)
+            save(run, config, elapsed)
     run.seconds += time.monotonic() - started
-    save(run, config)
+    save(run, config, 0.0)
+    if unseen:
+        print(
+            json.dumps({"step": run.step, "held_out": dice_by_structure(run.average, unseen)}),
+            file=log,
+        )
     return run
 
 
 def _step(
     run: Run, config: Config, batch: dict[str, Any], criterion: DiceCELoss, done: float
 ) -> None:
-    rate = LEARNING_RATE * max(0.02, 0.5 * (1 + math.cos(math.pi * done)))
+    rate = config.rate * max(0.02, 0.5 * (1 + math.cos(math.pi * done)))
     warm = min(1.0, (run.step + 1) / 100)
     for group in run.optimizer.param_groups:
         group["lr"] = rate * warm
@@ -200,9 +233,12 @@ def _step(
     parts, centre = losses(output, batch, criterion)
     run.optimizer.zero_grad()
     (parts + centre).backward()
-    torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
-    run.optimizer.step()
+    steepness = torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
     run.step += 1
+    if not torch.isfinite(steepness):
+        run.skipped += 1  # one bad patch must not spoil the weights
+        return
+    run.optimizer.step()
     decay = min(AVERAGE_DECAY, (run.step + 1) / (run.step + 10))
     for name, value in run.network.state_dict().items():
         run.average[name].lerp_(value.to(run.average[name].dtype), 1 - decay)
@@ -220,7 +256,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--patients", type=int, default=48)
-    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--composed", type=int, default=24)
+    parser.add_argument("--held-out", type=int, default=16, help="patches to measure Dice on")
+    parser.add_argument("--rate", type=float, default=LEARNING_RATE)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

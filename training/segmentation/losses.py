@@ -1,0 +1,37 @@
+"""What the spine network is trained to: structures and the centres of bodies."""
+
+import torch
+from monai.losses import DiceCELoss
+
+from models.structures import CENTRE_CHANNEL, Structure
+
+HEAT_WEIGHT = 20.0
+MERGED = len(Structure) - 1
+"""Structures in the loss: both femora count as one."""
+
+
+def merged_logits(logits: torch.Tensor) -> torch.Tensor:
+    """Logits of the structures with both femora as one.
+
+    A window of the scan does not tell left from right; the place beside the midline does.
+    """
+    left, right = logits[:, Structure.FEMUR_LEFT], logits[:, Structure.FEMUR_RIGHT]
+    femora = torch.logaddexp(left, right)[:, None]
+    return torch.cat([logits[:, : Structure.FEMUR_LEFT], femora, logits[:, Structure.RIB :]], 1)
+
+
+def merged_parts(parts: torch.Tensor) -> torch.Tensor:
+    """Structures with both femora as one."""
+    return parts - (parts >= Structure.FEMUR_RIGHT).long()
+
+
+def losses(
+    output: torch.Tensor, batch: dict[str, torch.Tensor], criterion: DiceCELoss
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Dice + cross-entropy of the structures, squared error of the centre heat map."""
+    output = output.float()
+    parts = criterion(merged_logits(output[:, :CENTRE_CHANNEL]), merged_parts(batch["parts"]))
+    heat = batch["heat"]
+    weight = 1 + 20 * heat
+    centre = (weight * (torch.sigmoid(output[:, CENTRE_CHANNEL:]) - heat) ** 2).mean()
+    return parts, HEAT_WEIGHT * centre
