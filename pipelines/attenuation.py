@@ -31,6 +31,10 @@ METAL_HU: Final = 2000.0
 METAL_MM3: Final = 20.0
 METAL_REACH_MM: Final = 5.0
 
+LEAST_AGREEMENT: Final = 0.8
+"""Dice overlap of a body in the scan and in its mirror image. Fine masks of one network agree by
+0.85 and more; one voxel of 3 mm at the border of a body is worth 0.05 to 0.1."""
+
 MEAN_RANGE_HU: Final = (-50.0, 350.0)
 """Marrow with 60 % fat and no mineral at all reads about -50 HU; above 350 HU the bone is
 sclerotic and the mean says nothing about density."""
@@ -73,13 +77,17 @@ class LevelMeasurement:
     is_mixed: bool = False
 
 
-def measure_level(ct: CtVolume, region: LevelRegion, *, complete: bool) -> LevelMeasurement:
+def measure_level(
+    ct: CtVolume, region: LevelRegion, *, complete: bool, agreement: float = 1.0
+) -> LevelMeasurement:
     """Mean and standard deviation over the core of one level.
 
     Parameters
     ----------
     complete
         Whether the localisation saw the whole body.
+    agreement
+        Dice overlap of the body between two passes of the network, 0 to 1.
 
     Returns
     -------
@@ -90,6 +98,8 @@ def measure_level(ct: CtVolume, region: LevelRegion, *, complete: bool) -> Level
     --------
     ``LEVEL_INCOMPLETE``
         The body is cut by the edge of the scan.
+    ``SEGMENTATION_UNSTABLE``
+        Two passes of the network agree on less than 80 % of the body.
     ``IMPLAUSIBLE_SHAPE``
         Volume or height is not that of a lumbar body.
     ``METAL``
@@ -102,6 +112,8 @@ def measure_level(ct: CtVolume, region: LevelRegion, *, complete: bool) -> Level
     voxel_mm3 = ct.geometry.voxel_mm3
     if region.touches_edge or not complete:
         return _withheld(Reason.LEVEL_INCOMPLETE)
+    if agreement < LEAST_AGREEMENT:
+        return _withheld(Reason.SEGMENTATION_UNSTABLE)
     if not has_plausible_shape(region, float(region.body.sum()) * voxel_mm3):
         return _withheld(Reason.IMPLAUSIBLE_SHAPE)
     if has_metal(ct, region):

@@ -74,7 +74,12 @@ def measure_lumbar(
         why = Reason.LEVELS_NOT_COVERED if found else Reason.NO_SPINE_FOUND
         return nothing_reported(why, quality.reasons, models)
     measured = {
-        vertebra.level: measure_level(ct, regions[vertebra.level], complete=vertebra.complete)
+        vertebra.level: measure_level(
+            ct,
+            regions[vertebra.level],
+            complete=vertebra.complete,
+            agreement=vertebra.agreement,
+        )
         for vertebra in vertebrae
         if vertebra.level in regions
     }

@@ -56,6 +56,7 @@ class Reason(StrEnum):
     LEVEL_INCOMPLETE = "level_incomplete"
     ROI_TOO_SMALL = "roi_too_small"
     IMPLAUSIBLE_SHAPE = "implausible_shape"
+    SEGMENTATION_UNSTABLE = "segmentation_unstable"
     IMPLAUSIBLE_ATTENUATION = "implausible_attenuation"
     METAL = "metal"
     OUTLIER_LEVEL = "outlier_level"
@@ -135,6 +136,8 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.ROI_TOO_SMALL: "The trabecular region is too small to measure.",
     Reason.IMPLAUSIBLE_SHAPE: "Size or shape of the vertebral body is implausible; the "
     "segmentation may have failed.",
+    Reason.SEGMENTATION_UNSTABLE: "Two passes of the network do not agree on the outline of the "
+    "vertebral body.",
     Reason.IMPLAUSIBLE_ATTENUATION: "Attenuation is outside the range of trabecular bone.",
     Reason.METAL: "Metal or cement in or near the vertebra.",
     Reason.OUTLIER_LEVEL: "The level differs strongly from its neighbours (fracture, lesion "

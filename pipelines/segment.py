@@ -21,7 +21,7 @@ from pipelines.volume import CtVolume, Segmentation
 
 FIRST_UNNAMED: Final = 101
 """Label of the uppermost body without a name."""
-BODY_PROBABILITY: Final = 0.45
+BODY_PROBABILITY: Final = 0.4
 """Bodies are cut a little below one half: the network draws small ones too tight."""
 REACH_MM: Final = 38.0
 """No part of a vertebral body is farther from the axis of the spine."""

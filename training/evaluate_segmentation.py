@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.acquisition import AcquisitionHeader
-from pipelines.anatomy import Level
+from pipelines.anatomy import MEASURED_LEVELS, Level
 from pipelines.fine_vertebra import segment_vertebrae
 from pipelines.localize import Localization, localize
 from pipelines.segment import segment_structure
@@ -185,6 +185,10 @@ def evaluate(case: Case, data: Path) -> list[Row]:
         rows += _against_l3(case, data)
     if case.name in HEIGHTS_LPS_MM:
         rows += _against_heights(case)
+    agreements = [v.agreement for v in case.found.vertebrae if v.level in MEASURED_LEVELS]
+    if agreements:
+        what, value = "least agreement of two passes, L1-L4", round(min(agreements), 3)
+        rows.append(Row(on=case.name, what=what, value=value, goal="0.8", n=len(agreements)))
     if case.name in RIB_HEIGHTS_LPS_MM:
         expected = RIB_HEIGHTS_LPS_MM[case.name]
         value = rightly_named(case.found, expected)

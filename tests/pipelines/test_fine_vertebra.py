@@ -40,6 +40,8 @@ def vertebra(up=(0.0, 0.0, 1.0)):
         up_lps=up,
         lower_lps_mm=(45.0, 45.0, 22.0),
         upper_lps_mm=(45.0, 45.0, 58.0),
+        lower_normal_lps=up,
+        upper_normal_lps=up,
         complete=True,
     )
 
@@ -49,7 +51,7 @@ def localization(up=(0.0, 0.0, 1.0)):
     return Localization(
         vertebrae=(vertebra(up),),
         presumed=False,
-        unnamed=0,
+        unnamed=(),
         grid=grid,
         body_probability=np.zeros(grid.shape, np.float32),
     )

@@ -72,7 +72,7 @@ def located(ct, *, sacrum_x_mm=0.0):
     return Localization(
         vertebrae=(),
         presumed=True,
-        unnamed=0,
+        unnamed=(),
         grid=grid,
         body_probability=np.zeros(grid.shape, np.float32),
         sacrum_probability=sacrum,

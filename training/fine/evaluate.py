@@ -146,12 +146,15 @@ def virtual_vertebra_dice(seed: int) -> tuple[float, float]:
     vertebra = plan.vertebra(level)
     x, y, z = (float(one) for one in vertebra.centre_lps_mm)
     up = vertebra.axes[2]
+    along = (float(up[0]), float(up[1]), float(up[2]))
     located = LocatedVertebra(
         level=level,
         centre_lps_mm=(x, y, z),
-        up_lps=(float(up[0]), float(up[1]), float(up[2])),
+        up_lps=along,
         lower_lps_mm=(x, y, z - 18),
         upper_lps_mm=(x, y, z + 18),
+        lower_normal_lps=along,
+        upper_normal_lps=along,
         complete=True,
     )
     truth = Segmentation(labels=(depth < 0) * np.uint8(level), geometry=ct.geometry)

@@ -60,7 +60,9 @@ def curves(run: Path, folder: Path) -> Path:
     figure, axis = plt.subplots(figsize=(7, 3.5))
     steps = [entry for entry in log if "parts" in entry]
     minutes = [entry["minutes"] for entry in steps]
-    axis.plot(minutes, [entry["parts"] for entry in steps], label="structures: Dice + cross-entropy")
+    axis.plot(
+        minutes, [entry["parts"] for entry in steps], label="structures: Dice + cross-entropy"
+    )
     axis.plot(minutes, [entry["centre"] * 10 for entry in steps], label="10 x body centres")
     unseen = [entry for entry in steps if "held_out" in entry]
     for name in ("lumbar_body", "sacrum", "rib"):
