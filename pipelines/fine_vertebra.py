@@ -22,8 +22,8 @@ from models.fine_structures import FINE_SPACING_MM, VERTEBRA_CROP, VertebraPart
 from models.inference import default_device, fine_probabilities
 from pipelines.anatomy import Level
 from pipelines.crops import Box, OrientedGrid, box_of, crop, on_ct
-from pipelines.localize import Localization, LocatedVertebra
-from pipelines.segment import segment_bodies
+from pipelines.localize import Localization, LocatedBody, LocatedVertebra
+from pipelines.segment import FIRST_UNNAMED, segment_bodies
 from pipelines.volume import CtVolume, Segmentation
 
 VERTEBRA_MODEL: Final = "vertebra"
@@ -33,6 +33,8 @@ LEAST_AGREEMENT: Final = 0.75
 """Dice of the fine with the coarse body; below, the coarse one stays."""
 BODY_VOLUME_MM3: Final = (8_000.0, 90_000.0)
 """Thoracic bodies of small women to L5 of large men, with osteophytes."""
+LONE_BODIES: Final = 3
+"""So few bodies without a name are a crop around a vertebra, and are outlined at 1 mm as well."""
 BODY_PARTS: Final = (VertebraPart.BODY_SHELL, VertebraPart.TRABECULAR_CORE)
 OWN_PARTS: Final = (*BODY_PARTS, VertebraPart.POSTERIOR_ELEMENTS)
 
@@ -46,6 +48,8 @@ class FineVertebra:
 
     Parameters
     ----------
+    label
+        Its value in the label map.
     box
         Index ranges (slices, rows, columns) in the CT.
     bone, body, core : (slices, rows, columns) bool
@@ -54,7 +58,7 @@ class FineVertebra:
         Dice of ``body`` with the 3 mm body.
     """
 
-    level: Level
+    label: int
     box: Box
     bone: NDArray[np.bool_]
     body: NDArray[np.bool_]
@@ -75,7 +79,7 @@ def fine_vertebra(hu: NDArray[np.float32], device: str | None = None) -> NDArray
     return np.asarray((straight + mirrored[..., ::-1]) / 2, np.float32)
 
 
-def vertebra_grid(vertebra: LocatedVertebra) -> OrientedGrid:
+def vertebra_grid(vertebra: LocatedBody) -> OrientedGrid:
     """Crop around a vertebra along its own axes: up, posterior, left."""
     up = np.asarray(vertebra.up_lps, float)
     up = up / np.linalg.norm(up)
@@ -98,32 +102,39 @@ def refine_bodies(
     Returns
     -------
     Segmentation
-        Labels are the values of ``Level``.
+        Labels as those of ``coarse``.
     vertebrae
         What the fine network saw of every level of ``coarse``, confident or not.
     """
     labels = coarse.labels.copy()
     vertebrae: dict[Level, FineVertebra] = {}
-    for vertebra in found.vertebrae:
-        fine = look_at(ct, vertebra, coarse, network)
+    named = [(vertebra, int(vertebra.level)) for vertebra in found.vertebrae]
+    unnamed = [(body, FIRST_UNNAMED + index) for index, body in enumerate(found.unnamed)]
+    for vertebra, label in named + (unnamed if len(unnamed) <= LONE_BODIES else []):
+        fine = look_at(ct, vertebra, coarse, label, network)
         if fine is None:
             continue
-        vertebrae[vertebra.level] = fine
+        if isinstance(vertebra, LocatedVertebra):
+            vertebrae[vertebra.level] = fine
         if fine.is_confident:
             part = labels[fine.box]
-            part[part == vertebra.level] = 0
-            part[fine.body & (part == 0)] = vertebra.level
+            part[part == label] = 0
+            part[fine.body & (part == 0)] = label
     labels.flags.writeable = False
     return Segmentation(labels=labels, geometry=coarse.geometry), vertebrae
 
 
 def segment_vertebrae(ct: CtVolume, found: Localization) -> Segmentation:
-    """Vertebral bodies of all named levels: at 3 mm, then at 1 mm."""
+    """Vertebral bodies at 3 mm, then those of named levels and of small crops at 1 mm."""
     return refine_bodies(ct, found, segment_bodies(ct, found))[0]
 
 
 def look_at(
-    ct: CtVolume, vertebra: LocatedVertebra, coarse: Segmentation, network: Network = fine_vertebra
+    ct: CtVolume,
+    vertebra: LocatedBody,
+    coarse: Segmentation,
+    label: int,
+    network: Network = fine_vertebra,
 ) -> FineVertebra | None:
     """One vertebra at 1 mm; ``None`` where no plausible body is in its crop."""
     grid = vertebra_grid(vertebra)
@@ -137,10 +148,10 @@ def look_at(
         return None
     core = on_ct(parts[VertebraPart.TRABECULAR_CORE], grid, ct.geometry, box) > 0.5
     bone = on_ct(_share(parts, OWN_PARTS), grid, ct.geometry, box) > 0.5
-    before = coarse.labels[box] == vertebra.level
+    before = coarse.labels[box] == label
     both = int(body.sum()) + int(before.sum())
     return FineVertebra(
-        level=vertebra.level,
+        label=label,
         box=box,
         bone=bone | body,
         body=body,

@@ -158,7 +158,7 @@ def virtual_vertebra_dice(seed: int) -> tuple[float, float]:
         complete=True,
     )
     truth = Segmentation(labels=(depth < 0) * np.uint8(level), geometry=ct.geometry)
-    found = look_at(ct, located, truth)
+    found = look_at(ct, located, truth, int(level))
     if found is None:
         return 0.0, 0.0
     return (
