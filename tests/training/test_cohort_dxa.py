@@ -94,6 +94,23 @@ def test_total_is_mineral_over_area(spine):
     assert spine.total.t_score == pytest.approx((spine.total.abmd_g_cm2 - mean) / sd)
 
 
+@pytest.mark.parametrize(
+    ("found", "low", "high"),
+    [
+        (LevelFindings(kellgren_lawrence=2, osteophyte_mm=3.5), 0.03, 0.08),
+        (LevelFindings(kellgren_lawrence=3, osteophyte_mm=6.0), 0.10, 0.20),
+        (LevelFindings(kellgren_lawrence=4, osteophyte_mm=10.0), 0.20, 0.45),
+        (LevelFindings(facet_sclerosis=3), 0.25, 0.47),
+    ],
+)
+def test_degeneration_adds_to_dxa_what_is_published(spine, found, low, high):
+    """All of L1 to L4 alike (domain specification 3.6: Orwoll, Drinka)."""
+    findings = Findings(levels=dict.fromkeys(DXA_LEVELS, found))
+    sick = scan_spine(replace(WOMAN, findings=findings), precision_cv=0)
+    rise = sick.total.abmd_g_cm2 - spine.total.abmd_g_cm2
+    assert low <= rise <= high
+
+
 def test_dxa_sees_hyperostosis_and_trabecular_bone_does_not(spine):
     """Bridging osteophytes and plaques: +0.2 to +0.45 g/cm2 (domain specification 3.6)."""
     other = scan_spine(DEGENERATED, precision_cv=0)

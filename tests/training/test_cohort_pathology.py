@@ -17,7 +17,12 @@ from training.cohort.plaques import plaque_shapes
 from training.cohort.raster import Part
 from training.cohort.subject import draw_subject
 from training.cohort.truth import numbering_truth
-from training.cohort.vertebra import body_heights_mm, heights_at_mm
+from training.cohort.vertebra import (
+    body_heights_mm,
+    canal_distance,
+    heights_at_mm,
+    local_axes,
+)
 
 HEALTHY = draw_subject(4)
 L2 = plan_body(HEALTHY).vertebra(Level.L2)
@@ -94,6 +99,28 @@ def test_lips_and_cement_are_named_in_the_parts():
     assert sick.hu[lips].mean() > 400
     assert cement.sum() * 1.5**3 == pytest.approx(4000, rel=0.15)
     assert sick.hu[cement].mean() == pytest.approx(CEMENT_HU, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "stated", [{"kellgren_lawrence": 4, "osteophyte_mm": 12.0}, {"facet_sclerosis": 3}], ids=str
+)
+def test_degeneration_leaves_the_canal_open(healthy, stated):
+    """Lips end before the back of the body, articular processes grow aside and backwards."""
+    change = painted(with_l2(**stated)).hu != healthy.hu
+    z, y, x = (GRID.axis(axis).astype(np.float32) for axis in (2, 1, 0))
+    at = local_axes(L2, x[None, None, :], y[None, :, None], z[:, None, None])
+    inside = (canal_distance(L2, at) < -1.5) & (abs(at.up) < L2.size_mm[2] / 2 + 4)
+    assert inside.sum() > 1000
+    assert not (change & inside).any()
+
+
+def test_sclerotic_facets_are_larger_and_denser_with_each_grade(healthy):
+    grades = [healthy, *(painted(with_l2(facet_sclerosis=grade)) for grade in (1, 2, 3))]
+    arches = [(one.labels == Level.L2) & (one.parts == Part.POSTERIOR) for one in grades]
+    volumes = [arch.sum() for arch in arches]
+    densities = [one.hu[arch].mean() for one, arch in zip(grades, arches, strict=True)]
+    assert volumes == sorted(set(volumes))
+    assert densities == sorted(set(densities))
 
 
 def test_longer_lips_reach_further():

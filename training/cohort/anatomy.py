@@ -258,7 +258,7 @@ def _paint_spine(volume: Volume, plan: BodyPlan, media: Media, spongy: Spongiosa
             label=vertebra.label,
             parting=parts,
         )
-        paint_inside_body(volume, plan, vertebra)
+        paint_inside_body(volume, plan, vertebra, spongy)
     paint_implants(volume, spine_implants(plan))
 
 

@@ -3,17 +3,20 @@
 Every shape lies next to one vertebra and is evaluated in a box of its own.
 
 Source: cohort specification 3.3 (lips of 0 to 12 mm, 300 to 900 mg hydroxyapatite per cm3, in front
-and aside); forms by the figures of Kellgren & Lawrence and of Resnick & Niwayama (DISH).
+and aside); forms by the figures of Kellgren & Lawrence and of Resnick & Niwayama (DISH); thickness
+and extent so that DXA rises as published (domain specification 3.6, ``VALIDATION.md``).
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training.cohort.fields import Field
 from training.cohort.grid import Floats
 from training.cohort.plan import VertebraPlan
 from training.cohort.raster import Patch, Shape
-from training.cohort.sdf import ellipsoid, superellipse, tubes, union
+from training.cohort.sdf import ellipsoid, intersection, superellipse, tubes
 from training.cohort.vertebra import (
+    articular_distance,
     canal_back,
     endplate_depths,
     facets,
@@ -21,34 +24,57 @@ from training.cohort.vertebra import (
     local_box,
 )
 
-LIP_ROOT_MM, LIP_TIP_MM = 1.9, 1.0
+LIP_ROOT_MM, LIP_TIP_MM = 2.2, 1.0
 """Radius of a small lip where it leaves the rim, and of any lip at its tip."""
 
 STEP_MM = 0.8
-LIP_ROOT_PER_MM = 0.17
-"""How much thicker the root is per mm of reach."""
+LIP_ROOT_PER_MM, LIP_TIP_PER_MM = 0.43, 0.08
+"""How much thicker root and tip are per mm of reach."""
+LIP_SPREAD_PER_MM = 0.03
+"""How much further along the rim a lip runs to either side per mm of reach, radians: lips of 10 mm
+are one ledge round the front."""
+LIP_CORE_RISE, LIP_CORE_FROM_MM, LIP_CORE_AT_MM = 0.5, 0.5, 2.5
+"""How much denser the inside of a thick lip is, and from and at which depth."""
+LIP_DENSEST_MG_CM3 = 1000.0
+LIP_BEHIND_MM = 2.5
+"""Lips end so far in front of the back of a body: they stay out of the canal."""
 
 LIGAMENT_MG_CM3 = 650.0
-BRIDGE_MM = (2.4, 3.6)
+BRIDGE_MM = (2.8, 4.2)
 """Half the thickness of a bridge over a body and over a disc."""
 
 GAS_HU = -850.0
 ENDPLATE_SCLEROSIS_HU = 260.0
-FACET_SCLEROSIS_HU = 160.0
-"""What a grade adds inside the articular processes."""
+FACET_MG_CM3 = {1: 320.0, 2: 520.0, 3: 850.0}
+"""Least mineral density near the surface of the articular processes by grade of sclerosis."""
+FACET_INSIDE, FACET_INSIDE_AT_MM = 0.75, 5.0
+"""Share of that density left inside, and from which depth on."""
+FACET_VARIATION, FACET_GRAIN_MM = 0.14, 2.2
 
 
 def osteophyte_shapes(vertebra: VertebraPlan, rng: np.random.Generator) -> list[Shape]:
     """Lips of the upper and of the lower rim."""
-    return [_lip(vertebra, end, _peaks(rng)) for end in (1, -1)]
+    reach = vertebra.findings.osteophyte_mm
+    return [_lip(vertebra, end, _peaks(reach, rng)) for end in (1, -1)]
 
 
-def _peaks(rng: np.random.Generator) -> NDArray[np.float64]:
+def osteophyte_mg_cm3(vertebra: VertebraPlan, patch: Patch) -> Floats:
+    """Mineral density of a lip: the stated one near its surface, more inside a thick one."""
+    depth = -patch.distance - np.float32(LIP_CORE_FROM_MM)
+    share = np.clip(depth / np.float32(LIP_CORE_AT_MM - LIP_CORE_FROM_MM), 0, 1)
+    stated = np.float32(vertebra.findings.osteophyte_mg_cm3)
+    inside = np.minimum(np.float32(1 + LIP_CORE_RISE) * stated, np.float32(LIP_DENSEST_MG_CM3))
+    return np.asarray(stated + share * (inside - stated))
+
+
+def _peaks(reach_mm: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """Where a rim grows most: (angle from the front, height, width), right, front and left."""
-    angles = np.array([-1.15, 0.0, 1.15]) + rng.normal(0, 0.22, 3)
-    heights = np.array([1.0, 0.55, 1.0]) * rng.uniform(0.55, 1.0, 3)
+    angles = np.array([-1.0, 0.0, 1.0]) + rng.normal(0, 0.22, 3)
+    heights = np.array([1.0, 0.8, 1.0]) * rng.uniform(0.55, 1.0, 3)
     heights /= heights.max()
-    return np.column_stack([angles, heights, rng.uniform(0.3, 0.5, 3)])
+    return np.column_stack(
+        [angles, heights, rng.uniform(0.3, 0.5, 3) + LIP_SPREAD_PER_MM * reach_mm]
+    )
 
 
 def _lip(vertebra: VertebraPlan, end: int, peaks: NDArray[np.float64]) -> Shape:
@@ -66,27 +92,33 @@ def _lip(vertebra: VertebraPlan, end: int, peaks: NDArray[np.float64]) -> Shape:
         for middle, peak, spread in peaks.astype(np.float32):
             share = np.maximum(share, peak * np.exp(-(((angle - middle) / spread) ** 2) / 2))
         reach = np.float32(found.osteophyte_mm) * share
-        # The root lies inside the rim; where nothing grows the whole lip does.
-        tip = reach - np.float32(LIP_TIP_MM) - 3 * np.clip(1 - reach, 0, 1)
         root = np.float32(LIP_ROOT_MM) + np.float32(LIP_ROOT_PER_MM) * reach
-        return _beak(side, beyond, (tip, np.float32(hook) * share - 1), root)
+        tip = np.float32(LIP_TIP_MM) + np.float32(LIP_TIP_PER_MM) * reach
+        # The root lies inside the rim; where nothing grows the whole lip does.
+        out = reach - tip - 3 * np.clip(1 - reach, 0, 1)
+        beak = _beak(side, beyond, (out, np.float32(hook) * share - tip), (root, tip))
+        return intersection(beak, at.posterior - np.float32(depth / 2 - LIP_BEHIND_MM))
 
     wide, deep = width / 2 + found.osteophyte_mm + 2, depth / 2 + found.osteophyte_mm + 2
     level = end * (height / 2 - found.height_loss * height / 2)
-    along = 8 + found.height_loss * height / 2
+    thick = LIP_ROOT_MM + LIP_ROOT_PER_MM * found.osteophyte_mm
+    along = 5 + 2 * thick + found.height_loss * height / 2
     box = local_box(vertebra, (-wide, wide), (-deep, depth / 2 + 2), (level - along, level + along))
     return Shape(distance=distance, bounds=box, step_mm=STEP_MM)
 
 
-def _beak(out: Floats, along: Floats, tip: tuple[Floats, Floats], root: Floats) -> Floats:
+def _beak(
+    out: Floats, along: Floats, tip: tuple[Floats, Floats], radii: tuple[Floats, Floats]
+) -> Floats:
     """Tapering rod in the plane across a rim: from 3.2 mm inside it to a tip that varies."""
+    root, end = radii
     start_out, start_along = np.float32(-3.2), np.float32(-0.5) - root
     way_out, way_along = tip[0] - start_out, tip[1] - start_along
     square = np.maximum(way_out**2 + way_along**2, np.float32(0.01))
     share = ((out - start_out) * way_out + (along - start_along) * way_along) / square
     share = np.clip(share, 0, 1)
     gap = np.hypot(out - start_out - share * way_out, along - start_along - share * way_along)
-    return np.asarray(gap - (root + share * (LIP_TIP_MM - root)))
+    return np.asarray(gap - (root + share * (end - root)))
 
 
 def bridge_shape(vertebra: VertebraPlan, below: VertebraPlan) -> Shape:
@@ -170,19 +202,20 @@ def facet_shape(vertebra: VertebraPlan) -> Shape:
     upper, lower = facets(vertebra)
 
     def distance(x: Floats, y: Floats, z: Floats) -> Floats:
-        at = local_axes(vertebra, x, y, z)
-        side = np.abs(at.left)
-        return union(
-            ellipsoid(side, at.posterior, at.up, *upper),
-            ellipsoid(side, at.posterior, at.up, *lower),
-        )
+        return articular_distance(vertebra, local_axes(vertebra, x, y, z))
 
-    width, depth, height = vertebra.size_mm
-    wide = width * 0.38 + 9
-    box = local_box(
-        vertebra, (-wide, wide), (depth / 2 + 4, depth / 2 + 30), (-height * 0.62 - 14, height)
-    )
+    _, depth, height = vertebra.size_mm
+    wide, far = (max(p[0][axis] + p[1][axis] for p in (upper, lower)) + 2 for axis in (0, 1))
+    box = local_box(vertebra, (-wide, wide), (depth / 2 + 4, far), (-height * 0.62 - 16, height))
     return Shape(distance=distance, bounds=box)
+
+
+def facet_mg_cm3(vertebra: VertebraPlan, patch: Patch, grain: Field) -> Floats:
+    """Least mineral density of sclerotic articular processes: mottled, densest near the joint."""
+    share = np.clip(-patch.distance / np.float32(FACET_INSIDE_AT_MM), 0, 1)
+    mottled = 1 + np.float32(FACET_VARIATION) * grain.at(patch.x, patch.y, patch.z)
+    dense = np.float32(FACET_MG_CM3[vertebra.findings.facet_sclerosis])
+    return np.asarray(dense * (1 + np.float32(FACET_INSIDE - 1) * share) * mottled)
 
 
 def endplate_sclerosis_hu(vertebra: VertebraPlan, patch: Patch) -> Floats:

@@ -40,13 +40,13 @@ class LevelFindings:
     osteophyte_mm
         Reach of the lips at both end plates, 0 to 12 mm beyond the rim.
     osteophyte_mg_cm3
-        Mineral density of the lips, 300 to 900.
+        Mineral density of the lips near their surface, 300 to 900; thick ones are denser inside.
     bridging
         The anterior longitudinal ligament is ossified from this body to the next one below.
     endplate_sclerosis_mm
         Depth of the dense band under both end plates.
     facet_sclerosis
-        0 to 3.
+        0 to 3; the articular processes grow with it.
     pll_calcified, flavum_calcified
         Posterior longitudinal ligament behind this body; ligamenta flava below its laminae.
     disc_height

@@ -10,17 +10,20 @@ from collections.abc import Iterable
 import numpy as np
 
 from training.cohort.degeneration import (
-    FACET_SCLEROSIS_HU,
+    FACET_GRAIN_MM,
     GAS_HU,
     LIGAMENT_MG_CM3,
     bridge_shape,
     endplate_sclerosis_hu,
+    facet_mg_cm3,
     facet_shape,
     flava_shape,
+    osteophyte_mg_cm3,
     osteophyte_shapes,
     posterior_ligament_shape,
     vacuum_shape,
 )
+from training.cohort.fields import Field, smooth_field
 from training.cohort.grid import Floats
 from training.cohort.implants import Implant
 from training.cohort.lesions import Lesion, lesions
@@ -56,18 +59,28 @@ def paint_around_bodies(volume: Volume, plan: BodyPlan, spongy: SpongiosaHu) -> 
         if found.bridging and below is not None:
             volume.paint(bridge_shape(vertebra, below), ligament, vertebra.label, Part.OSTEOPHYTE)
         if found.osteophyte_mm:
-            hu = float(spongy.at(found.osteophyte_mg_cm3))
+            lip = _lips(vertebra, spongy)
             for shape in osteophyte_shapes(vertebra, rng(f"osteophytes {vertebra.name}")):
-                volume.paint(shape, hu, vertebra.label, Part.OSTEOPHYTE)
+                volume.paint(shape, lip, vertebra.label, Part.OSTEOPHYTE)
 
 
-def paint_inside_body(volume: Volume, plan: BodyPlan, vertebra: VertebraPlan) -> None:
+def _lips(vertebra: VertebraPlan, spongy: SpongiosaHu):
+    def medium(patch: Patch) -> Floats:
+        return np.asarray(spongy.at(osteophyte_mg_cm3(vertebra, patch)), np.float32)
+
+    return medium
+
+
+def paint_inside_body(
+    volume: Volume, plan: BodyPlan, vertebra: VertebraPlan, spongy: SpongiosaHu
+) -> None:
     """Sclerosis and lesions; HU change within the vertebra only."""
     found = vertebra.findings
     if found.endplate_sclerosis_mm:
         volume.paint(body_shape(vertebra), _endplates(volume, vertebra))
     if found.facet_sclerosis:
-        volume.paint(facet_shape(vertebra), _denser_facets(volume, vertebra))
+        grain = smooth_field(plan.subject.rng(f"facets {vertebra.name}"), FACET_GRAIN_MM)
+        volume.paint(facet_shape(vertebra), _denser_facets(volume, vertebra, spongy, grain))
     for lesion in lesions(vertebra, plan.subject.rng):
         volume.paint(lesion.shape, _altered(volume, lesion))
 
@@ -79,12 +92,11 @@ def _endplates(volume: Volume, vertebra: VertebraPlan):
     return medium
 
 
-def _denser_facets(volume: Volume, vertebra: VertebraPlan):
-    rise = np.float32(FACET_SCLEROSIS_HU * vertebra.findings.facet_sclerosis)
-
+def _denser_facets(volume: Volume, vertebra: VertebraPlan, spongy: SpongiosaHu, grain: Field):
     def medium(patch: Patch) -> Floats:
         bone = volume.labels[patch.where] == vertebra.label
-        return np.asarray(volume.hu[patch.where] + rise * bone)
+        hu, dense = volume.hu[patch.where], spongy.at(facet_mg_cm3(vertebra, patch, grain))
+        return np.asarray(hu + np.maximum(dense - hu, 0) * bone, np.float32)
 
     return medium
 

@@ -29,8 +29,12 @@ FRONT_AT = -0.4
 BACK_INSIDE_MM = 5.0
 """Where the height in front is read, as a share of the depth, and behind, from the widest back."""
 
-FACET_HYPERTROPHY = 0.13
-"""How much thicker an articular process is per grade of sclerosis."""
+FACET_HYPERTROPHY = (0.0, 0.12, 0.28, 0.45)
+"""How much thicker an articular process is by grade of sclerosis."""
+FACET_KNOBS_MM = 1.6
+"""Height of its knobs per growth of 1."""
+FACET_LENGTHENING = 0.4
+"""How much longer it grows, as a share of that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +100,7 @@ def _wedge(level: Level) -> float:
 def arch_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
     """Pedicles, laminae, facets, transverse and spinous processes, without the canal."""
     solid = _pedicles_and_laminae(plan, at)
-    for part in (_articular, _transverse, _spinous):
+    for part in (articular_distance, _transverse, _spinous):
         solid = union(solid, part(plan, at), 3.0)
     return intersection(solid, -canal_distance(plan, at), 2.0)
 
@@ -150,26 +154,43 @@ def _pedicles_and_laminae(plan: VertebraPlan, at: LocalAxes) -> Floats:
     return union(pedicle, lamina, 3.0)
 
 
-def _articular(plan: VertebraPlan, at: LocalAxes) -> Floats:
+def articular_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
+    """Upper and lower articular processes of both sides; knobbly where they are sclerotic."""
     upper, lower = facets(plan)
     side = np.abs(at.left)
-    return union(
+    solid = union(
         ellipsoid(side, at.posterior, at.up, *upper), ellipsoid(side, at.posterior, at.up, *lower)
     )
+    growth = FACET_HYPERTROPHY[plan.findings.facet_sclerosis]
+    if not growth:
+        return solid
+    # By the level, and not the same on both sides.
+    phase = np.float32(1.7 * plan.label)
+    knobs = np.sin(at.left / 2.2 + phase) * np.sin(at.up / 3.1 + phase) + np.sin(
+        at.posterior / 2.6 - phase
+    ) * np.sin(at.up / 2.3)
+    return np.asarray(solid + np.float32(FACET_KNOBS_MM * growth) * knobs, np.float32)
 
 
 def facets(plan: VertebraPlan) -> tuple[tuple[Point, Point], tuple[Point, Point]]:
-    """Centre and radii of the upper and lower articular process of the left side."""
+    """Centre and radii of the upper and lower articular process of the left side.
+
+    With sclerosis they grow aside and backwards: their front, before which the nerve leaves, stays.
+    """
     width, depth, height = plan.size_mm
-    thick = plan.form.facet * (1 + FACET_HYPERTROPHY * plan.findings.facet_sclerosis)
+    healthy, growth = plan.form.facet, FACET_HYPERTROPHY[plan.findings.facet_sclerosis]
+    wide, deep = 5.2 * healthy, 5.0 * healthy
+    aside, behind = growth * wide / 2, growth * deep
+    longer = 1 + FACET_LENGTHENING * growth
+    across = (wide * (1 + growth), deep * (1 + growth))
     return (
         (
-            (width * 0.38, depth / 2 + 13.5, height * 0.46),
-            (5.2 * thick, 5.0 * thick, 8.5 + thick),
+            (width * 0.38 + aside, depth / 2 + 13.5 + behind, height * 0.46),
+            (*across, (8.5 + healthy) * longer),
         ),
         (
-            (width * 0.27, depth / 2 + 20, -height * 0.62),
-            (5.2 * thick, 5.0 * thick, 9.5 + thick),
+            (width * 0.27 + aside, depth / 2 + 20 + behind, -height * 0.62),
+            (*across, (9.5 + healthy) * longer),
         ),
     )
 
