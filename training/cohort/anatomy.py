@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ from training.cohort.implants import (
     spine_implants,
 )
 from training.cohort.media import Media
-from training.cohort.organs import paint_organs
+from training.cohort.organs import paint_organs, paint_vessels
 from training.cohort.pathology import (
     paint_around_bodies,
     paint_implants,
@@ -78,6 +79,10 @@ CORTEX_SHARE = 0.88
 """Share of bone tissue in a cortex: the rest are its canals."""
 
 
+PaintContext: TypeAlias = Callable[[Volume, BodyPlan, Media], None]
+"""Paints skin and everything soft within it, in place of the parametric body."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anatomy:
     """A patient on a grid, seen by a perfect scanner.
@@ -104,6 +109,7 @@ def render(
     media: Media,
     *,
     arms: str = "up",
+    context: PaintContext | None = None,
     on_step: Callable[[str], None] = lambda name: None,
     threads: ThreadPoolExecutor | None = None,
 ) -> Anatomy:
@@ -113,6 +119,8 @@ def render(
     ----------
     arms
         ``up`` (beside the head) or ``down``.
+    context
+        ``training.cohort.icrp_context.phantom_context``; ``None`` for the parametric body.
     """
     plan = plan_body(subject)
     volume = Volume.of_air(grid, threads=threads)
@@ -120,13 +128,18 @@ def render(
     spongy = spongiosa(subject.marrow_fat, media.kvp)
     on_step("skin, fat and muscles")
     paint_arms(volume, plan, media, arms=arms)
-    _paint_wall(volume, plan, media)
-    paint_axillae(volume, plan, media)
-    on_step("organs")
-    paint_organs(volume, plan, trunk, media)
     shows_chest = grid.axis(2)[-1] > CHEST_FROM_MM * plan.scale
-    if shows_chest:
-        paint_mediastinum(volume, plan, media)
+    if context is None:
+        _paint_wall(volume, plan, media)
+        paint_axillae(volume, plan, media)
+        on_step("organs")
+        paint_organs(volume, plan, trunk, media)
+        if shows_chest:
+            paint_mediastinum(volume, plan, media)
+    else:
+        context(volume, plan, media)
+        on_step("organs")
+        paint_vessels(volume, plan, media)
     paint_plaques(volume, plan, spongy)
     on_step("pelvis and femora")
     _paint_pelvis(volume, plan, media, spongy)

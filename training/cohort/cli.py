@@ -133,6 +133,9 @@ def simulate_examination(
         str, typer.Option(help=", ".join(FAMILIES) + "; the usual form when empty.")
     ] = "",
     arms: Annotated[str | None, typer.Option(help=", ".join(ARMS))] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with icrp110: soft body of its phantoms.")
+    ] = None,
     position: Position = "HFS",
     syntax: Syntax = "explicit",
     reverse: Reverse = False,
@@ -180,6 +183,7 @@ def simulate_examination(
             arms=arms,
         ),
         occasion=occasion,
+        data=data,
     )
     writing = Writing(
         position=position,

@@ -9,6 +9,7 @@ Next   nothing
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from pipelines.anatomy import Level
 from training.cohort.anatomy import render
 from training.cohort.grid import Grid
+from training.cohort.icrp_context import context_name, phantom_context
 from training.cohort.image import CtImage
 from training.cohort.media import Media
 from training.cohort.plan import BodyPlan, plan_body
@@ -68,20 +70,27 @@ class Crop:
 
 
 def simulate_crop(
-    subject: Subject, grid: Grid, scanner: Scanner, *, phase: str = "none", iodine: float = 1.0
+    subject: Subject,
+    grid: Grid,
+    scanner: Scanner,
+    *,
+    phase: str = "none",
+    iodine: float = 1.0,
+    data: Path | None = None,
 ) -> Crop:
     """Scan what lies on a grid.
 
     Raises
     ------
     BadCohortConfig
-        The phase is unknown.
+        The phase is unknown, or ``data`` lacks the phantoms.
     """
     body = plan_body(subject)
     media = Media(kvp=scanner.beam(patient_water_cm(body)), phase=phase, iodine=iodine)
     heights = grid.axis(2)
     water = water_profile(body, heights[0], heights[-1])
-    anatomy = render(subject, fine_grid(grid, scanner), media)
+    context = None if data is None else phantom_context(data)
+    anatomy = render(subject, fine_grid(grid, scanner), media, context=context)
     image = scan(anatomy, scanner, grid, water)
     return Crop(
         image=image,
@@ -89,6 +98,7 @@ def simulate_crop(
         parts=on_image_grid(anatomy.parts, anatomy.grid, grid),
         truth={
             "simulated": True,
+            "context": context_name(data),
             "subject": subject_truth(subject),
             "scan": scan_truth(scanner, media),
             "levels": levels_truth(anatomy, image, scanner, media),

@@ -31,6 +31,7 @@ from training.cohort.dxa import dxa_truth
 from training.cohort.equipment import HELD_OUT, TRAINING
 from training.cohort.errors import BadCohortConfig
 from training.cohort.grid import Grid
+from training.cohort.icrp_context import context_name
 from training.cohort.image import CtImage
 from training.cohort.plan import BodyPlan, plan_body
 from training.cohort.population import seeds_of
@@ -80,6 +81,8 @@ class DatasetPlan:
         Whether densitometry is simulated too (about 2 s for each patient).
     slice_thickness_mm
         Of the crops; ``None`` for the usual one of ``what``.
+    data
+        Folder with ``icrp110`` (``ExaminationPlan.data``); where it lies decides no item.
     """
 
     what: str = "vertebrae"
@@ -92,6 +95,7 @@ class DatasetPlan:
     findings: bool = True
     dxa: bool = False
     slice_thickness_mm: float | None = None
+    data: Path | None = None
 
     def __post_init__(self) -> None:
         if self.what not in KINDS:
@@ -111,8 +115,11 @@ class DatasetPlan:
     @property
     def config(self) -> dict[str, Any]:
         """Everything that decides an item; not how many there are."""
-        fields = {name: value for name, value in asdict(self).items() if name != "subjects"}
-        return {"version": VERSION, **fields, "protocol": self.protocol_name}
+        named = asdict(self)
+        fields = {name: named[name] for name in named if name not in {"subjects", "data"}}
+        # Sets from before the phantoms have no word on the context, and keep their digests.
+        context = {} if self.data is None else {"context": context_name(self.data)}
+        return {"version": VERSION, **fields, **context, "protocol": self.protocol_name}
 
     @property
     def digest(self) -> str:
@@ -155,6 +162,7 @@ def make_item(plan: DatasetPlan, seed: int, folder: Path) -> None:
     )
     models = HELD_OUT if plan.held_out else TRAINING
     scan = draw_plan(plan.protocol_name, subject, seed=seed, models=models)
+    scan = replace(scan, data=plan.data)
     if plan.what == "examinations":
         truth = _write_examination(scan, folder / item_name(seed))
     else:
@@ -194,7 +202,9 @@ def _write_crops(
     levels: dict[str, Any] = {}
     names = []
     for name, grid in _grids(plan.what, body, scan.subject):
-        crop = simulate_crop(scan.subject, grid, scanner, phase=scan.phase, iodine=scan.iodine)
+        crop = simulate_crop(
+            scan.subject, grid, scanner, phase=scan.phase, iodine=scan.iodine, data=scan.data
+        )
         write_crop(crop, folder / f"{item_name(seed)}_{name}.npz")
         truth = crop.truth
         levels |= truth["levels"]

@@ -29,6 +29,9 @@ def generate_dataset(
     thickness_mm: Annotated[float | None, typer.Option(help="Slices of the crops.")] = None,
     held_out: Annotated[bool, typer.Option("--held-out", help="Scanners of test sets.")] = False,
     healthy: Annotated[bool, typer.Option("--healthy", help="Paint no findings.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with icrp110: soft body of its phantoms.")
+    ] = None,
     dxa: Annotated[bool, typer.Option("--dxa", help="Simulate densitometry too.")] = False,
 ) -> None:
     """Make many examinations or crops, side by side; the same command again resumes."""
@@ -43,6 +46,7 @@ def generate_dataset(
         findings=not healthy,
         dxa=dxa,
         slice_thickness_mm=thickness_mm,
+        data=data,
     )
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:

@@ -29,7 +29,7 @@ def paint_organs(volume: Volume, plan: BodyPlan, trunk: Trunk, media: Media) -> 
     _paint_stomach(volume, plan, media, bumps)
     _paint_small_bowel(volume, plan, media)
     _paint_colon(volume, plan, media)
-    _paint_vessels(volume, plan, media)
+    paint_vessels(volume, plan, media)
     _paint_bladder(volume, plan, media)
     paint_lungs(volume, plan, trunk, media)
 
@@ -243,7 +243,7 @@ def _paint_gut(
     volume.paint_shell(shape, depth=wall, shell=media.hu("gut wall") + 5, core=core)
 
 
-def _paint_vessels(volume: Volume, plan: BodyPlan, media: Media) -> None:
+def paint_vessels(volume: Volume, plan: BodyPlan, media: Media) -> None:
     """Aorta and inferior vena cava in front of the spine, and the iliac vessels."""
     for tissue, path in (("vein", _cava_path(plan)), ("aorta", aorta_path(plan))):
         volume.paint(tube(path, 2.0), media.hu(tissue))

@@ -7,7 +7,8 @@ Next   training.cohort.cli
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from training.cohort.equipment import KernelFamily
 from training.cohort.errors import BadCohortConfig
 from training.cohort.grid import Grid
 from training.cohort.header import SeriesHeader
+from training.cohort.icrp_context import context_name, phantom_context
 from training.cohort.image import CtImage
 from training.cohort.media import Media
 from training.cohort.plan import BodyPlan, plan_body
@@ -97,6 +99,9 @@ class ExaminationPlan:
         ``up`` or ``down``.
     occasion
         The same plan on another occasion is another examination: other UIDs, the same pixels.
+    data
+        Folder with ``icrp110``: the soft body is that of the ICRP 110 phantom of the patient's
+        sex. ``None``: it is parametric.
     """
 
     subject: Subject
@@ -113,6 +118,7 @@ class ExaminationPlan:
     offset_mm: tuple[float, float] = (0.0, 0.0)
     arms: str = "up"
     occasion: str = ""
+    data: Path | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.region not in REGIONS:
@@ -132,7 +138,7 @@ class ExaminationPlan:
     @property
     def key(self) -> str:
         """Names the examination: the same plan has the same UIDs, another plan has others."""
-        return f"cohort/{self!r}"
+        return f"cohort/{self!r}" + ("" if self.data is None else "/icrp110")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +171,7 @@ def simulate(
     Raises
     ------
     BadCohortConfig
-        The field of view or the slices miss the spine.
+        The field of view or the slices miss the spine, or ``data`` lacks the phantoms.
     """
     body = plan_body(plan.subject)
     grid = image_grid(plan, body)
@@ -175,12 +181,14 @@ def simulate(
     media = Media(kvp=beam, phase=plan.phase, iodine=plan.iodine)
     heights = grid.axis(2)
     water = water_profile(body, heights[0], heights[-1], arms=plan.arms)
+    context = None if plan.data is None else phantom_context(plan.data)
     with ThreadPoolExecutor(threads) as pool:
         anatomy = render(
             plan.subject,
             fine_grid(grid, plan.scanner),
             media,
             arms=plan.arms,
+            context=context,
             on_step=on_step,
             threads=pool,
         )
@@ -192,7 +200,10 @@ def simulate(
         header=header,
         labels=on_image_grid(anatomy.labels, anatomy.grid, grid),
         parts=on_image_grid(anatomy.parts, anatomy.grid, grid),
-        truth=truth(anatomy, image, plan.scanner, media, header),
+        truth={
+            **truth(anatomy, image, plan.scanner, media, header),
+            "context": context_name(plan.data),
+        },
     )
 
 
