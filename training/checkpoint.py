@@ -15,36 +15,49 @@ STATE: Final = "state.json"
 LOG: Final = "log.jsonl"
 
 
+MOMENTS: Final = {"m": "exp_avg", "v": "exp_avg_sq"}
+"""Adam's state of a parameter, by the letter that marks it in the file."""
+
+
 @dataclass(slots=True)
 class TrainingState:
-    """Network, optimiser and how far the run is.
+    """Network, Adam optimiser and how far the run is.
 
     Parameters
     ----------
+    average
+        Moving average of the weights; then it, not the network, is what is written as weights.
     notes
         What else the run must remember, as JSON.
     """
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
+    average: dict[str, torch.Tensor] = field(default_factory=dict)
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
 
 
+def averaged(network: nn.Module) -> dict[str, torch.Tensor]:
+    """A moving average that starts at the network's weights."""
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
 def save_state(state: TrainingState, folder: Path) -> None:
     """Write the run; files are replaced whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.contiguous() for name, value in state.network.state_dict().items()}
-    tensors = {f"network.{name}": value for name, value in weights.items()}
+    weights = state.network.state_dict()
+    tensors = {f"n.{name}": value for name, value in weights.items()}
+    tensors |= {f"a.{name}": value for name, value in state.average.items()}
     for name, parameter in state.network.named_parameters():
-        for key, value in state.optimizer.state.get(parameter, {}).items():
-            if torch.is_tensor(value):
-                tensors[f"optimizer.{key}.{name}"] = value.contiguous()
-    for file, content in ((CHECKPOINT, tensors), (WEIGHTS, weights)):
+        moments = state.optimizer.state.get(parameter)
+        if moments:
+            tensors |= {f"{mark}.{name}": moments[key] for mark, key in MOMENTS.items()}
+    for file, content in ((CHECKPOINT, tensors), (WEIGHTS, state.average or weights)):
         new = folder / f"{file}.new"
-        save_file(content, new)
+        save_file({name: value.contiguous() for name, value in content.items()}, new)
         new.replace(folder / file)
     text = json.dumps(
         {"epoch": state.epoch, "step": state.step, "seconds": state.seconds, "notes": state.notes}
@@ -59,18 +72,20 @@ def restore_state(state: TrainingState, folder: Path, device: str) -> bool:
     if not (folder / STATE).exists():
         return False
     tensors = load_file(folder / CHECKPOINT, device=device)
-    state.network.load_state_dict(
-        {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
-    )
-    parameters = dict(state.network.named_parameters())
-    for key, value in tensors.items():
-        if key.startswith("optimizer."):
-            _, slot, name = key.split(".", 2)
-            state.optimizer.state[parameters[name]][slot] = value
     told = json.loads((folder / STATE).read_text(encoding="utf-8"))
-    state.epoch, state.step, state.seconds = told["epoch"], told["step"], told["seconds"]
-    state.notes = told["notes"]
+    state.network.load_state_dict(_marked(tensors, "n"))
+    state.average = _marked(tensors, "a")
+    state.epoch, state.notes = told.get("epoch", 0), told.get("notes", {})
+    state.step, state.seconds = told["step"], told["seconds"]
+    for name, parameter in state.network.named_parameters():
+        if f"m.{name}" in tensors:
+            moments = {key: tensors[f"{mark}.{name}"] for mark, key in MOMENTS.items()}
+            state.optimizer.state[parameter] = {"step": torch.tensor(float(state.step)), **moments}
     return True
+
+
+def _marked(tensors: dict[str, torch.Tensor], mark: str) -> dict[str, torch.Tensor]:
+    return {name[2:]: value for name, value in tensors.items() if name.startswith(f"{mark}.")}
 
 
 def log_line(folder: Path, **values: object) -> None:

@@ -21,11 +21,11 @@ from typing import Final
 import numpy as np
 import torch
 from monai.losses import DiceCELoss, DiceFocalLoss
-from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from models.networks.fine import femur_fine_network, vertebra_fine_network
+from training.checkpoint import TrainingState, averaged, restore_state, save_state
 from training.fine.curve import draw_curve
 from training.fine.femur import femur_samples, femur_shelf
 from training.fine.sample import FineSample
@@ -113,14 +113,9 @@ class Patches(IterableDataset[dict[str, torch.Tensor]]):
 
 
 @dataclass(slots=True)
-class Run:
+class Run(TrainingState):
     """The mutable state of a training run."""
 
-    network: nn.Module
-    average: dict[str, torch.Tensor]
-    optimizer: torch.optim.Optimizer
-    step: int = 0
-    seconds: float = 0.0
     recent: list[float] = field(default_factory=list)
 
 
@@ -129,43 +124,11 @@ def start(config: Config) -> Run:
     torch.manual_seed(config.seed)
     network = _channels_last(TASKS[config.task].network().to(config.device))
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-5)
-    average = {k: v.detach().clone() for k, v in network.state_dict().items()}
-    run = Run(network=network, average=average, optimizer=optimizer)
-    if config.resume and (config.out / "state.json").exists():
-        _restore(run, config)
+    run = Run(network=network, average=averaged(network), optimizer=optimizer)
+    run.notes = {"seed": config.seed}
+    if config.resume:
+        restore_state(run, config.out, config.device)
     return run
-
-
-def _restore(run: Run, config: Config) -> None:
-    tensors = load_file(config.out / "checkpoint.safetensors", device=config.device)
-    run.network.load_state_dict({k[2:]: v for k, v in tensors.items() if k.startswith("n.")})
-    run.average = {k[2:]: v for k, v in tensors.items() if k.startswith("a.")}
-    state = json.loads((config.out / "state.json").read_text())
-    run.step, run.seconds = state["step"], state["seconds"]
-    for name, parameter in run.network.named_parameters():
-        if f"m.{name}" in tensors:
-            run.optimizer.state[parameter] = {
-                "step": torch.tensor(float(run.step)),
-                "exp_avg": tensors[f"m.{name}"],
-                "exp_avg_sq": tensors[f"v.{name}"],
-            }
-
-
-def save(run: Run, config: Config) -> None:
-    """Everything that a resumed run needs, as tensors and JSON (no pickle)."""
-    config.out.mkdir(parents=True, exist_ok=True)
-    tensors = {f"n.{k}": v for k, v in run.network.state_dict().items()}
-    tensors |= {f"a.{k}": v for k, v in run.average.items()}
-    for name, parameter in run.network.named_parameters():
-        state = run.optimizer.state.get(parameter)
-        if state:
-            tensors[f"m.{name}"], tensors[f"v.{name}"] = state["exp_avg"], state["exp_avg_sq"]
-    for name, content in (("checkpoint", tensors), ("weights", run.average)):
-        new = config.out / f"{name}.new"
-        save_file({k: v.contiguous() for k, v in content.items()}, new)
-        new.replace(config.out / f"{name}.safetensors")
-    state_text = json.dumps({"step": run.step, "seconds": run.seconds, "seed": config.seed})
-    (config.out / "state.json").write_text(state_text)
 
 
 def train(config: Config) -> Run:
@@ -196,8 +159,8 @@ def train(config: Config) -> Run:
                 log.flush()
                 run.recent.clear()
             if run.step % SAVE_EVERY == 0:
-                save(run, config)
-    save(run, config)
+                save_state(run, config.out)
+    save_state(run, config.out)
     draw_curve(config.out)
     return run
 

@@ -29,10 +29,10 @@ from pipelines.anatomy import Level
 from pipelines.spaces import Geometry
 from pipelines.vertebra_input import SHAPE, sample_box
 from training.cohort.crops import Crop, simulate_crop, vertebra_grid
-from training.cohort.densitometry import NHANES_III, t_score, who_class
+from training.cohort.densitometry import DXA_LEVELS, NHANES_III, t_score, who_class
 from training.cohort.dxa_spine import scan_spine
 from training.cohort.plan import plan_body
-from training.lumbar.plan import LEVELS, PATIENTS, LumbarCohort, plan_cohort
+from training.lumbar.plan import PATIENTS, LumbarCohort, plan_cohort
 
 PATIENT_FILE: Final = "patient.json"
 MARGIN_MM: Final = 8.0
@@ -89,7 +89,7 @@ def make_patient(cohort: LumbarCohort, out: Path, row: int) -> None:
     dxa = scan_spine(subject)
     rng = np.random.default_rng([cohort.seed, row, 2])
     levels: dict[str, dict[str, float]] = {}
-    for level in LEVELS:
+    for level in DXA_LEVELS:
         grid = vertebra_grid(
             body,
             level,

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.cohort.densitometry import DXA_LEVELS, NHANES_III, t_score, who_class
+from training.cohort.densitometry import NHANES_III, t_score, who_class
 from training.cohort.equipment import HELD_OUT, TRAINING, KernelFamily, ScannerModel
 from training.cohort.form import draw_form
 from training.cohort.population import Population, draw_population, seeds_of
@@ -81,6 +81,3 @@ def plan_cohort(patients: int = PATIENTS, seed: int = 1) -> LumbarCohort:
     is_test = np.zeros(len(people), bool)
     is_test[split.test] = True
     return LumbarCohort(people=people, is_test=is_test, seed=seed)
-
-
-LEVELS: Final = DXA_LEVELS

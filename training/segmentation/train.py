@@ -22,11 +22,10 @@ from typing import Any
 import numpy as np
 import torch
 from monai.losses import DiceCELoss
-from monai.networks.nets import UNet
-from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from models.networks.spine import spine_network
+from training.checkpoint import TrainingState, averaged, restore_state, save_state
 from training.segmentation.composed import composed_specimen
 from training.segmentation.held_out import dice_by_structure
 from training.segmentation.icrp import reference_specimen
@@ -120,14 +119,9 @@ def held_out_batches(config: Config) -> list[dict[str, torch.Tensor]]:
 
 
 @dataclass(slots=True)
-class Run:
+class Run(TrainingState):
     """The mutable state of a training run."""
 
-    network: UNet
-    average: dict[str, torch.Tensor]
-    optimizer: torch.optim.Optimizer
-    step: int = 0
-    seconds: float = 0.0
     skipped: int = 0
     recent: list[tuple[float, float]] = field(default_factory=list)
 
@@ -139,45 +133,13 @@ def start(config: Config) -> Run:
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-5)
     run = Run(
         network=network,
-        average={k: v.detach().clone() for k, v in network.state_dict().items()},
+        average=averaged(network),
         optimizer=optimizer,
+        notes={"seed": config.seed},
     )
-    if config.resume and (config.out / "state.json").exists():
-        _restore(run, config)
+    if config.resume:
+        restore_state(run, config.out, config.device)
     return run
-
-
-def _restore(run: Run, config: Config) -> None:
-    tensors = load_file(config.out / "checkpoint.safetensors", device=config.device)
-    named = dict(run.network.named_parameters())
-    run.network.load_state_dict({k[2:]: v for k, v in tensors.items() if k.startswith("n.")})
-    run.average = {k[2:]: v for k, v in tensors.items() if k.startswith("a.")}
-    state = json.loads((config.out / "state.json").read_text())
-    run.step, run.seconds = state["step"], state["seconds"]
-    for name, parameter in named.items():
-        if f"m.{name}" in tensors:
-            run.optimizer.state[parameter] = {
-                "step": torch.tensor(float(run.step)),
-                "exp_avg": tensors[f"m.{name}"],
-                "exp_avg_sq": tensors[f"v.{name}"],
-            }
-
-
-def save(run: Run, config: Config, elapsed_s: float) -> None:
-    """Everything that a resumed run needs, as tensors and JSON (no pickle)."""
-    config.out.mkdir(parents=True, exist_ok=True)
-    tensors = {f"n.{k}": v for k, v in run.network.state_dict().items()}
-    tensors |= {f"a.{k}": v for k, v in run.average.items()}
-    for name, parameter in run.network.named_parameters():
-        state = run.optimizer.state.get(parameter)
-        if state:
-            tensors[f"m.{name}"], tensors[f"v.{name}"] = state["exp_avg"], state["exp_avg_sq"]
-    save_file({k: v.contiguous() for k, v in tensors.items()}, config.out / "new.safetensors")
-    (config.out / "new.safetensors").replace(config.out / "checkpoint.safetensors")
-    save_file({k: v.contiguous() for k, v in run.average.items()}, config.out / "w.safetensors")
-    (config.out / "w.safetensors").replace(config.out / "weights.safetensors")
-    state = {"step": run.step, "seconds": run.seconds + elapsed_s, "seed": config.seed}
-    (config.out / "state.json").write_text(json.dumps(state))
 
 
 def train(config: Config) -> Run:
@@ -189,9 +151,10 @@ def train(config: Config) -> Run:
     config.out.mkdir(parents=True, exist_ok=True)
     log = (config.out / "log.jsonl").open("a")
     unseen = held_out_batches(config)
-    started, first = time.monotonic(), run.step
+    started, before, first = time.monotonic(), run.seconds, run.step
     for batch in loader:
         elapsed = time.monotonic() - started
+        run.seconds = before + elapsed
         done = (run.step - first) / config.steps if config.steps else elapsed / 60 / config.minutes
         if done >= 1:
             break
@@ -200,7 +163,7 @@ def train(config: Config) -> Run:
             parts, centre = np.mean(run.recent, axis=0)
             entry: dict[str, Any] = {
                 "step": run.step,
-                "minutes": round((run.seconds + elapsed) / 60, 2),
+                "minutes": round(run.seconds / 60, 2),
             }
             entry |= {"parts": round(float(parts), 4), "centre": round(float(centre), 4)}
             entry["skipped"] = run.skipped
@@ -209,9 +172,9 @@ def train(config: Config) -> Run:
             print(json.dumps(entry), file=log, flush=True)
             run.recent.clear()
         if run.step % 250 == 0:
-            save(run, config, elapsed)
-    run.seconds += time.monotonic() - started
-    save(run, config, 0.0)
+            save_state(run, config.out)
+    run.seconds = before + time.monotonic() - started
+    save_state(run, config.out)
     if unseen:
         print(
             json.dumps({"step": run.step, "held_out": dice_by_structure(run.average, unseen)}),
