@@ -35,6 +35,8 @@ def show_result(path: Path, console: Console) -> None:
         console.print(f"  - {reason['text']} [dim]({reason['code']})[/]")
     if result.get("vertebrae"):
         console.print(_table(result))
+    for secondary in result.get("secondary", []):
+        _show_secondary(secondary, console)
 
 
 def in_words(code: str | None) -> str:
@@ -75,6 +77,29 @@ def _table(result: dict[str, Any]) -> Table:
             style="bold",
         )
     return table
+
+
+def _show_secondary(secondary: dict[str, Any], console: Console) -> None:
+    """One secondary pipeline: its numbers and statements by site, or why there are none."""
+    title = f"{secondary['pipeline']} (experimental)"
+    reasons = "; ".join(reason["text"] for reason in secondary["reasons"])
+    if not secondary["reported"]:
+        console.print(f"[bold]{title}[/]: nothing reported. {reasons}", highlight=False)
+        return
+    table = Table("site", "what", title=title, title_justify="left")
+    table.add_column("value", justify="right")
+    table.add_column("withheld because")
+    for group in secondary["groups"]:
+        site = group["label"]
+        for one in (*group["quantities"], *group["statements"]):
+            value, unit = one["value"], one.get("unit")
+            words = "-" if value is None else f"{value} {unit or ''}".removesuffix(" 1").strip()
+            table.add_row(site, one["name"], words, in_words(one["withheld_reason"]))
+            site = ""
+        table.add_section()
+    console.print(table)
+    if reasons:
+        console.print(f"  {reasons}", highlight=False)
 
 
 def _number(value: float | None, divisor: float = 1, decimals: int = 0) -> str:

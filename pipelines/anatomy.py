@@ -5,7 +5,7 @@ widely used convention for vertebra label maps; they are also the segment values
 map in this project. The codes of each level are in ``pipelines.codes``.
 """
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 
@@ -35,6 +35,13 @@ class Level(IntEnum):
     def is_lumbar(self) -> bool:
         """Whether the vertebra is one of L1 to L5."""
         return Level.L1 <= self <= Level.L5
+
+
+class Side(StrEnum):
+    """Side of the patient."""
+
+    LEFT = "left"
+    RIGHT = "right"
 
 
 MEASURED_LEVELS: Final = (Level.L1, Level.L2, Level.L3, Level.L4)

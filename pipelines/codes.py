@@ -6,16 +6,18 @@ Next   pipelines.reporting.seg, pipelines.reporting.sr
 
 Standard codes come first. What no standard names stands under one private scheme,
 ``99OSTEONODE``, which every object declares in its Coding Scheme Identification Sequence and
-``docs/dicom.md`` documents.
+``docs/dicom.md`` documents (``python -m pipelines.codes`` prints its table).
 """
 
+import sys
 import textwrap
 from typing import Final
 
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import CodedConcept
 
-from pipelines.anatomy import Level
+from pipelines.anatomy import Level, Side
+from pipelines.groups import Pipeline
 from pipelines.reasons import EXPLANATION, Reason
 
 PRIVATE_SCHEME: Final = "99OSTEONODE"
@@ -60,6 +62,13 @@ VERTEBRA: Final[dict[Level, CodedConcept]] = {
 LUMBAR_SPINE: Final = _concept("122496007", "SCT", "Lumbar spine")
 VERTEBRAL_BODY: Final = _concept("3572006", "SCT", "Body of vertebra")
 TRABECULAR_BONE: Final = _concept("0002483", "UBERON", "trabecular bone tissue")
+
+# Hips: SNOMED CT; the side is a modifier (CID 244 Laterality).
+FEMUR: Final = _concept("71341001", "SCT", "Femur")
+LATERALITY: Final[dict[Side, CodedConcept]] = {
+    Side.LEFT: _concept("7771000", "SCT", "Left"),
+    Side.RIGHT: _concept("24028007", "SCT", "Right"),
+}
 
 # Segment categories: CID 7150.
 ANATOMICAL_STRUCTURE: Final = _concept("123037004", "SCT", "Anatomical Structure")
@@ -244,6 +253,21 @@ RADIOMICS_SETTINGS_VALUE: Final[dict[str, CodedConcept]] = {
 }
 WITHHELD_RADIOMICS: Final = _private("withheld_radio", "Radiomic features withheld because")
 
+# Secondary pipelines: numbers, statements, and what a statement may say (`pipelines.groups`).
+PIPELINE: Final[dict[Pipeline, CodedConcept]] = {
+    Pipeline.LUMBAR_NETWORKS: _private("lumbar_networks", "Lumbar networks, experimental"),
+    Pipeline.OVCF: _private("ovcf", "Radiomic score of vertebral fracture, experimental"),
+    Pipeline.FEMUR: _private("femur", "Radiomics of the proximal femur, experimental"),
+    Pipeline.CHEST: _private("chest", "Networks of L1 and L2, experimental"),
+}
+QUANTITY: Final[dict[str, CodedConcept]] = {}
+STATEMENT: Final[dict[str, CodedConcept]] = {}
+STATEMENT_VALUE: Final[dict[str, CodedConcept]] = {}
+WITHHELD: Final[dict[str, CodedConcept]] = {
+    name: _private(f"no_{name}", _short(f"Withheld: {concept.meaning}"))
+    for name, concept in {**QUANTITY, **STATEMENT}.items()
+}
+
 # Units: UCUM.
 NO_UNITS: Final = _concept("1", "UCUM", "no units")
 MILLIMETRE: Final = _concept("mm", "UCUM", "mm")
@@ -253,6 +277,20 @@ SQUARE_HOUNSFIELD: Final = _concept("[hnsf'U]2", "UCUM", "square Hounsfield unit
 HOUNSFIELD_UNIT: Final = _concept("[hnsf'U]", "UCUM", "Hounsfield unit")
 MG_PER_CM3: Final = _concept("mg/cm3", "UCUM", "mg/cm^3")
 CUBIC_MILLIMETRE: Final = _concept("mm3", "UCUM", "cubic millimeter")
+GRAM_PER_CM2: Final = _concept("g/cm2", "UCUM", "g/cm2")
+UNIT: Final[dict[str, CodedConcept]] = {
+    unit.value: unit
+    for unit in (
+        NO_UNITS,
+        MILLIMETRE,
+        SQUARE_MILLIMETRE,
+        HOUNSFIELD_UNIT,
+        MG_PER_CM3,
+        CUBIC_MILLIMETRE,
+        GRAM_PER_CM2,
+    )
+}
+"""By UCUM code, as `pipelines.findings.Measured` has it."""
 
 # Document.
 IMAGING_MEASUREMENT_REPORT: Final = _concept("126000", "DCM", "Imaging Measurement Report")
@@ -313,3 +351,18 @@ def private_scheme() -> CodingSchemeIdentificationItem:
         version="1",
         responsible_organization="OsteoNode developers",
     )
+
+
+def private_codes() -> list[CodedConcept]:
+    """Every concept of the private scheme, in the order of this file."""
+    found: list[CodedConcept] = []
+    for value in list(globals().values()):
+        several = value.values() if isinstance(value, dict) else (value,)
+        found += [one for one in several if isinstance(one, CodedConcept)]
+    unique = {one.value: one for one in found if one.scheme_designator == PRIVATE_SCHEME}
+    return list(unique.values())
+
+
+if __name__ == "__main__":  # the table of docs/dicom.md
+    for concept in private_codes():
+        sys.stdout.write(f"| `{concept.value}` | {concept.meaning} |\n")

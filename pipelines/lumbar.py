@@ -25,6 +25,7 @@ from pipelines.findings import (
     Status,
     VertebraFindings,
 )
+from pipelines.groups import PipelineResult, SegmentMask
 from pipelines.localize import Localization, LocatedVertebra
 from pipelines.outliers import levels_disagree, outlying_levels
 from pipelines.quality import Quality
@@ -44,10 +45,18 @@ class LumbarResult:
     ----------
     regions
         One per measured level that was segmented, from the head down.
+    secondary
+        What the secondary pipelines say.
     """
 
     findings: ExaminationFindings
     regions: tuple[LevelRegion, ...]
+    secondary: tuple[PipelineResult, ...] = ()
+
+    @property
+    def masks(self) -> tuple[SegmentMask, ...]:
+        """Structures that secondary pipelines outlined."""
+        return tuple(mask for one in self.secondary for mask in one.masks)
 
 
 def measure_lumbar(
@@ -218,3 +227,21 @@ def _withheld(row: VertebraFindings) -> VertebraFindings:
 
 def _unique(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
     return tuple(dict.fromkeys(reasons))
+
+
+def with_secondary(result: LumbarResult, secondary: tuple[PipelineResult, ...]) -> LumbarResult:
+    """Join what the secondary pipelines say.
+
+    An examination without density in which one of them reports something is one with caution;
+    every model that took part is named.
+    """
+    findings = result.findings
+    models = dict.fromkeys((*findings.models, *(m for one in secondary for m in one.models)))
+    status = findings.status
+    if status == Status.NOT_REPORTED and any(one.says_something for one in secondary):
+        status = Status.CAUTION
+    return replace(
+        result,
+        findings=replace(findings, status=status, models=tuple(models)),
+        secondary=secondary,
+    )

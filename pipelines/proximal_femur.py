@@ -14,7 +14,6 @@ Source: study 3 (head to the level of the lesser trochanter; 3 mm, then 1 mm).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -24,6 +23,7 @@ from scipy.signal import find_peaks
 
 from models.fine_structures import FEMUR_CROP, FINE_SPACING_MM, FemurPart
 from models.inference import default_device, fine_probabilities
+from pipelines.anatomy import Side
 from pipelines.crops import Box, OrientedGrid, box_of, crop, on_ct
 from pipelines.localize import Localization
 from pipelines.reasons import Reason
@@ -63,13 +63,6 @@ LARGEST_RATIO: Final = 1.5
 """Volumes of the two sides of one patient."""
 METAL_HU: Final = 2500.0
 METAL_MM3: Final = 300.0
-
-
-class Side(StrEnum):
-    """Side of the patient."""
-
-    LEFT = "left"
-    RIGHT = "right"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.anatomy import Level, Side
 from pipelines.density.calibration import Calibration, CalibrationKind, Standard
 from pipelines.density.categories import interval
 from pipelines.findings import (
@@ -25,12 +26,13 @@ from pipelines.findings import (
     Status,
     VertebraFindings,
 )
+from pipelines.groups import MeasurementGroup, Pipeline, PipelineResult, Quantity
 from pipelines.job import Job
 from pipelines.reasons import EXPLANATION, Reason
 from pipelines.reporting.equipment import INTENDED_USE, MODEL_NAME, software_version
 from pipelines.volume import CtVolume
 
-SCHEMA_VERSION: Final = "1.1"
+SCHEMA_VERSION: Final = "1.2"
 SCHEMA_URI: Final = "https://json-schema.org/draft/2020-12/schema"
 DECIMALS: Final = 2
 
@@ -128,6 +130,44 @@ class Mean(_Part):
     vbmd_withheld_reason: Reason | None = Field(description="Why the density is null")
 
 
+class SecondaryQuantity(_Part):
+    """A number of a secondary pipeline. A null number is withheld: see ``withheld_reason``."""
+
+    name: str
+    value: float | None
+    unit: str | None = Field(description="UCUM; null where the value is")
+    standard_uncertainty: float | None
+    withheld_reason: Reason | None
+
+
+class SecondaryStatement(_Part):
+    """Something a secondary pipeline says by a code. Null is withheld."""
+
+    name: str
+    value: str | None
+    withheld_reason: Reason | None
+
+
+class SecondaryGroup(_Part):
+    """What a secondary pipeline says of one site."""
+
+    label: str
+    site: str | None = Field(description="Vertebra or side of the hip; null for the spine")
+    quantities: tuple[SecondaryQuantity, ...]
+    statements: tuple[SecondaryStatement, ...]
+    sentences: tuple[str, ...]
+    segment: str | None = Field(description="Label of the measured segment in the SEG object")
+
+
+class Secondary(_Part):
+    """Experimental results beside the density: one entry per pipeline that ran."""
+
+    pipeline: Pipeline
+    reported: bool
+    reasons: tuple[CodedReason, ...]
+    groups: tuple[SecondaryGroup, ...]
+
+
 class SkippedSeries(_Part):
     """A series of the study that was not measured."""
 
@@ -152,6 +192,9 @@ class ResultDocument(_Part):
     calibration_standard: Standard | None = Field(description="Material that densities are told in")
     calibration_source: str | None = Field(description="Where the calibration comes from, in words")
     model_set: ModelSet
+    secondary: tuple[Secondary, ...] = Field(
+        (), description="Networks and classifiers; experimental, never in place of the density"
+    )
     skipped_series: tuple[SkippedSeries, ...] = Field(
         (), description="Series that were not measured; told where no series was"
     )
@@ -199,7 +242,12 @@ def no_series_result(skipped: Sequence[tuple[str, Reason]], model_set: str) -> R
     )
 
 
-def make_result(job: Job, ct: CtVolume, findings: ExaminationFindings) -> ResultDocument:
+def make_result(
+    job: Job,
+    ct: CtVolume,
+    findings: ExaminationFindings,
+    secondary: Sequence[PipelineResult] = (),
+) -> ResultDocument:
     """Findings of one job as a document."""
     has_density = isinstance(findings.mean_vbmd, Measured) or any(
         isinstance(row.vbmd, Measured) for row in findings.vertebrae
@@ -225,7 +273,59 @@ def make_result(job: Job, ct: CtVolume, findings: ExaminationFindings) -> Result
                 for model in findings.models
             ),
         ),
+        secondary=tuple(_secondary(one) for one in secondary),
     )
+
+
+def _secondary(result: PipelineResult) -> Secondary:
+    return Secondary(
+        pipeline=result.pipeline,
+        reported=result.says_something,
+        reasons=tuple(CodedReason(code=r, text=EXPLANATION[r]) for r in result.reasons),
+        groups=tuple(_group(group) for group in result.groups),
+    )
+
+
+def _group(group: MeasurementGroup) -> SecondaryGroup:
+    return SecondaryGroup(
+        label=group.label,
+        site=_site_name(group.site),
+        quantities=tuple(_quantity(one) for one in group.quantities),
+        statements=tuple(
+            SecondaryStatement(name=one.name, value=None, withheld_reason=one.value.reason)
+            if isinstance(one.value, Abstained)
+            else SecondaryStatement(name=one.name, value=one.value, withheld_reason=None)
+            for one in group.statements
+        ),
+        sentences=group.sentences,
+        segment=group.segment,
+    )
+
+
+def _quantity(quantity: Quantity) -> SecondaryQuantity:
+    value = quantity.value
+    if isinstance(value, Abstained):
+        return SecondaryQuantity(
+            name=quantity.name,
+            value=None,
+            unit=None,
+            standard_uncertainty=None,
+            withheld_reason=value.reason,
+        )
+    spread = value.standard_uncertainty
+    return SecondaryQuantity(
+        name=quantity.name,
+        value=round(value.value, quantity.decimals),
+        unit=value.unit,
+        standard_uncertainty=None if spread is None else round(spread, quantity.decimals),
+        withheld_reason=None,
+    )
+
+
+def _site_name(site: Level | Side | None) -> str | None:
+    if site is None:
+        return None
+    return site.name if isinstance(site, Level) else site.value
 
 
 def _source(job: Job, ct: CtVolume) -> SourceSeriesSummary:

@@ -6,8 +6,8 @@ Next   pipelines.tasks
 """
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -22,13 +22,15 @@ from pipelines.durable import write_durably, write_outcome
 from pipelines.findings import ModelUse
 from pipelines.fine_vertebra import VERTEBRA_MODEL, segment_vertebrae
 from pipelines.gates.concern import Concern, Reach
+from pipelines.groups import Pipeline
 from pipelines.job import RESULT_FILE, Job, Outcome, OutputObject, read_outcome
 from pipelines.localize import SPINE_MODEL, Localization, localize
-from pipelines.lumbar import LumbarResult, measure_lumbar, nothing_reported
+from pipelines.lumbar import LumbarResult, measure_lumbar, nothing_reported, with_secondary
 from pipelines.quality import Quality, check_header, check_image
 from pipelines.reporting.seg import make_segmentation, segment_numbers
 from pipelines.reporting.sr import make_report
 from pipelines.result import make_result
+from pipelines.secondary import SECONDARY, Examination, SecondaryPipeline, run_secondary
 from pipelines.sources import SourceSeries, open_job
 from pipelines.stations import Listener, Stations, nobody, peak_rss_mb
 from pipelines.volume import CtVolume, Segmentation, read_volume
@@ -40,10 +42,11 @@ RADIOMICS_FILE: Final = "radiomics.dcm"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Networks:
-    """The two steps that need a network; tests put known anatomy in their place."""
+    """The steps that need a network; tests put known anatomy in their place."""
 
     localize: Callable[[CtVolume], Localization] = localize
     segment: Callable[[CtVolume, Localization], Segmentation] = segment_vertebrae
+    secondary: Mapping[Pipeline, SecondaryPipeline] = field(default_factory=lambda: SECONDARY)
 
 
 def process(job: Job, *, networks: Networks | None = None, listener: Listener = nobody) -> Outcome:
@@ -77,7 +80,7 @@ def process(job: Job, *, networks: Networks | None = None, listener: Listener = 
         with stations.at("radiomics"):
             features = _radiomics(job, series, ct, result, segmentation)
     with stations.at("write"):
-        document = make_result(job, ct, result.findings).model_dump_json(indent=2)
+        document = make_result(job, ct, result.findings, result.secondary).model_dump_json(indent=2)
         write_durably(folder / RESULT_FILE, lambda path: path.write_text(document, "utf-8"))
         objects = _write_objects(folder, segmentation, report, features)
     outcome = Outcome(
@@ -106,7 +109,17 @@ def measure(ct: CtVolume, job: Job, networks: Networks, stations: Stations) -> L
     with stations.at("measure"):
         quality = check_image(ct, segmentation, quality)
         density = choose_density(ct, segmentation, quality, job.density_table or default_table())
-        return measure_lumbar(ct, localization, segmentation, quality, models, density=density)
+        lumbar = measure_lumbar(ct, localization, segmentation, quality, models, density=density)
+    examination = Examination(
+        job=job,
+        ct=ct,
+        localization=localization,
+        segmentation=segmentation,
+        quality=quality,
+        density=density,
+        lumbar=lumbar,
+    )
+    return with_secondary(lumbar, run_secondary(examination, stations, networks.secondary))
 
 
 def models_used() -> tuple[ModelUse, ...]:

@@ -47,6 +47,7 @@ from pipelines.reporting.equipment import (
     algorithm_of_report,
     software_version,
 )
+from pipelines.reporting.secondary import secondary_groups
 from pipelines.reporting.seg import SegmentNumbers, segment_numbers, tracking_uid
 from pipelines.reporting.source_images import source_images
 from pipelines.reporting.uids import derived_uid
@@ -98,6 +99,8 @@ def make_report(
     )
     groups: list[Group] = [_examination(context, header)]
     groups += [_vertebra(context, row) for row in result.findings.vertebrae]
+    for secondary in result.secondary:
+        groups += secondary_groups(job, secondary, segmentation)
     content = MeasurementReport(
         observation_context=observation_context(job),
         procedure_reported=codes.CT_UNSPECIFIED_REGION,

@@ -34,6 +34,7 @@ ELSEWHERE = {
     ("IBSI", "5ZWQ"): "Root mean square intensity",
     # UCUM: units of derived quantities.
     ("UCUM", "/mm"): "/mm",
+    ("UCUM", "g/cm2"): "g/cm2",
     ("UCUM", "[hnsf'U]2"): "square Hounsfield unit",
 }
 

@@ -6,10 +6,10 @@ Known shapes of the virtual cohort stand in for both networks.
 import numpy as np
 import pytest
 
+from pipelines.anatomy import Side
 from pipelines.localize import Localization
 from pipelines.proximal_femur import (
     ProximalFemur,
-    Side,
     WithheldFemur,
     lesser_trochanter_index,
     segment_femora,

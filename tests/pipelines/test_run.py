@@ -17,7 +17,7 @@ from pipelines.stations import StationEvent
 from pipelines.volume import CtVolume
 from tests.pipelines.stacks import Stack, known_localization, known_segmentation, write_stack
 
-KNOWN = Networks(localize=known_localization, segment=known_segmentation)
+KNOWN = Networks(localize=known_localization, segment=known_segmentation, secondary={})
 SCHEMA = Path(__file__).parents[2] / "docs" / "result.schema.json"
 
 
@@ -72,7 +72,9 @@ def test_done_job_is_not_done_again(tmp_path: Path) -> None:
     job = write_stack(Stack(), tmp_path / "ct")
     first = process(job, networks=KNOWN)
 
-    again = process(job, networks=Networks(localize=never, segment=known_segmentation))
+    again = process(
+        job, networks=Networks(localize=never, segment=known_segmentation, secondary={})
+    )
 
     assert again == first
 
@@ -81,7 +83,9 @@ def test_header_gate_runs_before_any_network(tmp_path: Path) -> None:
     """A minor is not processed: SR only, with the reason."""
     job = write_stack(Stack(header={"PatientAge": "012Y"}), tmp_path / "ct")
 
-    outcome = process(job, networks=Networks(localize=never, segment=known_segmentation))
+    outcome = process(
+        job, networks=Networks(localize=never, segment=known_segmentation, secondary={})
+    )
 
     assert (outcome.status, outcome.reasons) == (Status.NOT_REPORTED, (Reason.MINOR,))
     assert [made.kind for made in outcome.objects] == ["sr"]

@@ -22,14 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.fine_structures import CORE_DEPTH_MM
-from pipelines.anatomy import Level
+from pipelines.anatomy import Level, Side
 from pipelines.crops import box_of, crop, on_ct
 from pipelines.fine_vertebra import look_at
 from pipelines.localize import Localization, LocatedVertebra
 from pipelines.proximal_femur import (
     TROCHANTER_MM,
     ProximalFemur,
-    Side,
     fine_femur,
     grid_around,
     head_centre_index,

@@ -175,7 +175,7 @@ def test_slices_too_far_apart_give_no_texture(tmp_path: Path) -> None:
 
 def processed(folder: Path, *, radiomics: bool) -> Outcome:
     job = write_stack(STACK, folder / "ct").model_copy(update={"radiomics": radiomics})
-    known = Networks(localize=known_localization, segment=known_segmentation)
+    known = Networks(localize=known_localization, segment=known_segmentation, secondary={})
     return process(job, networks=known)
 
 
