@@ -29,6 +29,9 @@ from pipelines.volume import CtVolume, Segmentation
 VERTEBRA_MODEL: Final = "vertebra"
 CROP_OFFSET_MM: Final = (0.0, 4.0, 0.0)
 """From the centre of the body to the middle of the crop: up, posterior, left."""
+WHOLE_SHAPE: Final = (64, 112, 112)
+WHOLE_OFFSET_MM: Final = (0.0, 24.0, 0.0)
+"""Wider crop that holds the processes as well; the network is convolutional and takes any size."""
 LEAST_AGREEMENT: Final = 0.75
 """Dice of the fine with the coarse body; below, the coarse one stays."""
 BODY_VOLUME_MM3: Final = (8_000.0, 90_000.0)
@@ -79,7 +82,11 @@ def fine_vertebra(hu: NDArray[np.float32], device: str | None = None) -> NDArray
     return np.asarray((straight + mirrored[..., ::-1]) / 2, np.float32)
 
 
-def vertebra_grid(vertebra: LocatedBody) -> OrientedGrid:
+def vertebra_grid(
+    vertebra: LocatedBody,
+    shape: tuple[int, int, int] = VERTEBRA_CROP,
+    offset_mm: tuple[float, float, float] = CROP_OFFSET_MM,
+) -> OrientedGrid:
     """Crop around a vertebra along its own axes: up, posterior, left."""
     up = np.asarray(vertebra.up_lps, float)
     up = up / np.linalg.norm(up)
@@ -87,9 +94,9 @@ def vertebra_grid(vertebra: LocatedBody) -> OrientedGrid:
     posterior /= np.linalg.norm(posterior)
     axes = np.stack([up, posterior, np.cross(posterior, up)])
     return OrientedGrid(
-        centre_lps_mm=np.asarray(vertebra.centre_lps_mm) + np.array(CROP_OFFSET_MM) @ axes,
+        centre_lps_mm=np.asarray(vertebra.centre_lps_mm) + np.array(offset_mm) @ axes,
         axes=axes,
-        shape=VERTEBRA_CROP,
+        shape=shape,
         spacing_mm=FINE_SPACING_MM,
     )
 
@@ -158,6 +165,26 @@ def look_at(
         core=core & body,
         agreement=float(2 * (body & before).sum() / max(1, both)),
     )
+
+
+def whole_vertebra(
+    ct: CtVolume, vertebra: LocatedBody, network: Network = fine_vertebra
+) -> tuple[Box, NDArray[np.bool_]]:
+    """Body, arch and processes of one vertebra, which no measurement needs.
+
+    Returns
+    -------
+    box
+        Index ranges (slices, rows, columns) in the CT.
+    mask : (slices, rows, columns) bool
+        On ``box``.
+    """
+    grid = vertebra_grid(vertebra, WHOLE_SHAPE, WHOLE_OFFSET_MM)
+    box = box_of(ct.geometry, grid)
+    if min(part.stop - part.start for part in box) == 0:
+        return box, np.zeros([part.stop - part.start for part in box], bool)
+    own = _share(network(crop(ct, grid)), OWN_PARTS)
+    return box, _middle_part(own, grid, ct, box)
 
 
 def _share(parts: NDArray[np.float32], which: tuple[VertebraPart, ...]) -> NDArray[np.float32]:

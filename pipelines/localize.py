@@ -32,6 +32,8 @@ BODIES: Final = (Structure.LUMBAR_BODY, Structure.THORACIC_BODY)
 FEMORA: Final = (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT)
 EDGE_MM: Final = 1.5
 """A body whose mask comes this near to the first or last slice counts as cut."""
+RIB_DESCENT_MM: Final = 30.0
+"""Below its root at which a lower rib has left the reach of transverse processes."""
 SACRUM_VOXELS: Final = 150
 """3 mm voxels (4 cm3) that make a sacrum."""
 
@@ -265,9 +267,16 @@ def _evidence(
             lumbar=_lumbar_share(curve, place, found),
             rib_reach_mm=reach,
             height_mm=(place[2] - place[0]) * SPACING_MM,
+            rib_in_view=_rib_in_view(curve, place),
         )
         for place, reach in zip(places, reaches, strict=True)
     ]
+
+
+def _rib_in_view(curve: SpinalCurve, place: Place) -> bool:
+    """Whether the scan goes far enough below the root of a rib of this body to show the rib."""
+    root = (place[1] + place[2]) / 2
+    return bool(curve.at(root)[0] * SPACING_MM > RIB_DESCENT_MM)
 
 
 def _lumbar_share(curve: SpinalCurve, place: Place, found: SpineProbabilities) -> float:

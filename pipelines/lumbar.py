@@ -27,6 +27,7 @@ from pipelines.findings import (
 )
 from pipelines.groups import PipelineResult, SegmentMask
 from pipelines.localize import Localization, LocatedVertebra
+from pipelines.naming import LUMBAR_COUNT
 from pipelines.outliers import levels_disagree, outlying_levels
 from pipelines.quality import Quality
 from pipelines.reasons import Reason
@@ -93,7 +94,7 @@ def measure_lumbar(
         if vertebra.level in regions
     }
     rows = _rows(vertebrae, regions, measured, localization.presumed, density)
-    findings = _examination(rows, localization.presumed, quality, models, density, ct.header)
+    findings = _examination(rows, localization, quality, models, density, ct.header)
     if findings.status == Status.NOT_REPORTED:
         return LumbarResult(findings=findings, regions=())
     return LumbarResult(findings=findings, regions=tuple(regions.values()))
@@ -163,7 +164,7 @@ def _rows(
 
 def _examination(
     rows: tuple[VertebraFindings, ...],
-    presumed: bool,
+    localization: Localization,
     quality: Quality,
     models: tuple[ModelUse, ...],
     path: DensityPath,
@@ -188,8 +189,7 @@ def _examination(
         why.append(path.withheld_because)
     if isinstance(density, Measured) or any(isinstance(row.vbmd, Measured) for row in rows):
         why += path.flags(density)
-    if presumed:
-        why.append(Reason.NAMING_PRESUMED)
+    why += _naming_reasons(localization)
     if isinstance(mean, Abstained):
         why.append(mean.reason)
     if levels_disagree(used):
@@ -211,6 +211,13 @@ def _examination(
         calibration=path.calibration,
         models=models,
     )
+
+
+def _naming_reasons(localization: Localization) -> list[Reason]:
+    if not localization.presumed:
+        return []
+    usual = localization.lumbar_count == LUMBAR_COUNT
+    return [Reason.NAMING_PRESUMED] + ([] if usual else [Reason.TRANSITIONAL_COUNT])
 
 
 def _mean(values: tuple[float, ...]) -> Measured | Abstained:

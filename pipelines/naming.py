@@ -26,22 +26,31 @@ RIB_STEP_MM: Final = 6.0
 """Bone that reaches farther from the axis of the spine is a rib: one more unit of log-likelihood
 every 6 mm. Transverse processes end at 50 mm at the latest; ribs pass 80 mm in all but stumps."""
 NO_RIB, NO_LAST_RIB, SURE_RIB = -2.5, -1.6, 5.0
-"""Least log-likelihood of a missing rib at T11 or higher, and at T12, where it may be a stump; and
+"""Least log-likelihood of a missing rib at T3 to T11, and at T12, where it may be a stump; and
 the most that a rib can say."""
+NO_FIRST_RIB, NO_SECOND_RIB, FIRST_RIB = -0.3, -1.0, 1.0
+"""The first rib turns forward at once and is rarely followed, the second not always (of 12 virtual
+chests 2 and 8); and the most that a first rib can say."""
 CLASS_RANGE: Final = (0.06, 0.94)
-CLASS_WEIGHT: Final = 0.6
-"""Of what the network calls a body: T12 and L1 look alike to it."""
+CLASS_WEIGHT, NEAR_WEIGHT = 1.2, 0.6
+"""Of what the network calls a body, and of what it calls T12 and L1, which look alike to it."""
 
-NECK: Final = 1.0
-"""Cost of a body that would lie above T1, where ribs and shoulders of the chest confuse the count:
-the network has not learnt necks, but finds some of their bodies."""
+LOOKS_LUMBAR: Final = 0.5
+"""Share of a body called lumbar that at least one body below the ribs must have."""
+
+NECK, RIB_IN_NECK = 0.5, 2.0
+"""Cost of a body that would lie above T1 (a chest shows none to three of them), and the most that
+bone beside it, which may be a shoulder, can add to that."""
+ENDS_ABOVE_T12: Final = 0.35
+"""How often a scan ends above T12, against lower: a chest CT is to show the adrenal glands."""
 WHOLE_CHEST: Final = 11
 """Bodies that a scan must show for the chest to be counted without the vertebra below it."""
 
 SURE: Final = 0.9
 """Least confidence of names that two anchors agree on."""
-WORTH_NAMING: Final = 0.6
-"""Least confidence for any name; under it bodies stay unnamed."""
+WORTH_NAMING: Final = 0.5
+"""Least confidence for any name; under it the names are likelier wrong than right, and bodies stay
+unnamed. Names between this and ``SURE`` are presumed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +65,14 @@ class VertebraEvidence:
         How far bone reaches to the sides, from the axis of the spine (`pipelines.ribs`).
     height_mm
         Along the spine, from disc to disc.
+    rib_in_view
+        Whether the scan goes far enough down for a rib of this body, which descends, to be missed.
     """
 
     lumbar: float
     rib_reach_mm: float
     height_mm: float
+    rib_in_view: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,48 +128,96 @@ def name_vertebrae(evidence: Sequence[VertebraEvidence], *, sacrum_below: bool) 
     ]
     confidence = float(weights[same].sum())
     border = best.lumbar - best.hidden
-    ribs_end = 0 < border < len(evidence)
+    ribs_end = 0 < border < len(evidence) and _some_look_lumbar(evidence[:border])
     both = sacrum_below and ribs_end
     all_chest = border <= 0 and len(evidence) >= WHOLE_CHEST
     if not sacrum_below and (confidence < WORTH_NAMING or not (ribs_end or all_chest)):
         return nothing
     levels = [lowest - index for index in range(len(evidence))]
+    certain = both and best.lumbar == LUMBAR_COUNT and confidence >= SURE
     return Names(
         levels=tuple(Level(value) if Level.T1 <= value <= Level.L5 else None for value in levels),
-        presumed=not (both and best.lumbar == LUMBAR_COUNT and confidence >= SURE),
+        presumed=not (certain and _last_rib_is_plain(evidence, border)),
         confidence=confidence,
         lumbar_count=best.lumbar if both else LUMBAR_COUNT,
     )
+
+
+def _some_look_lumbar(bare: Sequence[VertebraEvidence]) -> bool:
+    """In a narrow field of view, as of the heart, ribs are missed: that alone is no lumbar spine."""
+    return max(one.lumbar for one in bare) > LOOKS_LUMBAR
+
+
+def _last_rib_is_plain(evidence: Sequence[VertebraEvidence], border: int) -> bool:
+    """Whether T12 bears a rib that is no stump, and L1 none: else it may be a variant."""
+    return evidence[border].rib_reach_mm > RIB_MM > evidence[border - 1].rib_reach_mm
 
 
 def _weigh(
     evidence: Sequence[VertebraEvidence], sacrum_below: bool
 ) -> tuple[list[_Count], NDArray[np.float64]]:
     """All ways to count, and how probable each is."""
-    bare, thoracic, last = _log_likelihoods(evidence)
+    likelihoods = _log_likelihoods(evidence)
     counts, scores = [], []
     for lumbar, prior in COUNT_PRIOR.items():
         for hidden in range(1 if sacrum_below else lumbar + THORACIC_COUNT):
             place = hidden + np.arange(len(evidence))
-            each = np.where(place < lumbar, bare, thoracic)
-            each = np.where(place == lumbar, last, each)
-            each = np.where(place < lumbar + THORACIC_COUNT, each, np.maximum(bare, each) - NECK)
             counts.append(_Count(hidden=hidden, lumbar=lumbar))
             scores.append(
-                each.sum() + np.log(prior if hidden or sacrum_below else prior * L5_WITHOUT_SACRUM)
+                likelihoods.of(place, lumbar).sum()
+                + np.log(prior * _end_prior(hidden, lumbar, sacrum_below=sacrum_below))
             )
     weights = np.exp(np.array(scores) - max(scores))
     return counts, weights / weights.sum()
 
 
-def _log_likelihoods(
-    evidence: Sequence[VertebraEvidence],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Of every body: as one without ribs, as one with ribs, as T12 whose ribs may be stumps."""
+def _end_prior(hidden: int, lumbar: int, *, sacrum_below: bool) -> float:
+    """How often a scan ends below this vertebra, against any other."""
+    if not hidden and not sacrum_below:
+        return L5_WITHOUT_SACRUM
+    return ENDS_ABOVE_T12 if hidden > lumbar else 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LogLikelihoods:
+    """Of every body, from below, as a vertebra of each kind: (bodies,) each."""
+
+    bare: NDArray[np.float64]
+    highest_bare: NDArray[np.float64]
+    last: NDArray[np.float64]
+    ribbed: NDArray[np.float64]
+    second: NDArray[np.float64]
+    first: NDArray[np.float64]
+    neck: NDArray[np.float64]
+
+    def of(self, place: NDArray[np.int_], lumbar: int) -> NDArray[np.float64]:
+        """Each body at its place, counted from the lowest vertebra of a spine."""
+        first = lumbar + THORACIC_COUNT - 1
+        kinds = {
+            "bare": place < lumbar - 1,
+            "highest_bare": place == lumbar - 1,
+            "last": place == lumbar,
+            "second": place == first - 1,
+            "first": place == first,
+            "neck": place > first,
+        }
+        values = [getattr(self, kind) for kind in kinds]
+        return np.select(list(kinds.values()), values, default=self.ribbed)
+
+
+def _log_likelihoods(evidence: Sequence[VertebraEvidence]) -> _LogLikelihoods:
     reach = (np.array([one.rib_reach_mm for one in evidence]) - RIB_MM) / RIB_STEP_MM
-    lumbar = np.clip([one.lumbar for one in evidence], *CLASS_RANGE)
-    bare = CLASS_WEIGHT * np.log(lumbar)
+    reach = np.where([one.rib_in_view for one in evidence], reach, np.maximum(reach, 0))
+    # Nothing above a thoracic body is lumbar, whatever the network calls a neck.
+    called = np.minimum.accumulate([one.lumbar for one in evidence])
+    lumbar = np.clip(called, *CLASS_RANGE)
     thoracic = CLASS_WEIGHT * np.log(1 - lumbar)
-    ribbed = thoracic + np.clip(reach, NO_RIB, SURE_RIB)
-    last = thoracic + np.clip(reach, NO_LAST_RIB, SURE_RIB)
-    return bare, ribbed, last
+    return _LogLikelihoods(
+        bare=CLASS_WEIGHT * np.log(lumbar),
+        highest_bare=NEAR_WEIGHT * np.log(lumbar),
+        last=NEAR_WEIGHT * np.log(1 - lumbar) + np.clip(reach, NO_LAST_RIB, SURE_RIB),
+        ribbed=thoracic + np.clip(reach, NO_RIB, SURE_RIB),
+        second=thoracic + np.clip(reach, NO_SECOND_RIB, SURE_RIB),
+        first=thoracic + np.clip(reach, NO_FIRST_RIB, FIRST_RIB),
+        neck=thoracic - NECK - np.clip(reach, 0, RIB_IN_NECK),
+    )

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     TISSUES_IMPLAUSIBLE = "tissues_implausible"
     OUTSIDE_CALIBRATION = "outside_calibration"
     NAMING_PRESUMED = "naming_presumed"
+    TRANSITIONAL_COUNT = "transitional_count"
     CONTRAST_POSSIBLE = "contrast_possible"
     CONTRAST_ARTERIAL = "contrast_arterial"
     CONTRAST_PORTAL_VENOUS = "contrast_portal_venous"
@@ -113,6 +114,8 @@ EXPLANATION: Final[dict[Reason, str]] = {
     "calibrated.",
     Reason.NAMING_PRESUMED: "Vertebra names are presumed: the scan does not show both the sacrum "
     "and the last rib, or they disagree.",
+    Reason.TRANSITIONAL_COUNT: "Four or six lumbar vertebrae seem to lie between the last rib and the "
+    "sacrum (transitional vertebra possible). Names are counted from the sacrum.",
     Reason.CONTRAST_POSSIBLE: "Contrast-enhanced or possibly so: attenuation may be increased "
     "by about 10 to 25 HU.",
     Reason.CONTRAST_ARTERIAL: "Contrast-enhanced, arterial phase: attenuation may be increased by "

@@ -231,6 +231,16 @@ def test_scan_without_lumbar_levels_says_which(
     assert (findings.status, findings.reasons) == (Status.NOT_REPORTED, (reason,))
 
 
+def test_an_unusual_count_of_lumbar_vertebrae_has_its_own_reason(ct: CtVolume) -> None:
+    """Sacrum and last rib with six bodies between them: told beside the presumed names."""
+    found = replace(known_localization(ct), presumed=True, lumbar_count=6)
+
+    reasons = lumbar(ct, found=found).findings.reasons
+
+    assert Reason.NAMING_PRESUMED in reasons
+    assert Reason.TRANSITIONAL_COUNT in reasons
+
+
 def test_presumed_names_are_flagged(ct: CtVolume) -> None:
     """Every row and the examination say that the names are presumed."""
     findings = lumbar(ct, found=replace(known_localization(ct), presumed=True)).findings

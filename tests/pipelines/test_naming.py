@@ -115,3 +115,39 @@ def test_levels_descend_by_one_from_body_to_body(evidence, sacrum_below):
     """Whatever the evidence, no level is left out or given twice."""
     levels = [v for v in name_vertebrae(evidence, sacrum_below=sacrum_below).levels if v]
     assert all(one - other == 1 for one, other in pairwise(levels))
+
+
+def neck() -> VertebraEvidence:
+    return VertebraEvidence(lumbar=0.8, rib_reach_mm=28.0, height_mm=21.0)
+
+
+@given(necks=st.integers(0, 1))
+def test_a_chest_that_ends_inside_t12_is_counted_from_the_first_ribs(necks):
+    """First ribs are rarely followed, necks are called lumbar, and T12's rib lies below the scan."""
+    cut = VertebraEvidence(lumbar=0.07, rib_reach_mm=36.0, height_mm=30.0, rib_in_view=False)
+    upper = [thoracic(0.6, rib_reach_mm=61.0), neck()]
+    bodies = [cut, *[thoracic(0.98)] * 9, *upper, *[neck()] * necks]
+
+    names = name_vertebrae(bodies, sacrum_below=False)
+
+    assert names.levels[:12] == tuple(Level(value) for value in range(Level.T12, Level.T1 - 1, -1))
+    assert names.presumed
+
+
+def test_last_rib_that_is_missing_leaves_names_presumed():
+    """Sacrum below and five bare bodies, and a sixth without a rib: T12 or a sixth lumbar one."""
+    ribless = VertebraEvidence(lumbar=0.1, rib_reach_mm=34.0, height_mm=31.0)
+
+    names = name_vertebrae([lumbar(0.99)] * 5 + [ribless] + [thoracic(0.99)] * 4, sacrum_below=True)
+
+    assert names.presumed
+
+
+@given(bodies=st.integers(4, 9))
+def test_chest_in_a_narrow_field_of_view_has_no_lumbar_name(bodies):
+    """Ribs cut off beside the spine, as in a scan of the heart: bodies that look thoracic."""
+    ribless = VertebraEvidence(lumbar=0.02, rib_reach_mm=36.0, height_mm=25.0)
+
+    names = name_vertebrae([ribless] * bodies + [thoracic()] * 3, sacrum_below=False)
+
+    assert not [level for level in names.levels if level is not None and level.is_lumbar]

@@ -4,15 +4,15 @@
 
 ``training.evaluate_segmentation`` adds ``real_rows`` of every real CT to its own.
 
-The virtual test set differs from training in anatomy (seeds never seen, patients with findings)
-and in the scanner: the images come from the cohort's own imaging chain, with a sharp kernel, which
-training never used (it has its own random one).
+The virtual test set differs from training in anatomy (the held-out family of skeletons, with
+findings), in the scanner and in the kernel: the images come from the cohort's own imaging chain, with
+the held-out scanner and each of its kernels in turn (training has a random chain of its own).
 """
 
 import argparse
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from models.fine_structures import CORE_DEPTH_MM
 from pipelines.anatomy import Level, Side
 from pipelines.crops import box_of, crop, on_ct
-from pipelines.fine_vertebra import look_at
+from pipelines.fine_vertebra import look_at, whole_vertebra
 from pipelines.localize import Localization, LocatedVertebra
 from pipelines.proximal_femur import (
     TROCHANTER_MM,
@@ -38,16 +38,19 @@ from pipelines.proximal_femur import (
 from pipelines.spaces import Geometry, to_lps
 from pipelines.volume import CtVolume, Segmentation
 from training.cohort.crops import femur_grid, simulate_crop, vertebra_grid
+from training.cohort.equipment import HELD_OUT
 from training.cohort.femur import femur_shape, plan_femur
-from training.cohort.plan import plan_body
+from training.cohort.form import draw_form
+from training.cohort.plan import VertebraPlan, plan_body
 from training.cohort.scanner import Scanner
-from training.cohort.subject import draw_subject
+from training.cohort.subject import Subject, draw_subject
 from training.cohort.vertebra import body_shape
 from training.evaluate_segmentation import SILENT, Row, dice
 from training.fine.femur import STEPS_PER_MM, distances
 
 FIRST_TEST_SEED: Final = 90_000
-TEST_SCANNER: Final = Scanner(kernel="SHARP", slice_thickness_mm=1.25, kvp=120)
+TEST_FAMILY: Final = "stout"
+TEST_MODEL: Final = HELD_OUT[0]
 
 REAL_FEMORA: Final[Mapping[str, tuple[str, int, int]]] = MappingProxyType(
     {
@@ -108,6 +111,7 @@ def virtual_rows(count: int) -> Iterator[Row]:
     scores = [virtual_vertebra_dice(seed) for seed in seeds]
     yield _mean("Dice vertebra body", [body for body, _ in scores], "0.95")
     yield _mean("Dice vertebra trabecular core", [core for _, core in scores], "0.93")
+    yield _mean("Dice whole vertebra", [virtual_whole_dice(seed) for seed in seeds], "")
 
 
 def _mean(what: str, values: list[float], goal: str) -> Row:
@@ -115,13 +119,25 @@ def _mean(what: str, values: list[float], goal: str) -> Row:
     return Row(on="virtual test set", what=what, value=value, goal=goal, n=len(values))
 
 
+def unseen_subject(seed: int) -> Subject:
+    """Virtual patient whose skeleton is of a family that no training saw."""
+    subject = draw_subject(seed, with_findings=True)
+    return replace(subject, form=draw_form(seed, TEST_FAMILY))
+
+
+def unseen_scanner(seed: int) -> Scanner:
+    """The held-out scanner at 1.25 mm; smooth, standard and sharp in turn."""
+    kernel = TEST_MODEL.kernels[seed % len(TEST_MODEL.kernels)]
+    return Scanner(model=TEST_MODEL, kernel=kernel.name, slice_thickness_mm=1.25)
+
+
 def virtual_femur_dice(seed: int) -> float:
     """One hip of a virtual patient, as the network alone outlines it."""
     side = 1 if seed % 2 else -1
-    subject = draw_subject(seed, with_findings=True)
+    subject = unseen_subject(seed)
     plan = plan_body(subject)
     field = femur_grid(plan, side)
-    made = simulate_crop(subject, field, TEST_SCANNER)
+    made = simulate_crop(subject, field, unseen_scanner(seed))
     ct = _volume(made.image.hu, made.image.affine_lps)
     head = plan.hip_lps_mm * np.array([side, 1, 1])
     grid = grid_around(head, Side.LEFT if side > 0 else Side.RIGHT)
@@ -136,17 +152,41 @@ def virtual_femur_dice(seed: int) -> float:
 def virtual_vertebra_dice(seed: int) -> tuple[float, float]:
     """Body and trabecular core of one vertebra of a virtual patient."""
     level = (Level.L1, Level.L2, Level.L3, Level.L4)[seed % 4]
-    subject = draw_subject(seed, with_findings=True)
+    subject = unseen_subject(seed)
     plan = plan_body(subject)
     field = vertebra_grid(plan, level, shape=(64, 128, 128), spacing_mm=(0.7, 0.7, 1.0))
-    made = simulate_crop(subject, field, TEST_SCANNER)
+    made = simulate_crop(subject, field, unseen_scanner(seed))
     ct = _volume(made.image.hu, made.image.affine_lps)
     depth = distances(body_shape(plan.vertebra(level)), field) / STEPS_PER_MM
-    vertebra = plan.vertebra(level)
+    located = _located(plan.vertebra(level), level)
+    truth = Segmentation(labels=(depth < 0) * np.uint8(level), geometry=ct.geometry)
+    found = look_at(ct, located, truth, int(level))
+    if found is None:
+        return 0.0, 0.0
+    return (
+        dice(found.body, depth[found.box] < 0),
+        dice(found.core, depth[found.box] < -CORE_DEPTH_MM),
+    )
+
+
+def virtual_whole_dice(seed: int) -> float:
+    """One vertebra with its arch and processes."""
+    level = (Level.L1, Level.L2, Level.L3, Level.L4)[seed % 4]
+    subject = unseen_subject(seed)
+    plan = plan_body(subject)
+    field = vertebra_grid(plan, level, shape=(72, 130, 150), spacing_mm=(0.9, 0.9, 1.25))
+    made = simulate_crop(subject, field, unseen_scanner(seed))
+    ct = _volume(made.image.hu, made.image.affine_lps)
+    box, mine = whole_vertebra(ct, _located(plan.vertebra(level), level))
+    return dice(mine, made.bone(level)[box])
+
+
+def _located(vertebra: VertebraPlan, level: Level) -> LocatedVertebra:
+    """Where a virtual vertebra is, as the localisation would say."""
     x, y, z = (float(one) for one in vertebra.centre_lps_mm)
     up = vertebra.axes[2]
     along = (float(up[0]), float(up[1]), float(up[2]))
-    located = LocatedVertebra(
+    return LocatedVertebra(
         level=level,
         centre_lps_mm=(x, y, z),
         up_lps=along,
@@ -155,14 +195,6 @@ def virtual_vertebra_dice(seed: int) -> tuple[float, float]:
         lower_normal_lps=along,
         upper_normal_lps=along,
         complete=True,
-    )
-    truth = Segmentation(labels=(depth < 0) * np.uint8(level), geometry=ct.geometry)
-    found = look_at(ct, located, truth, int(level))
-    if found is None:
-        return 0.0, 0.0
-    return (
-        dice(found.body, depth[found.box] < 0),
-        dice(found.core, depth[found.box] < -CORE_DEPTH_MM),
     )
 
 

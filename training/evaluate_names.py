@@ -1,0 +1,245 @@
+"""Measure the names of vertebrae on virtual examinations that went through a scanner.
+
+    python -m training.evaluate_names --subjects 16 [--first-seed 95000] [--json]
+
+Skeletons of the held-out family, in the held-out scanner, every kernel, phase and arm position of
+the protocol, with degeneration, fractures, scoliosis and variants of the count. Each examination
+of chest, abdomen and pelvis is also cut into the views that a PACS sends. Rows: on, what, value,
+goal, n.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from pipelines.anatomy import Level
+from pipelines.localize import Localization, localize
+from pipelines.spaces import Geometry
+from pipelines.volume import CtVolume
+from training.cohort.equipment import HELD_OUT, TRAINING
+from training.cohort.form import draw_form
+from training.cohort.plan import BodyPlan, VertebraPlan, plan_body
+from training.cohort.protocols import draw_plan
+from training.cohort.simulate import simulate
+from training.cohort.subject import Subject, draw_subject
+from training.cohort.truth import is_covered, numbering_truth
+from training.evaluate_segmentation import SAME_BODY_MM, SILENT, Row
+
+FIRST_SEED: Final = 95_000
+SUBJECTS: Final = 16
+HELD_OUT_FAMILY: Final = "stout"
+SIZE: Final = 256
+"""Rows and columns; the names are told at 3 mm."""
+LUMBAR_FIELD_MM: Final = 180.0
+SURE_GOAL: Final = "0.99"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Part of the examination as a scan of its own.
+
+    Parameters
+    ----------
+    top, bottom
+        The scan begins above the one and ends below the other vertebra; ``None``: where the
+        examination does. ``SACRUM`` keeps most of the sacrum.
+    narrow
+        Whether the field of view shows the spine only.
+    """
+
+    name: str
+    top: Level | None = None
+    bottom: Level | None = None
+    narrow: bool = False
+
+
+VIEWS: Final = (
+    View(name="whole spine"),
+    View(name="abdomen and pelvis", top=Level.T10),
+    View(name="lumbar spine", top=Level.T11, bottom=Level.SACRUM, narrow=True),
+    View(name="chest to L2", bottom=Level.L2),
+    View(name="chest to T12", bottom=Level.T12),
+    View(name="upper abdomen, T9 to L3", top=Level.T9, bottom=Level.L3),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """What became of the names of one view.
+
+    Parameters
+    ----------
+    regular
+        Whether the subject has twelve pairs of ribs and five lumbar vertebrae, none transitional.
+    bodies
+        Vertebrae from T1 to L5 that lie whole in the view.
+    right, wrong
+        Of these, named rightly and wrongly; the others were not found or not named.
+    """
+
+    seed: int
+    view: str
+    regular: bool
+    bodies: int
+    right: int
+    wrong: int
+    presumed: bool
+    confidence: float
+    seconds: float
+
+
+def name_subject(seed: int, *, held_out: bool = True) -> Iterator[Naming]:
+    """All views of one subject."""
+    subject = draw_subject(seed, with_findings=True)
+    if held_out:
+        subject = replace(subject, form=draw_form(seed, HELD_OUT_FAMILY))
+    body = plan_body(subject)
+    ct = _examination(subject, seed, held_out=held_out)
+    for view in VIEWS:
+        part = cut(ct, body, view)
+        start = time.perf_counter()
+        found = localize(part)
+        yield score(seed, view, body, part, found, time.perf_counter() - start)
+
+
+def _examination(subject: Subject, seed: int, *, held_out: bool) -> CtVolume:
+    models = HELD_OUT if held_out else TRAINING
+    plan = draw_plan("chest_abdomen_pelvis", subject, seed=seed, models=models)
+    image = simulate(replace(plan, size=SIZE)).image
+    return volume(image.hu, image.affine_lps)
+
+
+def volume(hu: NDArray[np.int16], affine: NDArray[np.float64]) -> CtVolume:
+    """Simulated image as the pipelines see it."""
+    shape = (hu.shape[0], hu.shape[1], hu.shape[2])
+    geometry = Geometry(affine=affine, shape=shape, frame_of_reference_uid=None)
+    return CtVolume(hu=hu.astype(np.float32), geometry=geometry, frames=(), header=SILENT)
+
+
+def cut(ct: CtVolume, body: BodyPlan, view: View) -> CtVolume:
+    """The part of an examination that a view shows."""
+    affine = ct.geometry.affine
+    spacing = ct.geometry.spacing_mm
+    first, stop = 0, ct.hu.shape[0]
+    if view.bottom is not None:
+        first = max(
+            first, round((_end_mm(body, view.bottom, below=True) - affine[2, 3]) / spacing[0])
+        )
+    if view.top is not None:
+        stop = min(stop, round((_end_mm(body, view.top, below=False) - affine[2, 3]) / spacing[0]))
+    rows, columns = slice(None), slice(None)
+    if view.narrow:
+        z = affine[2, 3] + spacing[0] * (first + stop) / 2
+        centre = np.array([float(body.spine_x(z)), float(body.spine_y(z)) + 10.0])
+        column, row = (centre - affine[:2, 3]) / spacing[[2, 1]]
+        half = LUMBAR_FIELD_MM / 2 / spacing[1]
+        rows = slice(max(0, round(row - half)), round(row + half))
+        columns = slice(max(0, round(column - half)), round(column + half))
+    part = ct.hu[first:stop, rows, columns]
+    moved = affine.copy()
+    moved[:3, 3] += affine[:3, :3] @ np.array([first, rows.start or 0, columns.start or 0], float)
+    return volume(np.ascontiguousarray(part), moved)
+
+
+def _end_mm(body: BodyPlan, level: Level, *, below: bool) -> float:
+    """Height at which a scan of a level ends, with a little of the next disc."""
+    if level is Level.SACRUM:
+        return -45.0 * body.scale
+    vertebra = body.vertebra(level)
+    reach = vertebra.size_mm[2] / 2 + 8
+    return float(vertebra.lps(0, 0, -reach if below else reach)[2])
+
+
+def score(
+    seed: int, view: View, body: BodyPlan, ct: CtVolume, found: Localization, seconds: float
+) -> Naming:
+    """Compare the names of one view with the truth, place by place."""
+    truth = numbering_truth(body)
+    shape = ct.hu.shape
+    shown = [v for v in body.vertebrae if is_covered(v, ct.geometry.affine, shape)]
+    names = [_name_at(vertebra, found) for vertebra in shown]
+    return Naming(
+        seed=seed,
+        view=view.name,
+        regular=not truth["transitional"] and len(body.vertebrae) == 17,
+        bodies=len(shown),
+        right=sum(name == v.label for name, v in zip(names, shown, strict=True)),
+        wrong=sum(
+            name is not None and name != v.label for name, v in zip(names, shown, strict=True)
+        ),
+        presumed=found.presumed,
+        confidence=round(found.confidence, 3),
+        seconds=round(seconds, 2),
+    )
+
+
+def _name_at(vertebra: VertebraPlan, found: Localization) -> Level | None:
+    for one in found.vertebrae:
+        if abs(one.centre_lps_mm[2] - vertebra.centre_lps_mm[2]) < SAME_BODY_MM:
+            return one.level
+    return None
+
+
+def summarize(namings: Sequence[Naming]) -> list[Row]:
+    """Shares over all bodies, by view; variants of the count apart."""
+    rows = []
+    regular = [one for one in namings if one.regular]
+    in_order = sorted(regular, key=lambda one: [view.name for view in VIEWS].index(one.view))
+    for view, group in groupby(in_order, key=lambda one: one.view):
+        rows += _shares(list(group), f"virtual test set, {view}")
+    variants = [one for one in namings if not one.regular]
+    if variants:
+        rows += _shares(variants, "virtual test set, variants of the count, all views")
+    return rows
+
+
+def _shares(namings: Sequence[Naming], on: str) -> list[Row]:
+    bodies = sum(one.bodies for one in namings)
+    certain = [one for one in namings if not one.presumed]
+    values = {
+        "levels rightly named": (sum(one.right for one in namings), bodies, SURE_GOAL),
+        "levels wrongly named": (sum(one.wrong for one in namings), bodies, ""),
+        "levels wrongly named and called certain": (
+            sum(one.wrong for one in certain),
+            bodies,
+            "0",
+        ),
+    }
+    return [
+        Row(on=on, what=what, value=round(count / max(total, 1), 4), goal=goal, n=total)
+        for what, (count, total, goal) in values.items()
+    ]
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--subjects", type=int, default=SUBJECTS)
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
+    parser.add_argument("--training-kind", action="store_true", help="families and scanners seen")
+    parser.add_argument("--json", action="store_true", help="rows as JSON, nothing else")
+    args = parser.parse_args()
+    console = Console(stderr=True)
+    seeds = range(args.first_seed, args.first_seed + args.subjects)
+    namings = []
+    for seed in track(seeds, "subjects", console=console):
+        for one in name_subject(seed, held_out=not args.training_kind):
+            namings.append(one)
+            if not args.json:
+                console.print(json.dumps(asdict(one)), soft_wrap=True)
+    print(json.dumps([asdict(row) for row in summarize(namings)], indent=1))
+
+
+if __name__ == "__main__":
+    main()
