@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import sklearn
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.model_selection import GroupKFold, PredefinedSplit, cross_validate
@@ -99,6 +100,30 @@ def test_cross_validation_and_the_one_standard_error_rule_are_those_of_cv_glmnet
     assert model.cv_standard_error_[at] == pytest.approx(np.array(spreads), rel=1e-4)
     assert (model.lambda_min_, model.lambda_1se_) == pytest.approx((least, one_se))
     assert np.ravel(model.coef_) == pytest.approx(np.array(coefficients), abs=1e-6)
+
+
+@given(seed=st.integers(0, 10_000), spread=st.floats(0.5, 3.0))
+@settings(max_examples=15)
+def test_every_penalty_of_a_binomial_path_satisfies_its_optimality_conditions(seed, spread):
+    """Near copies with long tails, as radiomic features are: X'(y - p) / n is lambda sign(b) where
+    b is not zero, and within lambda elsewhere (Hastie et al., Statistical Learning with Sparsity,
+    3.3)."""
+    draws = np.random.default_rng(seed)
+    factors = draws.normal(size=(60, 3))
+    features = np.exp(
+        spread * (factors @ draws.normal(size=(3, 12)) + 0.2 * draws.normal(size=(60, 12))) / 3
+    )
+    features = (features - features.mean(axis=0)) / features.std(axis=0)
+    y = (factors[:, 0] + draws.normal(size=60) > 0).astype(float)
+    lambdas = lambda_path(features, y, 20)[:12]
+    path = binomial_path(features, y, lambdas)
+    residual = y[:, None] - expit(path.linear(features))
+    gradient = (features.T @ residual / len(y)).T
+    chosen = path.coefficients != 0
+    bound = np.broadcast_to(lambdas[:, None], gradient.shape)
+    assert gradient[chosen] == pytest.approx((bound * np.sign(path.coefficients))[chosen], abs=1e-6)
+    assert (np.abs(gradient) <= bound + 1e-6).all()
+    assert np.abs(residual.mean(axis=0)).max() < 1e-6
 
 
 def test_lambda_is_alpha_and_one_over_n_c(glmnet):
