@@ -19,6 +19,7 @@ from models.cards import card
 from pipelines.density.choose import choose_density
 from pipelines.density.table import default_table
 from pipelines.durable import write_durably, write_outcome
+from pipelines.examination import Examination
 from pipelines.findings import ModelUse
 from pipelines.fine_vertebra import VERTEBRA_MODEL, segment_vertebrae
 from pipelines.gates.concern import Concern, Reach
@@ -30,7 +31,7 @@ from pipelines.quality import Quality, check_header, check_image
 from pipelines.reporting.seg import make_segmentation, segment_numbers
 from pipelines.reporting.sr import make_report
 from pipelines.result import make_result
-from pipelines.secondary import SECONDARY, Examination, SecondaryPipeline, run_secondary
+from pipelines.secondary import SECONDARY, SecondaryPipeline, run_secondary
 from pipelines.sources import SourceSeries, open_job
 from pipelines.stations import Listener, Stations, nobody, peak_rss_mb
 from pipelines.volume import CtVolume, Segmentation, read_volume

@@ -9,45 +9,18 @@ and costs nobody else a result.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 
-from pipelines.density.choose import DensityPath
+from pipelines.examination import Examination
 from pipelines.groups import Pipeline, PipelineResult
-from pipelines.job import Job
-from pipelines.localize import Localization
-from pipelines.lumbar import LumbarResult
-from pipelines.quality import Quality
 from pipelines.reasons import Reason
 from pipelines.stations import Stations
-from pipelines.volume import CtVolume, Segmentation
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examination:
-    """What the density path leaves for the others.
-
-    Parameters
-    ----------
-    segmentation
-        Vertebral bodies on the grid of the CT.
-    lumbar
-        Findings and regions of L1 to L4; its levels carry their reasons of exclusion.
-    """
-
-    job: Job
-    ct: CtVolume
-    localization: Localization
-    segmentation: Segmentation
-    quality: Quality
-    density: DensityPath
-    lumbar: LumbarResult
 
 
 SecondaryPipeline = Callable[[Examination], PipelineResult]

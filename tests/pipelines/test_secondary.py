@@ -9,13 +9,14 @@ import pydicom
 import pytest
 
 from pipelines.anatomy import Level, Side
+from pipelines.examination import Examination
 from pipelines.findings import Abstained, Measured, ModelUse, Status
 from pipelines.groups import MeasurementGroup, Pipeline, PipelineResult, Quantity
 from pipelines.job import Outcome
 from pipelines.localize import Localization
 from pipelines.reasons import Reason
 from pipelines.run import Networks, process
-from pipelines.secondary import Examination, SecondaryPipeline
+from pipelines.secondary import SecondaryPipeline
 from pipelines.volume import CtVolume
 from tests.peers.validator import dciodvfy_errors
 from tests.pipelines.stacks import Stack, known_localization, known_segmentation, write_stack
