@@ -130,7 +130,8 @@ def _source_series(derived: pydicom.Dataset) -> str:
 def test_every_ct_gets_one_report_and_every_measured_one_a_segmentation(loop: Loop) -> None:
     """SEG and SR per reported examination, SR alone where nothing can be reported."""
     assert set(loop.reports) == set(loop.series.values())
-    assert set(loop.segmentations) == {loop.series["abdomen_pelvis"]}
+    measured = {loop.series["abdomen_pelvis"], loop.series["abdomen_5mm"]}
+    assert set(loop.segmentations) == measured
 
 
 def test_returned_objects_conform_to_their_iods(loop: Loop) -> None:
@@ -185,12 +186,13 @@ def test_two_readers_decode_the_segmentation_alike(loop: Loop) -> None:
             assert segments[label].voxels() == theirs
 
 
-def test_vertebrae_that_nothing_names_for_sure_are_not_reported(loop: Loop) -> None:
-    """5 mm slices, no sacrum, stumps for last ribs: no level is guessed (docs/results)."""
+def test_vertebrae_that_nothing_names_for_sure_are_presumed(loop: Loop) -> None:
+    """5 mm slices, no sacrum, stumps for last ribs: measured, every name marked (docs/results)."""
     result = loop.results[loop.series["abdomen_5mm"]]
-    assert result["status"] == "not_reported"
-    assert "levels_not_covered" in {reason["code"] for reason in result["reasons"]}
-    assert result["mean"]["trabecular_hu_mean"] is None
+    assert result["status"] == "caution"
+    assert "naming_presumed" in {reason["code"] for reason in result["reasons"]}
+    assert [one["level"] for one in result["vertebrae"]] == ["L1", "L2", "L3"]
+    assert all(one["presumed"] for one in result["vertebrae"])
 
 
 def test_thoracic_slab_is_not_reported_and_says_why(loop: Loop) -> None:
