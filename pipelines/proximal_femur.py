@@ -119,7 +119,7 @@ def segment_femora(
     if isinstance(sided, Reason):
         return tuple(WithheldFemur(side=side, reason=sided) for side in Side)  # type: ignore[return-value]
     results: dict[Side, FemurResult] = {
-        side: _segment(ct, found.grid, sided[side], side, network)
+        side: outline_femur(ct, found.grid, sided[side], side, network)
         if side in sided
         else WithheldFemur(side=side, reason=Reason.HIP_NOT_COVERED)
         for side in Side
@@ -233,14 +233,20 @@ def grid_around(head_lps_mm: NDArray[np.float64], side: Side) -> OrientedGrid:
     )
 
 
-def _segment(
+def outline_femur(
     ct: CtVolume,
     coarse_grid: CanonicalGrid,
     coarse: NDArray[np.bool_],
     side: Side,
-    network: Network,
+    network: Network = fine_femur,
 ) -> FemurResult:
-    """One side: outline at 1 mm, check, cut at the lesser trochanter."""
+    """One side: outline at 1 mm, check, cut at the lesser trochanter.
+
+    Parameters
+    ----------
+    coarse : (slices, rows, columns) bool
+        The whole femur as far as it is in view, on ``coarse_grid``.
+    """
     head_lps_mm = to_lps(coarse_grid.affine, _head_of(coarse, coarse_grid))
     grid = grid_around(head_lps_mm, side)
     hu = crop(ct, grid)
@@ -316,7 +322,7 @@ def _on_ct(
     kept = np.where(ndimage.binary_dilation(fine), probability, 0).astype(np.float32)
     lowest = int(np.flatnonzero(fine.any(axis=(1, 2)))[0])
     kept[:lowest] = 0
-    mask = on_ct(kept, grid, ct.geometry, wide) > 0.5
+    mask = _largest_part(on_ct(kept, grid, ct.geometry, wide) > 0.5)
     ranges = []
     for axis, part in enumerate(wide):
         others = tuple(k for k in range(3) if k != axis)
@@ -327,6 +333,14 @@ def _on_ct(
     inner = mask[tuple(slice(first, stop) for _, first, stop in ranges)].copy()
     inner.flags.writeable = False
     return (box[0], box[1], box[2]), inner
+
+
+def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask without chips that the finer grid of the CT splits off."""
+    parts, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    if count < 2:
+        return mask
+    return np.asarray(parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:])))
 
 
 def _has_metal(hu: NDArray[np.float32], fine: NDArray[np.bool_]) -> bool:

@@ -211,13 +211,16 @@ def _paint_pelvis(volume: Volume, plan: BodyPlan, media: Media, spongy: Spongios
 
     femur = plan_femur(plan)
     head = HEAD_MG_CM3 * plan.subject.hip_density
+    trabeculae = smooth_field(plan.subject.rng("femur trabeculae"), (2.4, 2.4, 4.8))
+    variation = np.float32(plan.subject.texture_variation)
     for side in (1, -1):
         bone = hip_bone_shape(plan, side=side)
         volume.paint_shell(bone, depth=0.9, shell=cortex, core=core, label=LABEL_HIP_BONE[side])
 
         def femoral(patch: Patch, side: int = side) -> Floats:
             share = core_density(femur, patch, side)
-            return np.asarray(spongy.at(np.float32(head) * share) - 40 * (1 - share))
+            grain = 1 + variation * trabeculae.at(patch.x, patch.y, patch.z)
+            return np.asarray(spongy.at(np.float32(head) * share * grain) - 40 * (1 - share))
 
         resected = prosthesis_side(plan.subject.findings) == side
         volume.paint_shell(
