@@ -37,6 +37,26 @@ ARRAYS: Final = {
     "threshold": np.float64,
     "share": np.float64,
 }
+REACH: Final = {"middle": np.float64, "precision": np.float64}
+"""Arrays of a forest that knows what it was trained on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingReach:
+    """Where the training cases lie, in scaled inputs.
+
+    Parameters
+    ----------
+    middle : (features,)
+    precision : (features, features)
+        Inverse of the covariance.
+    farthest
+        Mahalanobis distance that 99.5 % of the training cases stay within.
+    """
+
+    middle: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    farthest: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +77,8 @@ class ForestModel:
     feature, threshold : (nodes,)
     share : (nodes, classes)
         Shares of the classes among the training cases at the node, weighted.
+    reach
+        What is like the training cases; ``None``: not known.
     """
 
     outcome: str
@@ -70,6 +92,7 @@ class ForestModel:
     feature: NDArray[np.int32]
     threshold: NDArray[np.float64]
     share: NDArray[np.float64]
+    reach: TrainingReach | None = None
 
     def __post_init__(self) -> None:
         """Check that every index leads somewhere, and that every path ends.
@@ -94,6 +117,7 @@ class ForestModel:
             and len(self.roots) > 0
             and bool((self.scale > 0).all())
             and bool(np.isfinite(self.share).all())
+            and (self.reach is None or _fits(self.reach, len(self.features)))
         )
         if not sound:
             raise ModelError("arrays that are no forest", "children below their parents", "")
@@ -113,11 +137,8 @@ class ForestModel:
         ValueError
             An input is not a finite number.
         """
-        raw = np.array([values[name] for name in self.features], np.float64)
-        if not np.isfinite(raw).all():
-            raise ValueError("an input is not a finite number")
         # scikit-learn compares in single precision; so do these trees, to take the same branches.
-        scaled = ((raw - self.centre) / self.scale).astype(np.float32)
+        scaled = self._scaled(values).astype(np.float32)
         node = self.roots
         while (inner := self.left[node] != LEAF).any():
             go_left = scaled[self.feature[node]] <= self.threshold[node]
@@ -126,14 +147,43 @@ class ForestModel:
         shares = self.share[node].mean(axis=0)
         return {name: float(share) for name, share in zip(self.classes, shares, strict=True)}
 
+    def is_like_training(self, values: Mapping[str, float]) -> bool:
+        """Whether the inputs lie among the training cases; yes where that is not known.
+
+        Raises as `probabilities` does.
+
+        Source
+        ------
+        Domain report 4.4: Mahalanobis distance beyond the 99.5th percentile.
+        """
+        away = self._scaled(values)
+        if self.reach is None:
+            return True
+        away = away - self.reach.middle
+        return bool(np.sqrt(away @ self.reach.precision @ away) <= self.reach.farthest)
+
+    def _scaled(self, values: Mapping[str, float]) -> NDArray[np.float64]:
+        raw = np.array([values[name] for name in self.features], np.float64)
+        if not np.isfinite(raw).all():
+            raise ValueError("an input is not a finite number")
+        return np.asarray((raw - self.centre) / self.scale)
+
     def to_bytes(self) -> bytes:
         """Content of the safetensors file."""
-        about = {"outcome": self.outcome, "features": self.features, "classes": self.classes}
-        text = np.frombuffer(json.dumps(about).encode(), np.uint8)
-        arrays = {
-            name: np.ascontiguousarray(getattr(self, name), kind) for name, kind in ARRAYS.items()
+        about: dict[str, object] = {
+            "outcome": self.outcome,
+            "features": self.features,
+            "classes": self.classes,
         }
-        return save({ABOUT: text, **arrays})
+        arrays = {name: getattr(self, name) for name in ARRAYS}
+        kinds = dict(ARRAYS)
+        if self.reach is not None:
+            about["farthest"] = self.reach.farthest
+            arrays |= {name: getattr(self.reach, name) for name in REACH}
+            kinds |= REACH
+        text = np.frombuffer(json.dumps(about).encode(), np.uint8)
+        exact = {name: np.ascontiguousarray(arrays[name], kind) for name, kind in kinds.items()}
+        return save({ABOUT: text, **exact})
 
 
 def forest_from_bytes(content: bytes) -> ForestModel:
@@ -151,6 +201,7 @@ def forest_from_bytes(content: bytes) -> ForestModel:
             outcome=str(about["outcome"]),
             features=tuple(about["features"]),
             classes=tuple(about["classes"]),
+            reach=_reach(about, arrays),
             **{name: arrays[name].astype(kind) for name, kind in ARRAYS.items()},
         )
     except (SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
@@ -174,6 +225,27 @@ def forest_model(name: str) -> ForestModel:
     if described.kind != "forest":
         raise UnknownModel(f"model {name!r} is a {described.kind}", "forest", "")
     return forest_from_bytes(checked_content(WEIGHTS_FOLDER / described.file, described.sha256))
+
+
+def _reach(
+    about: Mapping[str, object], arrays: Mapping[str, NDArray[np.float64]]
+) -> TrainingReach | None:
+    if "farthest" not in about:
+        return None
+    return TrainingReach(
+        farthest=float(str(about["farthest"])),
+        **{name: arrays[name].astype(kind) for name, kind in REACH.items()},
+    )
+
+
+def _fits(reach: TrainingReach, features: int) -> bool:
+    return (
+        reach.middle.shape == (features,)
+        and reach.precision.shape == (features, features)
+        and bool(np.isfinite(reach.middle).all())
+        and bool(np.isfinite(reach.precision).all())
+        and reach.farthest > 0
+    )
 
 
 def _within(index: NDArray[np.integer], size: int) -> bool:

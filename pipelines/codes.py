@@ -65,6 +65,7 @@ TRABECULAR_BONE: Final = _concept("0002483", "UBERON", "trabecular bone tissue")
 
 # Hips: SNOMED CT; the side is a modifier (CID 244 Laterality).
 FEMUR: Final = _concept("71341001", "SCT", "Femur")
+PROXIMAL_FEMUR: Final = _concept("310651003", "SCT", "Proximal Femur")
 LATERALITY: Final[dict[Side, CodedConcept]] = {
     Side.LEFT: _concept("7771000", "SCT", "Left"),
     Side.RIGHT: _concept("24028007", "SCT", "Right"),
@@ -260,9 +261,22 @@ PIPELINE: Final[dict[Pipeline, CodedConcept]] = {
     Pipeline.FEMUR: _private("femur", "Radiomics of the proximal femur, experimental"),
     Pipeline.CHEST: _private("chest", "Networks of L1 and L2, experimental"),
 }
-QUANTITY: Final[dict[str, CodedConcept]] = {}
-STATEMENT: Final[dict[str, CodedConcept]] = {}
-STATEMENT_VALUE: Final[dict[str, CodedConcept]] = {}
+QUANTITY: Final[dict[str, CodedConcept]] = {
+    "hip_volume": VOLUME,
+    "hip_attenuation": _private("hip_hu", "Mean attenuation of the proximal femur"),
+    "hip_normal": _private("hip_p_normal", "Likeness to hips with normal areal density"),
+    "hip_osteopenia": _private("hip_p_osteopenia", "Likeness to hips in the osteopenia range"),
+    "hip_osteoporosis": _private("hip_p_osteopor", "Likeness to hips in the osteoporosis range"),
+}
+STATEMENT: Final[dict[str, CodedConcept]] = {
+    "hip_class": _private("hip_class", "Range of areal density that the hip is most like"),
+}
+STATEMENT_VALUE: Final[dict[str, CodedConcept]] = {
+    "like_normal": _private("like_normal", "Like normal areal density of the hip"),
+    "like_osteopenia": _private("like_osteopenia", "Like the osteopenia range of the hip"),
+    "like_osteoporosis": _private("like_osteoporos", "Like the osteoporosis range of the hip"),
+    "like_several": _private("like_several", "Indeterminate: no range is the likelier half"),
+}
 WITHHELD: Final[dict[str, CodedConcept]] = {
     name: _private(f"no_{name}", _short(f"Withheld: {concept.meaning}"))
     for name, concept in {**QUANTITY, **STATEMENT}.items()

@@ -98,6 +98,8 @@ class Localization:
         Of being inside any vertebral body, on ``grid``.
     sacrum_probability, femur_probability : likewise
         Empty arrays where nobody asks for them.
+    femur_passes : (slices, rows, columns) bool each, read-only
+        Femora as each pass of the network sees them; none where there was one pass.
     """
 
     vertebrae: tuple[LocatedVertebra, ...]
@@ -109,6 +111,7 @@ class Localization:
     lumbar_count: int = LUMBAR_COUNT
     sacrum_probability: NDArray[np.float32] = field(default_factory=_no_map)
     femur_probability: NDArray[np.float32] = field(default_factory=_no_map)
+    femur_passes: tuple[NDArray[np.bool_], ...] = ()
 
     @property
     def bodies(self) -> tuple[LocatedBody, ...]:
@@ -135,7 +138,8 @@ def localize(ct: CtVolume, device: str | None = None) -> Localization:
     plain = spine_probabilities(SPINE_MODEL, hu, place)
     mirrored = _of_mirror_image(hu, place)
     passes = (_bodies(plain), _bodies(mirrored))
-    return interpret(_mean(plain, mirrored), grid, passes)
+    found = interpret(_mean(plain, mirrored), grid, passes)
+    return replace(found, femur_passes=(_is_femur(plain), _is_femur(mirrored)))
 
 
 def _of_mirror_image(hu: NDArray[np.float32], device: str) -> SpineProbabilities:
@@ -156,6 +160,12 @@ def _mean(one: SpineProbabilities, other: SpineProbabilities) -> SpineProbabilit
 
 def _bodies(found: SpineProbabilities) -> NDArray[np.float32]:
     return np.asarray(found.structures[list(BODIES)].sum(axis=0), np.float32)
+
+
+def _is_femur(found: SpineProbabilities) -> NDArray[np.bool_]:
+    there = np.asarray(found.structures[list(FEMORA)].sum(axis=0) > 0.5)
+    there.flags.writeable = False
+    return there
 
 
 def interpret(

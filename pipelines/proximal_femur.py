@@ -14,6 +14,7 @@ Source: study 3 (head to the level of the lesser trochanter; 3 mm, then 1 mm).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -25,6 +26,13 @@ from models.fine_structures import FEMUR_CROP, FINE_SPACING_MM, FemurPart
 from models.inference import default_device, fine_probabilities
 from pipelines.anatomy import Side
 from pipelines.crops import Box, OrientedGrid, box_of, crop, on_ct
+from pipelines.hip_checks import (
+    LARGEST_RATIO,
+    WIDEST_HU_DIFFERENCE,
+    has_metal,
+    is_femur_shaped,
+    sides_with_metal,
+)
 from pipelines.localize import Localization
 from pipelines.reasons import Reason
 from pipelines.spaces import CanonicalGrid, to_index, to_lps
@@ -51,18 +59,14 @@ TROCHANTER_MM: Final = 52.0
 TROCHANTER_PROMINENCE_MM: Final = 0.8
 BELOW_TROCHANTER_MM: Final = 5.0
 
-VOLUME_MM3: Final = (35_000.0, 190_000.0)
-"""Head to lesser trochanter of adults; measured masks: 50 to 150 cm3."""
 BRIDGE_MM: Final = 2
 """Half the width of a bridge across the joint that is cut."""
 REACH_MM: Final = 12.0
 """The fine stage outlines bone within the coarse mask and this far around it."""
 LEAST_AGREEMENT: Final = 0.65
 """Dice of the fine mask with the coarse one, where both look."""
-LARGEST_RATIO: Final = 1.5
-"""Volumes of the two sides of one patient."""
-METAL_HU: Final = 2500.0
-METAL_MM3: Final = 300.0
+LEAST_STABILITY: Final = 0.75
+"""Dice of the femur between two passes of the 3 mm network, the scan and its mirror image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,44 +119,75 @@ def segment_femora(
 ) -> tuple[FemurResult, FemurResult]:
     """The left and the right proximal femur, each withheld where a check fails."""
     coarse = _coarse_femora(found)
-    sided = _sides(coarse, found, ct)
-    if isinstance(sided, Reason):
-        return tuple(WithheldFemur(side=side, reason=sided) for side in Side)  # type: ignore[return-value]
-    results: dict[Side, FemurResult] = {
-        side: outline_femur(ct, found.grid, sided[side], side, network)
-        if side in sided
-        else WithheldFemur(side=side, reason=Reason.HIP_NOT_COVERED)
-        for side in Side
-    }
-    return _symmetric(results[Side.LEFT], results[Side.RIGHT])
+    middle = _midline_mm(found)
+    metal = _metal(ct, found, coarse, middle)
+    coarse = [part for part in coarse if _side_of(part, found.grid, middle) not in metal]
+    sided = _sides(coarse, found, middle)
+    results: dict[Side, FemurResult] = {}
+    for side in Side:
+        if side in metal:
+            results[side] = WithheldFemur(side=side, reason=Reason.HIP_METAL)
+        elif isinstance(sided, Reason):
+            results[side] = WithheldFemur(side=side, reason=sided)
+        elif side not in sided:
+            results[side] = WithheldFemur(side=side, reason=Reason.HIP_NOT_COVERED)
+        elif not _is_stable(sided[side], found.femur_passes):
+            results[side] = WithheldFemur(side=side, reason=Reason.FEMUR_UNSTABLE)
+        else:
+            results[side] = outline_femur(ct, found.grid, sided[side], side, network)
+    return _symmetric(ct, results[Side.LEFT], results[Side.RIGHT])
 
 
 def _coarse_femora(found: Localization) -> list[NDArray[np.bool_]]:
     """Connected parts of the 3 mm map that are large enough for a femur, largest first."""
-    parts, count = ndimage.label(found.femur_probability > 0.5)
-    if count == 0:
+    there = found.femur_probability > 0.5
+    if not there.any():
         return []
+    parts, _ = ndimage.label(there)
     sizes = np.bincount(parts.ravel())[1:] * found.grid.spacing_mm**3
     order = np.argsort(sizes)[::-1][:2]
     return [np.asarray(parts == k + 1) for k in order if sizes[k] >= COARSE_LEAST_MM3]
 
 
+def _metal(
+    ct: CtVolume, found: Localization, coarse: Sequence[NDArray[np.bool_]], middle: float | None
+) -> frozenset[Side]:
+    """Sides with a prosthesis; not looked for where neither a femur nor the sacrum is in view."""
+    if middle is None:
+        return frozenset()
+    heads = [to_lps(found.grid.affine, _head_of(part, found.grid)) for part in coarse]
+    if heads:
+        highest = max(heads, key=lambda head: float(head[2]))
+        return sides_with_metal(ct, middle, float(highest[2]), float(highest[1]))
+    lowest = np.flatnonzero((found.sacrum_probability > 0.5).any(axis=(1, 2)))
+    if len(lowest) == 0:
+        return frozenset()
+    # The head of a femur lies about as high as the tip of the sacrum.
+    height = found.grid.origin_lps_mm[2] + found.grid.spacing_mm * int(lowest[0])
+    return sides_with_metal(ct, middle, float(height), None)
+
+
+def _side_of(part: NDArray[np.bool_], grid: CanonicalGrid, middle: float | None) -> Side | None:
+    """Side of the midline on which most of a part lies."""
+    if middle is None:
+        return None
+    x = float(to_lps(grid.affine, np.argwhere(part).mean(axis=0))[0])
+    return Side.LEFT if x > middle else Side.RIGHT
+
+
 def _sides(
-    coarse: Sequence[NDArray[np.bool_]], found: Localization, ct: CtVolume
+    coarse: Sequence[NDArray[np.bool_]], found: Localization, middle: float | None
 ) -> dict[Side, NDArray[np.bool_]] | Reason:
     """Which part is which side, from where it lies in the patient."""
-    if not coarse:
-        return Reason.HIP_NOT_COVERED
     grid = found.grid
     heads = [to_lps(grid.affine, _head_of(mask, grid)) for mask in coarse]
-    middle = _midline_mm(found, ct)
     if len(coarse) == 2:
         apart = abs(heads[0][0] - heads[1][0])
         if not HEAD_DISTANCE_MM[0] <= apart <= HEAD_DISTANCE_MM[1]:
             return Reason.LATERALITY_UNCERTAIN
         middle = middle if middle is not None else (heads[0][0] + heads[1][0]) / 2
     if middle is None:
-        return Reason.LATERALITY_UNCERTAIN
+        return Reason.LATERALITY_UNCERTAIN if coarse else Reason.HIP_NOT_COVERED
     sided: dict[Side, NDArray[np.bool_]] = {}
     for mask, head in zip(coarse, heads, strict=True):
         # LPS: x grows towards the patient's left.
@@ -163,7 +198,17 @@ def _sides(
     return sided
 
 
-def _midline_mm(found: Localization, ct: CtVolume) -> float | None:
+def _is_stable(part: NDArray[np.bool_], passes: Sequence[NDArray[np.bool_]]) -> bool:
+    """Whether all passes of the 3 mm network see this femur alike."""
+    near = ndimage.binary_dilation(part, iterations=2)
+    inside = [one & near for one in passes]
+    return all(
+        2 * int((one & other).sum()) >= LEAST_STABILITY * max(1, int(one.sum() + other.sum()))
+        for one, other in combinations(inside, 2)
+    )
+
+
+def _midline_mm(found: Localization) -> float | None:
     """X of the midline: the sacrum's, else that of the lowest vertebra."""
     sacrum = np.argwhere(found.sacrum_probability > 0.5)
     if len(sacrum) * found.grid.spacing_mm**3 > COARSE_LEAST_MM3:
@@ -256,18 +301,21 @@ def outline_femur(
     fine = _solid(probability > 0.5)
     if not fine.any():
         return WithheldFemur(side=side, reason=Reason.FEMUR_UNCERTAIN)
-    if _has_metal(hu, fine):
-        return WithheldFemur(side=side, reason=Reason.METAL)
+    if has_metal(hu, fine):
+        return WithheldFemur(side=side, reason=Reason.HIP_METAL)
     head = head_centre_index(fine, spacing_mm=FINE_SPACING_MM)
     tip = lesser_trochanter_index(fine, head)
     cut = float(tip) if tip is not None else head[0] - TROCHANTER_MM
     if not _is_covered(ct, grid, fine, cut):
         return WithheldFemur(side=side, reason=Reason.HIP_INCOMPLETE)
     agreement = float(2 * (fine & there).sum() / max(1, fine.sum() + there.sum()))
-    fine[: max(0, round(cut))] = False
-    volume = float(fine.sum()) * FINE_SPACING_MM**3
-    if agreement < LEAST_AGREEMENT or not VOLUME_MM3[0] <= volume <= VOLUME_MM3[1]:
+    if agreement < LEAST_AGREEMENT:
         return WithheldFemur(side=side, reason=Reason.FEMUR_UNCERTAIN)
+    lowest = max(0, round(cut))
+    fine[:lowest] = False
+    volume = float(fine.sum()) * FINE_SPACING_MM**3
+    if not is_femur_shaped(fine, head, lowest, volume):
+        return WithheldFemur(side=side, reason=Reason.FEMUR_IMPLAUSIBLE)
     box, mask = _on_ct(ct, grid, probability, fine)
     centre = to_lps(grid.affine, head)
     return ProximalFemur(
@@ -343,12 +391,6 @@ def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:])))
 
 
-def _has_metal(hu: NDArray[np.float32], fine: NDArray[np.bool_]) -> bool:
-    """Prosthesis or screws in the bone or at its surface."""
-    near = ndimage.binary_dilation(fine, iterations=3)
-    return float(((hu > METAL_HU) & near).sum()) * FINE_SPACING_MM**3 > METAL_MM3
-
-
 def _solid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Largest part without thin bridges to other bones, its holes filled slice by slice."""
     if not mask.any():
@@ -361,13 +403,17 @@ def _solid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.stack([ndimage.binary_fill_holes(one) for one in whole])
 
 
-def _symmetric(left: FemurResult, right: FemurResult) -> tuple[FemurResult, FemurResult]:
-    """Withhold both where their volumes cannot belong to one patient."""
+def _symmetric(
+    ct: CtVolume, left: FemurResult, right: FemurResult
+) -> tuple[FemurResult, FemurResult]:
+    """Withhold both where their volumes or densities cannot belong to one patient."""
     if isinstance(left, ProximalFemur) and isinstance(right, ProximalFemur):
         ratio = left.volume_mm3 / right.volume_mm3
-        if max(ratio, 1 / ratio) > LARGEST_RATIO:
+        means = [float(ct.hu[one.box][one.mask].mean()) for one in (left, right)]
+        apart = abs(means[0] - means[1])
+        if max(ratio, 1 / ratio) > LARGEST_RATIO or apart > WIDEST_HU_DIFFERENCE:
             return (
-                WithheldFemur(side=Side.LEFT, reason=Reason.FEMUR_UNCERTAIN),
-                WithheldFemur(side=Side.RIGHT, reason=Reason.FEMUR_UNCERTAIN),
+                WithheldFemur(side=Side.LEFT, reason=Reason.HIPS_ASYMMETRIC),
+                WithheldFemur(side=Side.RIGHT, reason=Reason.HIPS_ASYMMETRIC),
             )
     return left, right

@@ -71,6 +71,12 @@ class Reason(StrEnum):
     HIP_INCOMPLETE = "hip_incomplete"
     LATERALITY_UNCERTAIN = "laterality_uncertain"
     FEMUR_UNCERTAIN = "femur_uncertain"
+    FEMUR_UNSTABLE = "femur_unstable"
+    FEMUR_IMPLAUSIBLE = "femur_implausible"
+    HIPS_ASYMMETRIC = "hips_asymmetric"
+    HIP_METAL = "hip_metal"
+    TEXTURE_TOO_COARSE = "texture_too_coarse"
+    OUTSIDE_TRAINING = "outside_training"
 
     # A job fails.
     UNREADABLE_PIXELS = "unreadable_pixels"
@@ -154,8 +160,16 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.HIP_INCOMPLETE: "The proximal femur is cut by the edge of the scan before the lesser "
     "trochanter.",
     Reason.LATERALITY_UNCERTAIN: "It is not certain which side a femur belongs to.",
-    Reason.FEMUR_UNCERTAIN: "The outline of the femur is not certain: its two stages, its volume "
-    "or the two sides disagree.",
+    Reason.FEMUR_UNCERTAIN: "The coarse and the fine outline of the femur do not agree.",
+    Reason.FEMUR_UNSTABLE: "Two passes of the network do not agree on this femur.",
+    Reason.FEMUR_IMPLAUSIBLE: "Size or shape is not that of a whole proximal femur (fracture, "
+    "deformity or a failed outline possible).",
+    Reason.HIPS_ASYMMETRIC: "The two proximal femora differ more than those of one patient; "
+    "neither is reported.",
+    Reason.HIP_METAL: "A prosthesis, a nail or other metal lies in or near this hip.",
+    Reason.TEXTURE_TOO_COARSE: "Slices or pixels over 2 mm: the radiomic model is for finer ones.",
+    Reason.OUTSIDE_TRAINING: "Features are unlike those of the virtual patients that the model was "
+    "made from: no class.",
     Reason.UNREADABLE_PIXELS: "Pixel data could not be decoded.",
     Reason.OUT_OF_MEMORY: "Not enough memory for this examination.",
     Reason.WORKER_DIED: "The worker died repeatedly on this examination.",

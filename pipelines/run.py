@@ -77,7 +77,7 @@ def process(job: Job, *, networks: Networks | None = None, listener: Listener = 
     with stations.at("report"):
         segmentation, report = _report(job, series, ct, result)
     features = None
-    if job.radiomics and segmentation is not None:
+    if job.radiomics and segmentation is not None and result.regions:
         with stations.at("radiomics"):
             features = _radiomics(job, series, ct, result, segmentation)
     with stations.at("write"):
@@ -143,8 +143,10 @@ def _report(
     with warnings.catch_warnings():
         # highdicom warns of names without a caret, and quotes them.
         warnings.filterwarnings("ignore", message=r"[\s\S]*person name")
-        if result.regions:
-            segmentation = make_segmentation(job, series, result.regions, result.findings.models)
+        if result.regions or result.masks:
+            segmentation = make_segmentation(
+                job, series, result.regions, result.findings.models, result.masks
+            )
         return segmentation, make_report(job, series, ct.header, result, segmentation)
 
 

@@ -18,13 +18,14 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
+from sklearn.covariance import LedoitWolf
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from models.cards import ModelCard
 from models.coefficients import LinearModel, Term
-from models.forest import LEAF, ForestModel
+from models.forest import LEAF, ForestModel, TrainingReach
 
 SUFFIX: Final = {"coefficients": ".coefficients.json", "forest": ".safetensors"}
 
@@ -125,8 +126,35 @@ def linear_model_of(
     )
 
 
+REACH_SHARE: Final = 0.995
+"""Of the training cases within the reach of a forest (domain report 4.4)."""
+
+
+def training_reach(left: Shrunk, X: NDArray[np.float64], names: Sequence[str]) -> TrainingReach:
+    """Where the training cases lie, by their Ledoit-Wolf covariance.
+
+    Parameters
+    ----------
+    X : (cases, columns)
+        Columns are named by ``names``.
+    """
+    columns = [list(names).index(one) for one in left.features]
+    scaled = (X[:, columns] - left.centre) / left.scale
+    fitted = LedoitWolf().fit(scaled)
+    return TrainingReach(
+        middle=fitted.location_,
+        precision=fitted.precision_,
+        farthest=float(np.quantile(np.sqrt(fitted.mahalanobis(scaled)), REACH_SHARE)),
+    )
+
+
 def forest_model_of(
-    chain: Pipeline, names: Sequence[str], *, outcome: str, classes: Sequence[str]
+    chain: Pipeline,
+    names: Sequence[str],
+    *,
+    outcome: str,
+    classes: Sequence[str],
+    seen: NDArray[np.float64] | None = None,
 ) -> ForestModel:
     """A chain that ends in a `RandomForestClassifier`.
 
@@ -134,6 +162,8 @@ def forest_model_of(
     ----------
     classes
         Names in the order of the forest's ``classes_``.
+    seen : (cases, names)
+        Training cases: the forest will know what is unlike them.
     """
     left = shrink(chain, names)
     forest = left.estimator
@@ -163,6 +193,7 @@ def forest_model_of(
         feature=np.concatenate([tree.feature for tree in trees]).astype(np.int32),
         threshold=np.concatenate([tree.threshold for tree in trees]),
         share=share / share.sum(axis=1, keepdims=True),
+        reach=None if seen is None else training_reach(left, seen, names),
     )
 
 

@@ -1,4 +1,4 @@
-"""Segmentation object: body and trabecular core of each level on the grid of the CT.
+"""Segmentation object: body and core of each level, proximal femora, on the grid of the CT.
 
 Takes  SourceSeries, LumbarResult
 Gives  Segmentation
@@ -14,12 +14,14 @@ from highdicom import PlanePositionSequence
 from highdicom.color import CIELabColor
 from highdicom.content import AlgorithmIdentificationSequence
 from highdicom.seg import Segmentation, SegmentDescription
+from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from pipelines import codes
-from pipelines.anatomy import Level
+from pipelines.anatomy import Level, Side
 from pipelines.findings import ModelUse
+from pipelines.groups import SegmentMask
 from pipelines.job import Job
 from pipelines.reporting.equipment import (
     INTENDED_USE,
@@ -39,6 +41,7 @@ SERIES_NUMBER: Final = 9101
 CONTENT_LABEL: Final = "BONE_HEALTH"
 COLOURS: Final = ((70.0, 45.0, 40.0), (80.0, -45.0, 45.0), (65.0, 10.0, -50.0), (85.0, 0.0, 70.0))
 """CIELab of the bodies, by level in turn; cores are darker."""
+HIP_COLOUR: Final = (75.0, 30.0, 60.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,22 +54,36 @@ class SegmentNumbers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Segment:
-    """One segment: its mask within the box of its level, and what it is."""
+    """One segment: its mask within a box of the CT, and what it is.
 
-    region: LevelRegion
+    Parameters
+    ----------
+    tracking
+        What the tracking UID is derived from.
+    region
+        Where it lies, beside its type; ``None`` where the type says it.
+    side
+        Modifier of the type.
+    """
+
+    label: str
+    tracking: str
+    box: tuple[slice, slice, slice]
     mask: NDArray[np.bool_]
-    is_core: bool
+    category: CodedConcept
+    type: CodedConcept
+    region: CodedConcept | None
+    side: CodedConcept | None
+    colour: tuple[float, float, float]
 
 
 def segment_numbers(regions: Sequence[LevelRegion]) -> dict[Level, SegmentNumbers]:
     """Segment numbers by level, as `make_segmentation` gives them."""
     numbers: dict[Level, SegmentNumbers] = {}
-    for number, segment in enumerate(_segments(regions), start=1):
-        level = segment.region.level
-        if segment.is_core:
-            numbers[level] = SegmentNumbers(body=numbers[level].body, core=number)
-        else:
-            numbers[level] = SegmentNumbers(body=number, core=None)
+    number = 0
+    for region in regions:
+        body, number = number + 1, number + 1 + bool(region.core.any())
+        numbers[region.level] = SegmentNumbers(body=body, core=number if number > body else None)
     return numbers
 
 
@@ -75,29 +92,37 @@ def make_segmentation(
     series: SourceSeries,
     regions: Sequence[LevelRegion],
     models: Sequence[ModelUse],
+    masks: Sequence[SegmentMask] = (),
 ) -> Segmentation:
-    """BINARY Segmentation with one or two segments per level.
+    """BINARY Segmentation with one or two segments per level, then one per mask.
 
     Only slices that hold a segment are encoded, each with a reference to its source image, so
     memory stays at one bit per voxel and segment of those slices plus one working array.
+
+    Parameters
+    ----------
+    masks
+        Structures that secondary pipelines outlined; with ``regions`` at least one.
 
     Source
     ------
     PS3.3 A.51 Segmentation IOD, C.8.20.
     """
-    segments = _segments(regions)
-    first = min(region.box[0].start for region in regions)
-    stop = max(region.box[0].stop for region in regions)
-    rows, columns = series.geometry.shape[1:]
-    pixels = np.zeros((stop - first, rows, columns, len(segments)), np.uint8)
+    segments = [*_of_levels(regions), *(_of_mask(mask) for mask in masks)]
+    used = np.zeros(series.geometry.shape[0], bool)
+    for segment in segments:
+        used[segment.box[0]] = True
+    planes = [plane for plane, here in zip(series.planes, used, strict=True) if here]
+    place = np.cumsum(used) - 1
+    pixels = np.zeros((len(planes), *series.geometry.shape[1:], len(segments)), np.uint8)
     for index, segment in enumerate(segments):
-        box = segment.region.box
-        place = (slice(box[0].start - first, box[0].stop - first), box[1], box[2], index)
-        pixels[place] = segment.mask
+        rows, columns = segment.box[1:]
+        pixels[place[segment.box[0]], rows, columns, index] = segment.mask
     images = source_images(series)
-    planes = series.planes[first:stop]
     made = Segmentation(
-        source_images=images if series.is_multiframe else images[first:stop],
+        source_images=images
+        if series.is_multiframe
+        else [image for image, here in zip(images, used, strict=True) if here],
         pixel_array=pixels,
         segmentation_type="BINARY",
         segment_descriptions=_descriptions(job, segments, models),
@@ -115,7 +140,7 @@ def make_segmentation(
         if series.is_multiframe
         else None,
         content_label=CONTENT_LABEL,
-        content_description="Vertebral bodies and trabecular cores (research use only)",
+        content_description="Measured bones (research use only)",
         series_description=SERIES_DESCRIPTION,
         coding_schemes=[codes.private_scheme()],
     )
@@ -124,13 +149,44 @@ def make_segmentation(
     return made
 
 
-def _segments(regions: Sequence[LevelRegion]) -> list[_Segment]:
+def _of_levels(regions: Sequence[LevelRegion]) -> list[_Segment]:
     segments = []
     for region in regions:
-        segments.append(_Segment(region=region, mask=region.body, is_core=False))
+        segments.append(_of_level(region, is_core=False))
         if region.core.any():
-            segments.append(_Segment(region=region, mask=region.core, is_core=True))
+            segments.append(_of_level(region, is_core=True))
     return segments
+
+
+def _of_level(region: LevelRegion, *, is_core: bool) -> _Segment:
+    level = region.level
+    lightness, a, b = COLOURS[level % len(COLOURS)]
+    return _Segment(
+        label=f"{level.name} {'trabecular core' if is_core else 'vertebral body'}",
+        tracking=_tracking(level, is_core=is_core),
+        box=region.box,
+        mask=region.core if is_core else region.body,
+        category=codes.TISSUE if is_core else codes.ANATOMICAL_STRUCTURE,
+        type=codes.TRABECULAR_BONE if is_core else codes.VERTEBRAL_BODY,
+        region=codes.VERTEBRA[level],
+        side=None,
+        colour=(lightness - 25 if is_core else lightness, a, b),
+    )
+
+
+def _of_mask(mask: SegmentMask) -> _Segment:
+    is_femur = isinstance(mask.site, Side)
+    return _Segment(
+        label=mask.label,
+        tracking=mask.label,
+        box=mask.box,
+        mask=mask.mask,
+        category=codes.ANATOMICAL_STRUCTURE,
+        type=codes.PROXIMAL_FEMUR if is_femur else codes.VERTEBRAL_BODY,
+        region=codes.VERTEBRA[mask.site] if isinstance(mask.site, Level) else None,
+        side=codes.LATERALITY[mask.site] if isinstance(mask.site, Side) else None,
+        colour=HIP_COLOUR if is_femur else COLOURS[0],
+    )
 
 
 def _descriptions(
@@ -146,30 +202,32 @@ def _descriptions(
 def _description(
     job: Job, number: int, segment: _Segment, algorithm: AlgorithmIdentificationSequence
 ) -> SegmentDescription:
-    level = segment.region.level
-    part = "trabecular core" if segment.is_core else "vertebral body"
-    lightness, a, b = COLOURS[level % len(COLOURS)]
-    return SegmentDescription(
+    made = SegmentDescription(
         segment_number=number,
-        segment_label=f"{level.name} {part}",
-        segmented_property_category=(
-            codes.TISSUE if segment.is_core else codes.ANATOMICAL_STRUCTURE
-        ),
-        segmented_property_type=(
-            codes.TRABECULAR_BONE if segment.is_core else codes.VERTEBRAL_BODY
-        ),
+        segment_label=segment.label,
+        segmented_property_category=segment.category,
+        segmented_property_type=segment.type,
         algorithm_type="AUTOMATIC",
         algorithm_identification=algorithm,
-        tracking_uid=tracking_uid(job, level, is_core=segment.is_core),
-        tracking_id=f"{level.name} {part}",
-        anatomic_regions=[codes.VERTEBRA[level]],
-        display_color=CIELabColor(lightness - 25 if segment.is_core else lightness, a, b),
+        tracking_uid=derived_uid(job.key, segment.tracking),
+        tracking_id=segment.label,
+        anatomic_regions=None if segment.region is None else [segment.region],
+        display_color=CIELabColor(*segment.colour),
     )
+    if segment.side is not None:
+        # PS3.3 C.8.20.4: the side is a modifier of the property type; highdicom has no argument.
+        kind = made.SegmentedPropertyTypeCodeSequence[0]
+        kind.SegmentedPropertyTypeModifierCodeSequence = [segment.side]
+    return made
+
+
+def _tracking(level: Level, *, is_core: bool) -> str:
+    return f"{level.name}.{'core' if is_core else 'body'}"
 
 
 def tracking_uid(job: Job, level: Level, *, is_core: bool) -> str:
     """UID by which segment and measurement group name the same thing."""
-    return derived_uid(job.key, f"{level.name}.{'core' if is_core else 'body'}")
+    return derived_uid(job.key, _tracking(level, is_core=is_core))
 
 
 def _fix_dimension_uid(made: Dataset, uid: str) -> None:

@@ -145,7 +145,7 @@ def test_metal_withholds_the_side():
     ct, _ = pelvis(metal=True)
     for found in segment_femora(ct, located(ct), bone_of):
         assert isinstance(found, WithheldFemur)
-        assert found.reason is Reason.METAL
+        assert found.reason is Reason.HIP_METAL
 
 
 def test_two_stages_that_disagree_withhold_the_side():

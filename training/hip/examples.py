@@ -32,8 +32,9 @@ from rich.console import Console
 from rich.progress import Progress
 from scipy import ndimage
 
+from pipelines.anatomy import Side
 from pipelines.findings import Abstained
-from pipelines.proximal_femur import ProximalFemur, Side, WithheldFemur, outline_femur
+from pipelines.proximal_femur import ProximalFemur, WithheldFemur, outline_femur
 from pipelines.radiomics.extract import extract_features
 from pipelines.radiomics.region import ScalarImage
 from pipelines.radiomics.settings import feature_settings
