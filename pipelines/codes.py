@@ -247,6 +247,12 @@ RADIOMICS_WITHOUT_IBSI: Final[dict[str, CodedConcept]] = {
     "glcm_MCC": _private("mcc", "Maximal correlation coefficient of GLCM"),
 }
 """By class and name in pyradiomics, of the features that IBSI lacks."""
+
+
+def _feature(name: str) -> CodedConcept:
+    return IBSI.get(name) or RADIOMICS_WITHOUT_IBSI[name]
+
+
 RADIOMICS_SETTINGS: Final = _private("radiomics", "Settings of the radiomic features")
 RADIOMICS_SETTINGS_VALUE: Final[dict[str, CodedConcept]] = {
     "study2_product": _private("study2_product", "Bins of 25 HU, grid of 1 mm"),
@@ -262,6 +268,7 @@ PIPELINE: Final[dict[Pipeline, CodedConcept]] = {
     Pipeline.CHEST: _private("chest", "Networks of L1 and L2, experimental"),
 }
 QUANTITY: Final[dict[str, CodedConcept]] = {
+    "r_score": _private("r_score", "Radiomic score of vertebral fracture (R-score)"),
     "hip_volume": VOLUME,
     "hip_attenuation": _private("hip_hu", "Mean attenuation of the proximal femur"),
     "hip_normal": _private("hip_p_normal", "Likeness to hips with normal areal density"),
@@ -281,6 +288,16 @@ WITHHELD: Final[dict[str, CodedConcept]] = {
     name: _private(f"no_{name}", _short(f"Withheld: {concept.meaning}"))
     for name, concept in {**QUANTITY, **STATEMENT}.items()
 }
+
+R_SCORE_FEATURES: Final = ("firstorder_10Percentile",)
+"""Of the card ``ovcf_rscore``, by class and name in pyradiomics."""
+CONTRIBUTION: Final[dict[str, CodedConcept]] = {
+    f"contribution_{name}": _private(
+        f"adds_{name}", _short(f"Added to the R-score by {_feature(name).meaning}")
+    )
+    for name in R_SCORE_FEATURES
+}
+"""What a feature adds to the R-score."""
 
 # Units: UCUM.
 NO_UNITS: Final = _concept("1", "UCUM", "no units")
@@ -302,6 +319,8 @@ UNIT: Final[dict[str, CodedConcept]] = {
         MG_PER_CM3,
         CUBIC_MILLIMETRE,
         GRAM_PER_CM2,
+        PER_MILLIMETRE,
+        SQUARE_HOUNSFIELD,
     )
 }
 """By UCUM code, as `pipelines.findings.Measured` has it."""
@@ -355,6 +374,11 @@ REASON_VALUE: Final[dict[Reason, CodedConcept]] = {
     reason: _private(reason.value, _short(sentence)) for reason, sentence in EXPLANATION.items()
 }
 """Codes over 16 characters go into Long Code Value (PS3.3 8.1)."""
+
+
+def quantity(name: str) -> CodedConcept:
+    """Concept of a number of a secondary pipeline: its own, a contribution, a radiomic feature."""
+    return QUANTITY.get(name) or CONTRIBUTION.get(name) or _feature(name)
 
 
 def private_scheme() -> CodingSchemeIdentificationItem:

@@ -4,7 +4,7 @@ Takes  Examination
 Gives  PipelineResult
 Next   pipelines.reporting.sr, pipelines.result
 
-Names are keys of ``pipelines.codes``: of `QUANTITY` for numbers, of `STATEMENT` and
+Names are keys of ``pipelines.codes``: `quantity` for numbers, of `STATEMENT` and
 `STATEMENT_VALUE` for what is said in words. Free of torch and DICOM libraries.
 """
 
@@ -37,7 +37,8 @@ class Quantity:
     Parameters
     ----------
     name
-        Key of ``codes.QUANTITY``, or of ``codes.IBSI`` for a radiomic feature.
+        As ``codes.quantity`` takes it: a key of ``codes.QUANTITY`` or ``codes.CONTRIBUTION``, or a
+        radiomic feature.
     """
 
     name: str

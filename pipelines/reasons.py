@@ -52,6 +52,9 @@ class Reason(StrEnum):
     BMI_UNKNOWN = "bmi_unknown"
     ASSOCIATION_NOT_IN_SCOPE = "association_not_in_scope"
     NEAR_A_CUT = "near_a_cut"
+    R_SCORE_NOT_IN_SCOPE = "r_score_not_in_scope"
+    KERNEL_UNKNOWN = "kernel_unknown"
+    SLICES_TOO_THICK_FOR_TEXTURE = "slices_too_thick_for_texture"
 
     # A level does not count.
     LEVEL_INCOMPLETE = "level_incomplete"
@@ -65,6 +68,7 @@ class Reason(StrEnum):
     ROI_FRAGMENTED = "roi_fragmented"
     ROI_UNIFORM = "roi_uniform"
     TOO_COARSE = "too_coarse"
+    FEATURE_OUTSIDE_TRAINING = "feature_outside_training"
 
     # A hip is not reported.
     HIP_NOT_COVERED = "hip_not_covered"
@@ -141,6 +145,11 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.BMI_UNKNOWN: "Height or weight is not stated: no fracture-association index.",
     Reason.ASSOCIATION_NOT_IN_SCOPE: "The fracture-association index is for 40 to 90 years.",
     Reason.NEAR_A_CUT: "Contrast medium and a density within 5 % of a limit: no category.",
+    Reason.R_SCORE_NOT_IN_SCOPE: "The radiomic score of vertebral fracture is for women of 50 to 90 "
+    "years.",
+    Reason.KERNEL_UNKNOWN: "Reconstruction kernel is not stated: no radiomic score.",
+    Reason.SLICES_TOO_THICK_FOR_TEXTURE: "Slices thicker or farther apart than 2 mm: no radiomic "
+    "score.",
     Reason.LEVEL_INCOMPLETE: "The vertebral body is cut by the edge of the scan.",
     Reason.ROI_TOO_SMALL: "The trabecular region is too small to measure.",
     Reason.IMPLAUSIBLE_SHAPE: "Size or shape of the vertebral body is implausible; the "
@@ -156,6 +165,7 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.ROI_FRAGMENTED: "The region falls into several parts; the segmentation may have failed.",
     Reason.ROI_UNIFORM: "All values in the region are alike: it has no texture.",
     Reason.TOO_COARSE: "Slices or pixels over 3 mm: texture is not measured.",
+    Reason.FEATURE_OUTSIDE_TRAINING: "A radiomic feature lies far outside what the score was trained on.",
     Reason.HIP_NOT_COVERED: "The scan does not show this hip.",
     Reason.HIP_INCOMPLETE: "The proximal femur is cut by the edge of the scan before the lesser "
     "trochanter.",

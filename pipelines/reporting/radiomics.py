@@ -13,7 +13,6 @@ from typing import Final
 
 from highdicom.seg import Segmentation
 from highdicom.sr import (
-    CodedConcept,
     Comprehensive3DSR,
     FindingSite,
     Measurement,
@@ -30,6 +29,7 @@ from pipelines.anatomy import Level
 from pipelines.findings import Abstained, ModelUse
 from pipelines.job import Job
 from pipelines.radiomics.extract import RadiomicFeatures
+from pipelines.radiomics.units import ORIGINAL, feature_unit
 from pipelines.radiomics.vertebrae import LevelFeatures
 from pipelines.reporting.equipment import (
     MANUFACTURER,
@@ -48,42 +48,6 @@ from pipelines.sources import SourceSeries
 SERIES_NUMBER: Final = 9104
 DIGITS: Final = 9
 """Significant digits: with sign and exponent within the 16 characters of a Decimal String."""
-ORIGINAL: Final = "original_"
-UNIT: Final[dict[str, CodedConcept]] = {
-    **dict.fromkeys(("shape_MeshVolume", "shape_VoxelVolume"), codes.CUBIC_MILLIMETRE),
-    "shape_SurfaceArea": codes.SQUARE_MILLIMETRE,
-    "shape_SurfaceVolumeRatio": codes.PER_MILLIMETRE,
-    **dict.fromkeys(
-        (
-            "shape_MajorAxisLength",
-            "shape_MinorAxisLength",
-            "shape_LeastAxisLength",
-            "shape_Maximum3DDiameter",
-            "shape_Maximum2DDiameterSlice",
-            "shape_Maximum2DDiameterColumn",
-            "shape_Maximum2DDiameterRow",
-        ),
-        codes.MILLIMETRE,
-    ),
-    **dict.fromkeys(
-        (
-            "firstorder_10Percentile",
-            "firstorder_90Percentile",
-            "firstorder_InterquartileRange",
-            "firstorder_Maximum",
-            "firstorder_Mean",
-            "firstorder_MeanAbsoluteDeviation",
-            "firstorder_Median",
-            "firstorder_Minimum",
-            "firstorder_Range",
-            "firstorder_RobustMeanAbsoluteDeviation",
-            "firstorder_RootMeanSquared",
-        ),
-        codes.HOUNSFIELD_UNIT,
-    ),
-    **dict.fromkeys(("firstorder_Energy", "firstorder_Variance"), codes.SQUARE_HOUNSFIELD),
-}
-"""Of features with a dimension; all others are pure numbers (texture counts grey levels)."""
 
 
 def make_radiomics_report(
@@ -173,9 +137,9 @@ def _measurements(features: RadiomicFeatures | Abstained) -> list[Measurement]:
     }
     return [
         Measurement(
-            name=codes.IBSI.get(name) or codes.RADIOMICS_WITHOUT_IBSI[name],
+            name=codes.quantity(name),
             value=float(f"{value:.{DIGITS}g}"),
-            unit=UNIT.get(name, codes.NO_UNITS),
+            unit=codes.UNIT[feature_unit(name)],
         )
         for name, value in named.items()
     ]

@@ -119,7 +119,7 @@ def _measurement(quantity: Quantity, value: Measured) -> Measurement:
             upper_measurement_uncertainty=rounded, lower_measurement_uncertainty=rounded
         )
     return Measurement(
-        name=_quantity_name(quantity.name),
+        name=codes.quantity(quantity.name),
         value=round(value.value, quantity.decimals),
         unit=codes.UNIT[value.unit],
         properties=properties,
@@ -133,10 +133,6 @@ def _statement(statement: Statement) -> QualitativeEvaluation:
     return QualitativeEvaluation(
         codes.STATEMENT[statement.name], codes.STATEMENT_VALUE[statement.value]
     )
-
-
-def _quantity_name(name: str) -> CodedConcept:
-    return codes.QUANTITY[name] if name in codes.QUANTITY else codes.IBSI[name]
 
 
 def _withheld_name(name: str) -> CodedConcept:

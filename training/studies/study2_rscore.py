@@ -12,8 +12,8 @@ Both splits are run: by vertebra, as the study did, and by patient; the differen
 """
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,12 +26,13 @@ from sklearn.pipeline import Pipeline
 from training.selection.recipes import FOLDS, rscore_chain
 from training.statistics.calibration import fit_probability
 from training.statistics.clustered import clustered_interval, clustered_test
-from training.statistics.confusion import BinaryCounts
+from training.statistics.confusion import BinaryCounts, IntervalMethod
+from training.statistics.confusion import counts as confusion_matrix
 from training.statistics.cuts import counts_at, youden_cut
 from training.statistics.delong import auc, delong_interval, delong_test
 from training.statistics.errors import UnusableSample
 from training.statistics.estimate import Estimate, central
-from training.statistics.proportions import clopper_pearson
+from training.statistics.proportions import clopper_pearson, wilson
 from training.statistics.sample import BoolArray, FloatArray, IndexArray
 from training.statistics.splits import repeated_splits
 from training.studies import figures
@@ -51,7 +52,7 @@ NOTES = (
     "Fracture is the positive class. Printed sensitivities and specificities are those of Table 2 with "
     "the classes put right (B1), printed accuracies those that its counts give (B2).",
     "Intervals: DeLong's where vertebrae are split, as in the study; Obuchowski's, which counts patients, "
-    "where patients are. Proportions: Clopper-Pearson.",
+    "where patients are. Proportions: Clopper-Pearson, and Wilson where it says so.",
     "Cuts are found on the training part (Youden) and kept; the study found the test cuts again (B3).",
     "Baseline of the R-score: the T-score of the same vertebrae.",
 )
@@ -73,6 +74,8 @@ class FeatureTable:
         The same features from further segmentations.
     cohort
         What every figure is labelled with.
+    baselines
+        Plain measurements that rise with fracture, by name: (n,) each.
     """
 
     patient: NDArray[np.str_]
@@ -82,6 +85,7 @@ class FeatureTable:
     features: FloatArray
     repeats: FloatArray | None
     cohort: str
+    baselines: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +203,15 @@ def split_rows(table: FeatureTable, scored: Scored) -> list[Row]:
                     baseline=beside,
                 )
             )
+        rows += [
+            row(
+                f"AUC {name}, {part}, vertebrae",
+                _interval(scored.unit, truth, score[index], patient),
+                n=len(index),
+                cohort=cohort,
+            )
+            for name, score in table.baselines.items()
+        ]
         pair = scores["r_score"][index], scores["t_score"][index]
         tests = (
             (STUDY_2[f"delong_p_{part}"], delong_test(truth, *pair)),
@@ -245,14 +258,25 @@ def _operating_points(table: FeatureTable, scored: Scored, cohort: str) -> list[
                 source="Table 2, classes put right (B1, B2)",
             )
             rows.append(row(published, estimate, n=estimate.n, cohort=cohort))
+        rows += [
+            row(
+                f"{name.replace('_', '-')}: {word} for fracture, test, %, Wilson",
+                estimate,
+                n=estimate.n,
+                cohort=cohort,
+            )
+            for word, estimate in _measures(counts, wilson)
+        ]
     return rows
 
 
-def _measures(counts: BinaryCounts) -> tuple[tuple[str, Estimate], ...]:
+def _measures(
+    counts: BinaryCounts, interval: IntervalMethod = clopper_pearson
+) -> tuple[tuple[str, Estimate], ...]:
     found = (
-        ("sensitivity", counts.sensitivity(clopper_pearson)),
-        ("specificity", counts.specificity(clopper_pearson)),
-        ("accuracy", counts.accuracy(clopper_pearson)),
+        ("sensitivity", counts.sensitivity(interval)),
+        ("specificity", counts.specificity(interval)),
+        ("accuracy", counts.accuracy(interval)),
     )
     return tuple(
         (
@@ -305,7 +329,7 @@ def leakage(table: FeatureTable, *, splits: int, seed: int, folds: int = FOLDS) 
 
 
 def draw(table: FeatureTable, scored: Scored, folder: Path) -> None:
-    """ROC, violins, calibration and decision curves of the test part."""
+    """ROC, violins, confusion, calibration and decision curves of the test part."""
     cohort = f"{table.cohort}, split by {scored.unit}, test"
     train, test = scored.train, scored.test
     truth = table.is_fracture
@@ -313,6 +337,7 @@ def draw(table: FeatureTable, scored: Scored, folder: Path) -> None:
     names = {"R-score": "r_score", "T-score": "t_score"}
     curves = {name: (truth[test], scores[key][test]) for name, key in names.items()}
     curves["T <= -2.5"] = (truth[test], scores["osteoporosis"][test])
+    curves |= {name: (truth[test], score[test]) for name, score in table.baselines.items()}
     figures.roc(curves, folder / f"roc_{scored.unit}.png", cohort=cohort)
     to_probability = fit_probability(truth[train], scores["t_score"][train])
     probabilities = {
@@ -328,6 +353,37 @@ def draw(table: FeatureTable, scored: Scored, folder: Path) -> None:
         "no fracture": scored.r_score[test][~truth[test]],
     }
     figures.violins(groups, folder / f"violin_{scored.unit}.png", quantity="R-score", cohort=cohort)
+    cut = youden_cut(truth[train], scored.r_score[train])
+    matrix = confusion_matrix(truth[test], scored.r_score[test] >= cut, 2)
+    figures.confusion(
+        matrix, ["no fracture", "fracture"], folder / f"confusion_{scored.unit}.png", cohort=cohort
+    )
+
+
+def run_study(
+    table: FeatureTable,
+    folder: Path,
+    *,
+    splits: int = SPLITS,
+    folds: int = FOLDS,
+    seed: int = SEED,
+) -> tuple[list[Row], list[str]]:
+    """Both splits, their pictures in ``folder``, and the leakage: rows, and what to note."""
+    rows: list[Row] = []
+    notes = []
+    units: tuple[Unit, ...] = ("vertebra", "patient")
+    for unit in units:
+        scored = run_split(table, unit, seed, folds=folds)
+        rows += split_rows(table, scored)
+        draw(table, scored, folder)
+        chosen = ", ".join(
+            f"{name} {weight:+.3f}" for name, weight in selected(table, scored).items()
+        )
+        notes.append(f"{table.cohort}, split by {unit}: R-score of {chosen or 'no feature'}.")
+    rows += leakage(table, splits=splits, seed=seed, folds=folds)
+    if table.repeats is None:
+        notes.append("Without repeated segmentations: no ICC step.")
+    return rows, notes
 
 
 def main() -> None:
@@ -345,21 +401,10 @@ def main() -> None:
     args = parser.parse_args()
     watch = Stopwatch(module="training.studies.study2_rscore", seed=args.seed)
     table = read_features(args.features, args.repeats, cohort=args.on)
-    rows: list[Row] = []
-    notes = list(NOTES)
-    units: tuple[Unit, ...] = ("vertebra", "patient")
-    for unit in units:
-        scored = run_split(table, unit, args.seed, folds=args.folds)
-        rows += split_rows(table, scored)
-        draw(table, scored, args.out)
-        chosen = ", ".join(
-            f"{name} {weight:+.3f}" for name, weight in selected(table, scored).items()
-        )
-        notes.append(f"Split by {unit}: R-score of {chosen or 'no feature'}.")
-    rows += leakage(table, splits=args.splits, seed=args.seed, folds=args.folds)
-    if table.repeats is None:
-        notes.append("Without repeated segmentations: no ICC step.")
-    result = StudyTable(study="Study 2, R-score", run=watch.stop(), rows=rows, notes=notes)
+    rows, notes = run_study(table, args.out, splits=args.splits, folds=args.folds, seed=args.seed)
+    result = StudyTable(
+        study="Study 2, R-score", run=watch.stop(), rows=rows, notes=[*NOTES, *notes]
+    )
     print(markdown(result))
     write_table(result, args.out)
 

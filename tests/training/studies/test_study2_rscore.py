@@ -107,7 +107,7 @@ def test_the_command_writes_table_and_pictures(tmp_path, monkeypatch, capsys):
     assert "| leakage: AUC split by vertebra minus by patient |" in capsys.readouterr().out
     found = json.loads((out / "table.json").read_text("utf-8"))
     assert {one["cohort"].split(",")[0] for one in found["rows"]} == {"a hospital"}
-    assert len(list(out.glob("*.png"))) == 8
+    assert len(list(out.glob("*.png"))) == 10
 
 
 @pytest.mark.parametrize(
