@@ -1,5 +1,6 @@
 """Study 1 from patients to rows: split, scans, training, predictions."""
 
+import argparse
 import json
 import math
 from dataclasses import replace
@@ -8,15 +9,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from pipelines.anatomy import Level
 from pipelines.vertebra_input import SHAPE
-from training.checkpoint import STATE
+from training.checkpoint import STATE, WEIGHTS
+from training.cohort.dxa_spine import scan_spine
 from training.cohort.equipment import HELD_OUT, TRAINING
+from training.cohort.form import FAMILIES
 from training.lumbar.examples import Example, make_patient, read_examples
 from training.lumbar.plan import LumbarCohort, plan_cohort
 from training.lumbar.predict import baseline, predict
-from training.lumbar.train import Config, augmented, train
+from training.lumbar.train import (
+    Config,
+    augmented,
+    build,
+    output_of,
+    read_stride,
+    take_features,
+    train,
+)
 from training.studies.study1_networks import bmd_rows, status_rows
 
 
@@ -55,11 +67,27 @@ def test_test_patients_lie_in_scanners_that_training_never_saw(cohort: LumbarCoh
 
 
 def test_test_patients_have_skeletons_of_another_family(cohort: LumbarCohort) -> None:
-    """Squareness of the bodies: what one part has, the other never has."""
-    squareness: dict[bool, list[float]] = {False: [], True: []}
-    for row in range(40):
-        squareness[bool(cohort.is_test[row])].append(cohort.subject(row).form.body_exponent)
-    assert min(squareness[True]) > max(squareness[False])
+    """The family of the test part is in no training patient."""
+    rows = range(len(cohort.people))
+    families = {
+        part: {cohort.family(r) for r in rows if cohort.is_test[r] == part}
+        for part in (True, False)
+    }
+    assert families == {True: {"common"}, False: {"stout", "slender"}}
+    limits = FAMILIES["common"]["body_exponent"]
+    squareness = [cohort.subject(r).form.body_exponent for r in rows if cohort.is_test[r]]
+    assert limits[0] <= min(squareness)
+    assert max(squareness) <= limits[1]
+
+
+def test_a_family_does_not_tell_the_class(cohort: LumbarCohort) -> None:
+    """Stout skeletons have thinner cortex: DXA is near that of the patient's row."""
+    rows = range(len(cohort.people))
+    for family in ("stout", "slender", "common"):
+        row = next(r for r in rows if cohort.family(r) == family)
+        scan = scan_spine(cohort.subject(row), precision_cv=0)
+        expected = cohort.people.abmd_g_cm2[row].mean()
+        assert scan.total.abmd_g_cm2 == pytest.approx(expected, abs=0.13)
 
 
 def test_a_scanned_vertebra_shows_its_core_in_the_middle(scanned: Path) -> None:
@@ -90,7 +118,14 @@ def test_a_patient_that_is_done_is_not_scanned_again(cohort: LumbarCohort, scann
 def test_training_learns_resumes_and_predicts(task, scanned: Path, tmp_path: Path) -> None:
     """At half the resolution: the loss of four vertebrae falls, a resumed run counts on."""
     config = Config(
-        task=task, examples=scanned, out=tmp_path, epochs=4, batch=4, micro=4, stride=2, threads=1
+        task=task,
+        examples=scanned,
+        out=tmp_path,
+        epochs=4,
+        batch=4,
+        micro=4,
+        stride=(2, 2, 2),
+        threads=1,
     )
     train(config)
     train(replace(config, epochs=6, resume=True))
@@ -133,6 +168,50 @@ def test_augmentation_flips_and_turns_what_is_not_round() -> None:
     assert angles.max() > 5
 
 
+def test_stretching_makes_a_vertebra_deeper_and_no_wider() -> None:
+    """Rows by the factor, columns and slices not; it goes before the rotation."""
+    hill = (torch.linspace(-1, 1, 64).abs() < 0.5).float()
+    block = (hill[:, None] * hill).expand(8, 64, 64)[None, None]
+    depth = torch.full((12,), 1.25)
+    found = augmented(block.expand(12, 1, 8, 64, 64), torch.Generator().manual_seed(3), depth)
+    volume = found.sum(dim=(1, 2, 3, 4)) / block.sum()
+    torch.testing.assert_close(volume, depth, atol=0.04, rtol=0)
+
+
+def test_early_layers_in_half_precision_say_nearly_the_same() -> None:
+    """The same network, layer by layer, with and without bfloat16; all gradients are finite."""
+    torch.manual_seed(0)
+    network = build("bmd").train()
+    image = torch.rand(4, 1, 32, 32, 32)
+    config = Config(task="bmd", examples=Path(), out=Path(), bfloat16=True)
+    found = output_of(network, image, config)
+    torch.testing.assert_close(found, network(image), atol=0.15, rtol=0)
+    found.square().mean().backward()
+    assert all(p.grad.isfinite().all() for p in network.parameters() if p.grad is not None)
+
+
+def test_the_second_network_starts_from_the_features_of_the_first(tmp_path: Path) -> None:
+    """All layers but the last."""
+    first, second = build("bmd"), build("status")
+    save_file(first.state_dict(), tmp_path / WEIGHTS)
+    take_features(second, tmp_path)
+    torch.testing.assert_close(
+        second.get_parameter("features.conv0.weight"), first.get_parameter("features.conv0.weight")
+    )
+    assert second.get_parameter("class_layers.out.weight").shape == (3, 1024)
+
+
+@pytest.mark.parametrize(("text", "stride"), [("2", (2, 2, 2)), ("2,4,4", (2, 4, 4))])
+def test_a_stride_is_one_number_or_three(text: str, stride: tuple[int, int, int]) -> None:
+    assert read_stride(text) == stride
+
+
+@pytest.mark.parametrize("text", ["0", "2,4"])
+def test_other_strides_are_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="one or three"):
+        read_stride(text)
+
+
 def made_up(count: int) -> list[Example]:
     rng = np.random.default_rng(0)
     return [
@@ -143,6 +222,7 @@ def made_up(count: int) -> list[Example]:
             is_test=True,
             abmd_g_cm2=float(rng.normal(0.9 - 0.12 * (p % 3), 0.05)),
             status=p % 3,
+            spine_t_score=-1.5 * (p % 3),
             core_hu=float(rng.normal(160 - 40 * (p % 3), 10)),
             vbmd_mg_cm3=100.0,
             age_years=60,

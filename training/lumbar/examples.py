@@ -52,6 +52,8 @@ class Example:
         DXA of this level.
     status
         Class of the patient (0 normal, 1 osteopenia, 2 osteoporosis), copied to the level.
+    spine_t_score
+        Of L1 to L4 together, by DXA; ``status`` follows from it.
     core_hu
         Mean HU of the true trabecular core: the plain baseline.
     """
@@ -62,6 +64,7 @@ class Example:
     is_test: bool
     abmd_g_cm2: float
     status: int
+    spine_t_score: float
     core_hu: float
     vbmd_mg_cm3: float
     age_years: int
@@ -116,6 +119,7 @@ def make_patient(cohort: LumbarCohort, out: Path, row: int) -> None:
         "sex": subject.sex,
         "age_years": subject.age_years,
         "bmi_kg_m2": subject.bmi_kg_m2,
+        "family": cohort.family(row),
         "scanner": scanner.model.name,
         "kernel": scanner.kernel,
         "slice_thickness_mm": scanner.slice_thickness_mm,
@@ -147,8 +151,8 @@ def _as_input(
 
 
 def make_examples(cohort: LumbarCohort, out: Path, *, jobs: int = 1) -> None:
-    """Scan all patients; a run that was stopped goes on."""
-    rows = range(len(cohort.people))
+    """Scan all patients, the test part last; a run that was stopped goes on."""
+    rows = np.argsort(cohort.is_test, kind="stable").tolist()
     work = partial(make_patient, cohort, out)
     console = Console(stderr=True)
     if jobs == 1:
@@ -178,6 +182,7 @@ def _of_patient(file: Path) -> Sequence[Example]:
             patient=int(file.parent.name),
             is_test=record["is_test"],
             status=record["status"],
+            spine_t_score=record["spine_t_score"],
             age_years=record["age_years"],
             sex=record["sex"],
             bmi_kg_m2=record["bmi_kg_m2"],

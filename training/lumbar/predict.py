@@ -36,7 +36,9 @@ def predict(examples: Sequence[Example], config: Config) -> Values:
     (vertebrae,) g/cm2, or (vertebrae, 3) probabilities
     """
     notes = json.loads((config.out / STATE).read_text(encoding="utf-8"))["notes"]
-    config = replace(config, stride=notes["stride"], normalization=Normalization(notes["norm"]))
+    slices, rows, columns = notes["stride"]
+    stride = (slices, rows, columns)
+    config = replace(config, stride=stride, normalization=Normalization(notes["norm"]))
     network = build(config.task)
     network.load_state_dict(load_file(config.out / WEIGHTS))
     network.eval().to(config.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]

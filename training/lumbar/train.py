@@ -10,7 +10,14 @@ Next   training.lumbar.predict
 As the study says: Adam at 1e-4, batches of 32 (gathered from micro-batches), 200 epochs, MSE or
 cross-entropy, random flips and in-plane rotation (by up to 15 degrees, which it does not say), no
 selection on the test part. The same code runs on CPU and CUDA; ``--minutes`` stops early, ``--resume``
-goes on, ``--stride 2`` halves the resolution for machines without an accelerator.
+goes on.
+
+For machines without an accelerator: ``--stride 2`` halves the resolution, ``--stride 2,4,4`` makes
+it 32 voxels each way (a coarse run, resumed at stride 2, learns faster), ``--start-from`` takes the
+features of the other network, ``--bfloat16`` halves the time of the early layers.
+
+Beyond the study: ``--stretch 0.12`` makes vertebrae up to 12 % deeper or shallower from front to
+back, and their areal density with them: mass over projected area grows as the depth.
 """
 
 import argparse
@@ -25,18 +32,25 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
 from models.networks.lumbar import bmd_network, status_network
 from pipelines.vertebra_input import Normalization, normalized
-from training.checkpoint import TrainingState, log_line, restore_state, save_state
+from training.checkpoint import WEIGHTS, TrainingState, log_line, restore_state, save_state
+from training.cohort.densitometry import NHANES_III, t_score, who_class
 from training.lumbar.examples import Example, read_examples
 
 Task = Literal["bmd", "status"]
+Stride = tuple[int, int, int]
 LEARNING_RATE: Final = 1e-4
 ROTATION_DEG: Final = 15.0
 SAVE_EVERY_S: Final = 120.0
+FULL: Final[Stride] = (1, 1, 1)
+FIRST_DEEP: Final = "denseblock3"
+"""On CPUs, layers before it may run in bfloat16. Behind it there are few voxels, for which PyTorch
+2.13 gives gradients of 3x3x3 convolutions in bfloat16 that are not finite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +63,15 @@ class Config:
         Vertebrae at once on the device; their gradients are gathered to ``batch``. Batch
         normalisation sees ``micro`` only.
     stride
-        Voxels that are averaged to one, along each axis.
+        Slices, rows and columns that are averaged to one.
     falling
         Let the learning rate fall as a cosine over the minutes or epochs; the study states none.
+    stretch
+        Largest change of depth, as a share; 0 for none.
+    bfloat16
+        Early layers on a CPU in half precision; on accelerators all layers always are.
+    start_from
+        Folder of another run, whose features (all but the last layer) are taken over.
     """
 
     task: Task
@@ -61,9 +81,13 @@ class Config:
     minutes: float = math.inf
     batch: int = 32
     micro: int = 8
-    stride: int = 1
+    stride: Stride = FULL
+    learning_rate: float = LEARNING_RATE
     normalization: Normalization = Normalization.FIXED_WINDOW
     falling: bool = False
+    stretch: float = 0.0
+    bfloat16: bool = False
+    start_from: Path | None = None
     device: str = "cpu"
     threads: int = 2
     resume: bool = False
@@ -77,11 +101,12 @@ class Bank:
     Parameters
     ----------
     images : (vertebrae, 1, slices, rows, columns) float16, 0 to 1
-    targets : (vertebrae,) float32 g/cm2, or int64 class
+    areal : (vertebrae,) float32
+        g/cm2 by DXA: of the vertebra, or of L1 to L4 together where their class is learned.
     """
 
     images: torch.Tensor
-    targets: torch.Tensor
+    areal: torch.Tensor
 
 
 def fill_bank(examples: Sequence[Example], config: Config) -> Bank:
@@ -92,15 +117,15 @@ def fill_bank(examples: Sequence[Example], config: Config) -> Bank:
         hu = np.asarray(example.hu(), np.float32)
         core = example.core() if needs_core else None
         image = torch.from_numpy(normalized(hu, config.normalization, core))[None]
-        if config.stride > 1:
+        if config.stride != FULL:
             image = functional.avg_pool3d(image, config.stride)
         images.append(image.half())
-    targets = (
-        torch.tensor([e.abmd_g_cm2 for e in examples], dtype=torch.float32)
-        if config.task == "bmd"
-        else torch.tensor([e.status for e in examples], dtype=torch.int64)
-    )
-    return Bank(images=torch.stack(images), targets=targets)
+    mean, deviation = NHANES_III.spine
+    areal = [
+        e.abmd_g_cm2 if config.task == "bmd" else mean + deviation * e.spine_t_score
+        for e in examples
+    ]
+    return Bank(images=torch.stack(images), areal=torch.tensor(areal))
 
 
 def build(task: Task) -> nn.Module:
@@ -108,8 +133,16 @@ def build(task: Task) -> nn.Module:
     return bmd_network() if task == "bmd" else status_network()
 
 
-def augmented(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Flip left and right, and rotate in the plane; (batch, 1, slices, rows, columns)."""
+def augmented(
+    images: torch.Tensor, generator: torch.Generator, depth: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Flip left and right, and rotate in the plane; (batch, 1, slices, rows, columns).
+
+    Parameters
+    ----------
+    depth : (batch,)
+        Factors on the size from front to back, before the rotation; default 1.
+    """
     count = len(images)
     angle = (torch.rand(count, generator=generator) * 2 - 1) * math.radians(ROTATION_DEG)
     mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
@@ -118,6 +151,8 @@ def augmented(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     turn[:, 0, 0], turn[:, 0, 1] = mirror * angle.cos(), -mirror * angle.sin()
     turn[:, 1, 0], turn[:, 1, 1] = angle.sin(), angle.cos()
     turn[:, 2, 2] = 1
+    if depth is not None:
+        turn[:, 1] /= depth[:, None]
     grid = functional.affine_grid(
         turn.to(images.device, images.dtype), list(images.shape), align_corners=False
     )
@@ -136,13 +171,15 @@ def train(config: Config) -> TrainingState:
     network = build(config.task)
     if config.task == "bmd":
         with torch.no_grad():  # else the first hundred steps only find the mean
-            network.get_parameter("class_layers.out.bias").fill_(float(bank.targets.mean()))
+            network.get_parameter("class_layers.out.bias").fill_(float(bank.areal.mean()))
+    if config.start_from is not None:
+        take_features(network, config.start_from)
     network.to(config.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
+    optimizer = torch.optim.Adam(network.parameters(), config.learning_rate)
     state = TrainingState(network=network, optimizer=optimizer)
-    state.notes = {"task": config.task, "stride": config.stride, "norm": config.normalization}
     if config.resume:
         restore_state(state, config.out, config.device)
+    state.notes |= {"task": config.task, "stride": config.stride, "norm": config.normalization}
     _run(state, bank, config)
     save_state(state, config.out)
     return state
@@ -152,7 +189,7 @@ def _run(state: TrainingState, bank: Bank, config: Config) -> None:
     before, started, saved = state.seconds, time.monotonic(), time.monotonic()
     while state.epoch < config.epochs:
         losses = []
-        for rows in _batches(len(bank.targets), config, state.epoch):
+        for rows in _batches(len(bank.areal), config, state.epoch):
             elapsed = time.monotonic() - started
             state.seconds = before + elapsed
             if elapsed / 60 >= config.minutes:
@@ -160,7 +197,8 @@ def _run(state: TrainingState, bank: Bank, config: Config) -> None:
             if config.falling:
                 done = max(elapsed / 60 / config.minutes, state.epoch / config.epochs)
                 for group in state.optimizer.param_groups:
-                    group["lr"] = LEARNING_RATE * max(0.02, 0.5 * (1 + math.cos(math.pi * done)))
+                    fall = max(0.02, 0.5 * (1 + math.cos(math.pi * done)))
+                    group["lr"] = config.learning_rate * fall
             losses.append(_step(state, bank, rows, config))
             if time.monotonic() - saved > SAVE_EVERY_S:
                 save_state(state, config.out)
@@ -189,10 +227,10 @@ def _step(state: TrainingState, bank: Bank, rows: torch.Tensor, config: Config) 
     state.optimizer.zero_grad()
     total = 0.0
     for part in _parts(rows, config.micro):
+        depth = 1 + (torch.rand(len(part), generator=generator) * 2 - 1) * config.stretch
         images = bank.images[part].to(config.device).float()
-        targets = bank.targets[part].to(config.device)
-        with _mixed_precision(config.device):
-            output = state.network(augmented(images, generator))
+        targets = _targets(config.task, bank.areal[part] * depth).to(config.device)
+        output = output_of(state.network, augmented(images, generator, depth), config)
         loss = criterion(config.task, output.float(), targets) * (len(part) / len(rows))
         loss.backward()
         total += loss.item()
@@ -201,14 +239,35 @@ def _step(state: TrainingState, bank: Bank, rows: torch.Tensor, config: Config) 
     return total
 
 
-def _mixed_precision(device: str) -> torch.autocast:
-    """On accelerators only.
+def _targets(task: Task, areal: torch.Tensor) -> torch.Tensor:
+    """Areal density itself, or the class of its T-score."""
+    if task == "bmd":
+        return areal
+    return torch.from_numpy(who_class(t_score(areal.numpy(), NHANES_III.spine)))
 
-    PyTorch 2.13 on CPUs gives gradients that are not finite for 3x3x3 convolutions of a few voxels
-    in bfloat16, such as the last dense blocks have, and gains no time there.
-    """
-    kind = device.split(":")[0]
-    return torch.autocast(kind, dtype=torch.bfloat16, enabled=kind != "cpu")
+
+def output_of(network: nn.Module, images: torch.Tensor, config: Config) -> torch.Tensor:
+    """Forward in mixed precision: all layers on accelerators, the early ones on CPUs."""
+    kind = config.device.split(":")[0]
+    if kind != "cpu":
+        with torch.autocast(kind, dtype=torch.bfloat16):
+            return network(images)  # type: ignore[no-any-return]
+    if not config.bfloat16:
+        return network(images)  # type: ignore[no-any-return]
+    images = images.contiguous(memory_format=torch.channels_last_3d)
+    is_early = True
+    for name, layer in network.get_submodule("features").named_children():
+        is_early = is_early and name != FIRST_DEEP
+        with torch.autocast(kind, dtype=torch.bfloat16, enabled=is_early):
+            images = layer(images if is_early else images.float())
+    return network.get_submodule("class_layers")(images)  # type: ignore[no-any-return]
+
+
+def take_features(network: nn.Module, folder: Path) -> None:
+    """Weights of another run, but for the last layer."""
+    tensors = load_file(folder / WEIGHTS)
+    features = {name: value for name, value in tensors.items() if name.startswith("features.")}
+    network.load_state_dict(features, strict=False)
 
 
 def _parts(rows: torch.Tensor, micro: int) -> Sequence[torch.Tensor]:
@@ -224,6 +283,17 @@ def criterion(task: Task, output: torch.Tensor, targets: torch.Tensor) -> torch.
     return functional.cross_entropy(output, targets)
 
 
+def read_stride(text: str) -> Stride:
+    """``2`` for all axes, ``2,4,4`` for slices, rows and columns."""
+    numbers = [int(part) for part in text.split(",")]
+    if len(numbers) == 1:
+        numbers *= 3
+    if len(numbers) != 3 or min(numbers) < 1:
+        msg = f"stride {text!r}: one or three whole numbers"
+        raise argparse.ArgumentTypeError(msg)
+    return numbers[0], numbers[1], numbers[2]
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -236,12 +306,16 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--micro", type=int, default=8)
-    parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--stride", type=read_stride, default=FULL, help="2, or 2,4,4")
+    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
     parser.add_argument(
         "--normalization", type=Normalization, default=Normalization.FIXED_WINDOW,
         choices=list(Normalization),
     )  # fmt: skip
     parser.add_argument("--falling", action="store_true", help="cosine learning rate")
+    parser.add_argument("--stretch", type=float, default=0.0, help="0.12: depth by up to 12 %%")
+    parser.add_argument("--bfloat16", action="store_true", help="early layers, on a CPU that can")
+    parser.add_argument("--start-from", type=Path, help="folder of a run whose features are taken")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resume", action="store_true")

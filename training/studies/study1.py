@@ -19,8 +19,10 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from pipelines.vertebra_input import SPACING_MM
 from training.cohort.studies import SCENARIOS, Scenario
 from training.lumbar.plan import PATIENTS
+from training.lumbar.train import FULL, read_stride
 from training.statistics.clustered import clustered_interval
 from training.statistics.estimate import central
 from training.studies import figures, study1_networks
@@ -77,7 +79,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes that scan patients")
     parser.add_argument("--minutes", type=float, default=math.inf, help="of training, per network")
     parser.add_argument("--epochs", type=int, default=200)
-    parser.add_argument("--stride", type=int, default=1, help="2: half the resolution")
+    parser.add_argument("--stride", type=read_stride, default=FULL, help="2, or 2,4,4")
     parser.add_argument("--falling", action="store_true", help="cosine learning rate")
     parser.add_argument("--ablations", action="store_true", help="also both kinds of min-max")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -106,7 +108,9 @@ def networks_part(args: argparse.Namespace) -> None:
     rows = network_rows(runs, args.out)
     notes = (
         *study1_networks.NOTES,
-        f"Networks saw voxels of {args.stride} x 0.4 x 0.4 x 0.625 mm.",
+        "Networks saw voxels of {:g} x {:g} x {:g} mm (slices, rows, columns).".format(
+            *np.multiply(args.stride, SPACING_MM)
+        ),
     )
     table = StudyTable(study="Study 1, networks", run=watch.stop(), rows=rows, notes=notes)
     print(markdown(table))

@@ -17,7 +17,7 @@ from pipelines.vertebra_input import Normalization
 from training.lumbar.examples import Example, make_examples, read_examples
 from training.lumbar.plan import CLASSES, plan_cohort
 from training.lumbar.predict import baseline, predict
-from training.lumbar.train import Config, Task, train
+from training.lumbar.train import Config, Stride, Task, train
 from training.statistics.agreement import mean_absolute_error, root_mean_square_error
 from training.statistics.bootstrap import bootstrap
 from training.statistics.clustered import clustered_test
@@ -59,7 +59,7 @@ class NetworkRuns:
     jobs: int
     minutes: float
     epochs: int
-    stride: int
+    stride: Stride
     device: str
     seed: int
     falling: bool = False
