@@ -15,6 +15,7 @@ from torch import nn
 from models.cards import WEIGHTS_FOLDER, card, checked_content
 from models.errors import UnknownModel
 from models.networks.fine import femur_fine_network, vertebra_fine_network
+from models.networks.lumbar import bmd_network, status_network
 from models.networks.spine import spine_network
 
 NETWORKS: Final[Mapping[str, Callable[[], nn.Module]]] = MappingProxyType(
@@ -22,6 +23,8 @@ NETWORKS: Final[Mapping[str, Callable[[], nn.Module]]] = MappingProxyType(
         "spine_network": spine_network,
         "vertebra_fine_network": vertebra_fine_network,
         "femur_fine_network": femur_fine_network,
+        "lumbar_bmd_network": bmd_network,
+        "lumbar_status_network": status_network,
     }
 )
 

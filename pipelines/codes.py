@@ -268,6 +268,12 @@ PIPELINE: Final[dict[Pipeline, CodedConcept]] = {
     Pipeline.CHEST: _private("chest", "Networks of L1 and L2, experimental"),
 }
 QUANTITY: Final[dict[str, CodedConcept]] = {
+    "areal_density": _private("abmd", "Areal density as by DXA, estimated from CT"),
+    "mean_areal_density": _private("mean_abmd", "Mean areal density as by DXA, estimated from CT"),
+    "class_normal": _private("p_normal", "Network share of class: normal areal density"),
+    "class_osteopenia": _private("p_osteopenia", "Network share of class: range of osteopenia"),
+    "class_osteoporosis": _private("p_osteoporosis", "Network share of class: osteoporosis range"),
+    "association_index": _private("association", "Fracture-association index, no prediction"),
     "r_score": _private("r_score", "Radiomic score of vertebral fracture (R-score)"),
     "hip_volume": VOLUME,
     "hip_attenuation": _private("hip_hu", "Mean attenuation of the proximal femur"),

@@ -55,6 +55,8 @@ class Reason(StrEnum):
     R_SCORE_NOT_IN_SCOPE = "r_score_not_in_scope"
     KERNEL_UNKNOWN = "kernel_unknown"
     SLICES_TOO_THICK_FOR_TEXTURE = "slices_too_thick_for_texture"
+    WEIGHTS_MISSING = "weights_missing"
+    NETWORK_DISAGREES = "network_disagrees"
 
     # A level does not count.
     LEVEL_INCOMPLETE = "level_incomplete"
@@ -150,6 +152,9 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.KERNEL_UNKNOWN: "Reconstruction kernel is not stated: no radiomic score.",
     Reason.SLICES_TOO_THICK_FOR_TEXTURE: "Slices thicker or farther apart than 2 mm: no radiomic "
     "score.",
+    Reason.WEIGHTS_MISSING: "The weights of a network are not installed.",
+    Reason.NETWORK_DISAGREES: "The class of the network and the density of the reference path lie "
+    "more than one class apart: no class.",
     Reason.LEVEL_INCOMPLETE: "The vertebral body is cut by the edge of the scan.",
     Reason.ROI_TOO_SMALL: "The trabecular region is too small to measure.",
     Reason.IMPLAUSIBLE_SHAPE: "Size or shape of the vertebral body is implausible; the "

@@ -148,6 +148,14 @@ def normalized(
     return np.where(core, _minmax(hu, hu[core]), 0).astype(np.float32)
 
 
+def coarse(image: NDArray[np.float32], stride: tuple[int, int, int]) -> NDArray[np.float32]:
+    """Means over boxes of ``stride`` voxels (slices, rows, columns); a rest is cut off."""
+    sizes = [n // step for n, step in zip(image.shape, stride, strict=True)]
+    whole = image[tuple(slice(n * step) for n, step in zip(sizes, stride, strict=True))]
+    boxes = whole.reshape(sizes[0], stride[0], sizes[1], stride[1], sizes[2], stride[2])
+    return np.asarray(boxes.mean(axis=(1, 3, 5)), np.float32)
+
+
 def _minmax(hu: NDArray[np.float32], of: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = float(of.min()), float(of.max())
     return np.asarray(np.clip((hu - low) / max(high - low, 1.0), 0, 1), np.float32)

@@ -37,7 +37,7 @@ from torch import nn
 from torch.nn import functional
 
 from models.networks.lumbar import bmd_network, status_network
-from pipelines.vertebra_input import Normalization, normalized
+from pipelines.vertebra_input import Normalization, coarse, normalized
 from training.checkpoint import WEIGHTS, TrainingState, log_line, restore_state, save_state
 from training.cohort.densitometry import NHANES_III, t_score, who_class
 from training.lumbar.examples import Example, read_examples
@@ -116,10 +116,8 @@ def fill_bank(examples: Sequence[Example], config: Config) -> Bank:
     for example in track(examples, "vertebrae", console=Console(stderr=True), transient=True):
         hu = np.asarray(example.hu(), np.float32)
         core = example.core() if needs_core else None
-        image = torch.from_numpy(normalized(hu, config.normalization, core))[None]
-        if config.stride != FULL:
-            image = functional.avg_pool3d(image, config.stride)
-        images.append(image.half())
+        image = coarse(normalized(hu, config.normalization, core), config.stride)
+        images.append(torch.from_numpy(image)[None].half())
     mean, deviation = NHANES_III.spine
     areal = [
         e.abmd_g_cm2 if config.task == "bmd" else mean + deviation * e.spine_t_score
