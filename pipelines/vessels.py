@@ -26,6 +26,8 @@ FLUID_HU: Final = (0.0, 600.0)
 """Blood with or without contrast; fat and gas lie below, calcium and metal above."""
 CLEAR_MM: Final = 3.0
 """Gap that keeps the cortex of the body out."""
+CALM_MM: Final = 2.5
+"""Thinner slices are averaged to about this: the noise of single ones leaves the range of fluid."""
 BALL_TO_CUBE: Final = 0.806
 """Side of the cube that holds as much as the ball, by its diameter."""
 WHOLE_SHARE: Final = 0.98
@@ -115,7 +117,8 @@ def _found(
 
 
 def _brightest_fluid(ct: CtVolume, box: Box, ball_mm: float) -> float | None:
-    hu = ct.hu[box]
+    together = max(1, round(CALM_MM / float(ct.geometry.spacing_mm[0])))
+    hu = ndimage.uniform_filter1d(ct.hu[box], together, axis=0, mode="nearest")
     fluid = (hu > FLUID_HU[0]) & (hu < FLUID_HU[1])
     # A cube stands for the ball; the share of fluid tells where it is whole.
     width = np.round(2 * ball_mm * BALL_TO_CUBE / ct.geometry.spacing_mm).astype(int)

@@ -102,9 +102,9 @@ def test_kernel_names_of_the_vendors(kernel: str, sharp: bool) -> None:
     assert is_sharp(kernel) is sharp
 
 
-def with_vessel(hu: float) -> tuple[CtVolume, Segmentation]:
+def with_vessel(hu: float, stack: Stack | None = None) -> tuple[CtVolume, Segmentation]:
     """A vessel of 20 mm before the four bodies."""
-    plan = Stack(shape=(56, 110, 72))
+    plan = stack or Stack(shape=(56, 110, 72))
     ct = volume(plan)
     labels = plan.labels()
     index = np.moveaxis(np.indices(plan.shape), 0, -1) @ plan.affine[:3, :3].T + plan.affine[:3, 3]
@@ -131,6 +131,15 @@ def test_vessels_tell_contrast_though_the_header_is_silent(
 
     assert quality.phase is phase
     assert quality.reasons == (() if reason is None else (reason,))
+
+
+def test_noise_of_thin_slices_hides_no_phase() -> None:
+    """At 0.6 mm and low dose many voxels of blood lie below water."""
+    ct, segmentation = with_vessel(45, Stack(spacing_mm=(0.6, 1.2, 1.2), shape=(280, 110, 72)))
+    noise = np.random.default_rng(1).normal(0, 40, ct.hu.shape).astype(np.float32)
+    noisy = replace(ct, hu=ct.hu + noise)
+
+    assert check_image(noisy, segmentation, check_header(noisy)).phase is ContrastPhase.NONE
 
 
 def test_named_agent_is_believed() -> None:
