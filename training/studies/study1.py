@@ -19,7 +19,6 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from pipelines.vertebra_input import SPACING_MM
 from training.cohort.studies import SCENARIOS, Scenario
 from training.lumbar.plan import PATIENTS
 from training.lumbar.train import FULL, read_stride
@@ -35,7 +34,7 @@ from training.studies.study1_fracture import (
     simulate,
     split_areas,
 )
-from training.studies.study1_networks import NetworkRuns, network_rows
+from training.studies.study1_networks import NetworkRuns, network_rows, training_notes
 from training.studies.table import VIRTUAL, Row, Stopwatch, StudyTable, markdown, row, write_table
 
 STUDIES = 200
@@ -82,6 +81,9 @@ def main() -> None:
     parser.add_argument("--stride", type=read_stride, default=FULL, help="2, or 2,4,4")
     parser.add_argument("--falling", action="store_true", help="cosine learning rate")
     parser.add_argument("--ablations", action="store_true", help="also both kinds of min-max")
+    parser.add_argument(
+        "--trained", action="store_true", help="take examples and networks in --work as they are"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
     if args.fracture_only:
@@ -104,14 +106,10 @@ def networks_part(args: argparse.Namespace) -> None:
         seed=args.seed,
         falling=args.falling,
         ablations=args.ablations,
+        trained=args.trained,
     )
     rows = network_rows(runs, args.out)
-    notes = (
-        *study1_networks.NOTES,
-        "Networks saw voxels of {:g} x {:g} x {:g} mm (slices, rows, columns).".format(
-            *np.multiply(args.stride, SPACING_MM)
-        ),
-    )
+    notes = (*study1_networks.NOTES, *training_notes(runs))
     table = StudyTable(study="Study 1, networks", run=watch.stop(), rows=rows, notes=notes)
     print(markdown(table))
     if args.out:
