@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from models.fine_structures import FINE_HU_CENTRE, FINE_HU_RANGE, FINE_HU_SCALE
+from models.registry import network
 from models.runtime import Forward, forward
 from models.structures import CENTRE_CHANNEL, HU_CENTRE, HU_RANGE, HU_SCALE
 
@@ -81,6 +82,44 @@ def fine_probabilities(
     with torch.inference_mode():
         logits = forward(name, device)(_placed(image, device))[0]
         return functional.softmax(logits.float(), dim=0).cpu().numpy()
+
+
+def slice_probability(
+    name: str, image: NDArray[np.float32], device: str = "cpu"
+) -> NDArray[np.float32]:
+    """Sigmoid of a network of study 4 that outlines one axial slice.
+
+    Parameters
+    ----------
+    image : (rows, columns) float32, 0 to 1
+        Sides are multiples of 64.
+
+    Returns
+    -------
+    (rows, columns) float32
+    """
+    with torch.inference_mode():
+        logits = network(name, device)(torch.from_numpy(image)[None, None].to(device))
+        return torch.sigmoid(logits.float())[0, 0].cpu().numpy()
+
+
+def class_probabilities(
+    name: str, image: NDArray[np.float32], device: str = "cpu"
+) -> NDArray[np.float64]:
+    """Softmax of a classifier of study 4.
+
+    Parameters
+    ----------
+    image : (levels, rows, columns) float32, 0 to 1
+
+    Returns
+    -------
+    (3,) float64
+        Normal, osteopenia, osteoporosis.
+    """
+    with torch.inference_mode():
+        logits = network(name, device)(torch.from_numpy(image)[None].to(device))
+        return torch.softmax(logits.double(), dim=1)[0].cpu().numpy()
 
 
 def _placed(image: torch.Tensor, device: str) -> torch.Tensor:

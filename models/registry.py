@@ -4,7 +4,7 @@ Weights are safetensors in half precision; nothing is ever unpickled.
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Final
 
@@ -14,8 +14,10 @@ from torch import nn
 
 from models.cards import WEIGHTS_FOLDER, card, checked_content
 from models.errors import UnknownModel
+from models.networks.dcnn import ChestDCNN
 from models.networks.fine import femur_fine_network, vertebra_fine_network
 from models.networks.lumbar import bmd_network, status_network
+from models.networks.residual import residual_classifier
 from models.networks.spine import spine_network
 
 NETWORKS: Final[Mapping[str, Callable[[], nn.Module]]] = MappingProxyType(
@@ -25,6 +27,9 @@ NETWORKS: Final[Mapping[str, Callable[[], nn.Module]]] = MappingProxyType(
         "femur_fine_network": femur_fine_network,
         "lumbar_bmd_network": bmd_network,
         "lumbar_status_network": status_network,
+        "chest_dcnn": partial(ChestDCNN, out_channels=1),
+        "chest_fusion": partial(residual_classifier, levels=2),
+        "chest_single": partial(residual_classifier, levels=1),
     }
 )
 
@@ -47,4 +52,6 @@ def network(name: str, device: str = "cpu") -> nn.Module:
     tensors = {key: value.float() for key, value in load(content).items()}
     built = NETWORKS[described.network]()
     built.load_state_dict(tensors)
-    return built.eval().to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
+    flat = any(parameter.dim() == 4 for parameter in built.parameters())
+    form = torch.channels_last if flat else torch.channels_last_3d
+    return built.eval().to(device, memory_format=form)  # type: ignore[call-overload, no-any-return]

@@ -39,9 +39,7 @@ class Window(StrEnum):
     MEDIASTINAL_8_BIT = "mediastinal_8_bit"
 
 
-def windowed(
-    hu: NDArray[np.generic], window: Window = Window.FIXED_16_BIT
-) -> NDArray[np.float32]:
+def windowed(hu: NDArray[np.generic], window: Window = Window.FIXED_16_BIT) -> NDArray[np.float32]:
     """Numbers from 0 to 1; any shape."""
     low, high = WINDOW_HU if window is Window.FIXED_16_BIT else MEDIASTINAL_HU
     share = np.clip((hu.astype(np.float32) - low) / (high - low), 0, 1)

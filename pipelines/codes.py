@@ -267,6 +267,13 @@ PIPELINE: Final[dict[Pipeline, CodedConcept]] = {
     Pipeline.FEMUR: _private("femur", "Radiomics of the proximal femur, experimental"),
     Pipeline.CHEST: _private("chest", "Networks of L1 and L2, experimental"),
 }
+CATEGORY: Final = _private("category", "QCT range of the mean density")
+CATEGORY_VALUE: Final[dict[str, CodedConcept]] = {
+    "not_low": _private("not_low", "Above 120 mg/cm3"),
+    "low": _private("low", "80 to 120 mg/cm3, QCT range of osteopenia"),
+    "very_low": _private("very_low", "Below 80 mg/cm3, QCT range of osteoporosis"),
+    "indeterminate": _private("indeterminate", "The interval spans a limit"),
+}
 QUANTITY: Final[dict[str, CodedConcept]] = {
     "areal_density": _private("abmd", "Areal density as by DXA, estimated from CT"),
     "mean_areal_density": _private("mean_abmd", "Mean areal density as by DXA, estimated from CT"),
@@ -280,15 +287,28 @@ QUANTITY: Final[dict[str, CodedConcept]] = {
     "hip_normal": _private("hip_p_normal", "Likeness to hips with normal areal density"),
     "hip_osteopenia": _private("hip_p_osteopenia", "Likeness to hips in the osteopenia range"),
     "hip_osteoporosis": _private("hip_p_osteopor", "Likeness to hips in the osteoporosis range"),
+    "chest_attenuation": _private("slice_hu", "Mean attenuation of the central 2 mm slice"),
+    "chest_area": _private("slice_area", "Trabecular area of the central 2 mm slice"),
+    "chest_vbmd": _private("l1l2_vbmd", "Mean trabecular density of L1 and L2"),
+    "chest_normal": _private("p_not_low", "Likeness to spines above 120 mg/cm3"),
+    "chest_osteopenia": _private("p_low", "Likeness to spines of 80 to 120 mg/cm3"),
+    "chest_osteoporosis": _private("p_very_low", "Likeness to spines below 80 mg/cm3"),
 }
 STATEMENT: Final[dict[str, CodedConcept]] = {
     "hip_class": _private("hip_class", "Range of areal density that the hip is most like"),
+    "chest_class": _private("chest_class", "QCT range that L1 and L2 are most like"),
+    "chest_range": _private("l1l2_range", "QCT range of the measured density of L1 and L2"),
 }
 STATEMENT_VALUE: Final[dict[str, CodedConcept]] = {
     "like_normal": _private("like_normal", "Like normal areal density of the hip"),
     "like_osteopenia": _private("like_osteopenia", "Like the osteopenia range of the hip"),
     "like_osteoporosis": _private("like_osteoporos", "Like the osteoporosis range of the hip"),
     "like_several": _private("like_several", "Indeterminate: no range is the likelier half"),
+    "like_not_low": _private("like_not_low", "Like spines above 120 mg/cm3"),
+    "like_low": _private("like_low", "Like spines of 80 to 120 mg/cm3"),
+    "like_very_low": _private("like_very_low", "Like spines below 80 mg/cm3"),
+    "like_no_range": _private("like_no_range", "Indeterminate: like no single QCT range"),
+    **CATEGORY_VALUE,
 }
 WITHHELD: Final[dict[str, CodedConcept]] = {
     name: _private(f"no_{name}", _short(f"Withheld: {concept.meaning}"))
@@ -321,6 +341,7 @@ UNIT: Final[dict[str, CodedConcept]] = {
         NO_UNITS,
         MILLIMETRE,
         SQUARE_MILLIMETRE,
+        SQUARE_MILLIMETRE,
         HOUNSFIELD_UNIT,
         MG_PER_CM3,
         CUBIC_MILLIMETRE,
@@ -346,13 +367,6 @@ STATUS_VALUE: Final[dict[str, CodedConcept]] = {
     "result": _private("result", "Result"),
     "caution": _private("caution", "Result with caution"),
     "not_reported": _private("not_reported", "Not reported"),
-}
-CATEGORY: Final = _private("category", "QCT range of the mean density")
-CATEGORY_VALUE: Final[dict[str, CodedConcept]] = {
-    "not_low": _private("not_low", "Above 120 mg/cm3"),
-    "low": _private("low", "80 to 120 mg/cm3, QCT range of osteopenia"),
-    "very_low": _private("very_low", "Below 80 mg/cm3, QCT range of osteoporosis"),
-    "indeterminate": _private("indeterminate", "The interval spans a limit"),
 }
 WITHHELD_CATEGORY: Final = _private("withheld_category", "Category withheld because")
 PHASE: Final = _private("phase", "Contrast phase, by header and pixels")

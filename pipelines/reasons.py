@@ -84,6 +84,11 @@ class Reason(StrEnum):
     TEXTURE_TOO_COARSE = "texture_too_coarse"
     OUTSIDE_TRAINING = "outside_training"
 
+    # The networks of the chest do not run, or their class is withheld.
+    CHEST_NOT_COVERED = "chest_not_covered"
+    SLICE_OUTLINE_UNCERTAIN = "slice_outline_uncertain"
+    CLASS_DISAGREES = "class_disagrees"
+
     # A job fails.
     UNREADABLE_PIXELS = "unreadable_pixels"
     OUT_OF_MEMORY = "out_of_memory"
@@ -185,6 +190,11 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.TEXTURE_TOO_COARSE: "Slices or pixels over 2 mm: the radiomic model is for finer ones.",
     Reason.OUTSIDE_TRAINING: "Features are unlike those of the virtual patients that the model was "
     "made from: no class.",
+    Reason.CHEST_NOT_COVERED: "The scan does not show the chest: the networks of study 4 do not run.",
+    Reason.SLICE_OUTLINE_UNCERTAIN: "On the central slice two networks do not agree on the vertebral "
+    "body.",
+    Reason.CLASS_DISAGREES: "The network's class and the measured density lie more than one class "
+    "apart: the class is withheld.",
     Reason.UNREADABLE_PIXELS: "Pixel data could not be decoded.",
     Reason.OUT_OF_MEMORY: "Not enough memory for this examination.",
     Reason.WORKER_DIED: "The worker died repeatedly on this examination.",

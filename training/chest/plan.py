@@ -74,7 +74,7 @@ class ChestCohort:
     def subject(self, row: int) -> Subject:
         """One subject with degeneration and plaques, and without what the study excluded.
 
-        Fractures, implants and lesions are left out, as is K-L grade 4.
+        Fractures, implants and lesions are left out; L1 to L4 have K-L grade 3 at most.
         """
         subject = subject_of(self.people, row)
         found = findings_of(self.people, row)

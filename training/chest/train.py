@@ -32,9 +32,9 @@ from models.networks.dcnn import ChestDCNN
 from models.networks.residual import Variant, residual_classifier
 from models.networks.unet2d import chest_unet
 from pipelines.chest_input import ROI_SIDE, SEGMENTATION_SIDE, WINDOW_HU, cut_square
+from training.checkpoint import TrainingState, averaged, log_line, restore_state, save_state
 from training.chest.examples import LEVELS, ChestSubject, read_subjects
 from training.chest.plan import Part
-from training.checkpoint import TrainingState, averaged, log_line, restore_state, save_state
 from training.fine.curve import draw_curve
 
 Task = Literal["dcnn", "unet", "fusion", "single"]
@@ -194,9 +194,7 @@ def slice_batch(
     return scaled(hu), (masks > 0.5).float()
 
 
-def region_batch(
-    hu: torch.Tensor, masks: torch.Tensor, generator: torch.Generator
-) -> torch.Tensor:
+def region_batch(hu: torch.Tensor, masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Input of a classifier; the outline is moved by up to two pixels, HU stay what they are."""
     hu, masks = _moved(hu.float(), masks, generator, 0.08, 0.05)
     inside = (masks > 0.5).float()
