@@ -13,7 +13,7 @@ to the means of its last layer.
 """
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ WINDOW_HU: Final = (-150.0, 450.0)
 MEDIASTINAL_HU: Final = (-135.0, 215.0)
 """Width 350, level 40."""
 OUTSIDE_HU: Final = -1000
+
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 class Window(StrEnum):
@@ -49,8 +51,8 @@ def windowed(hu: NDArray[np.generic], window: Window = Window.FIXED_16_BIT) -> N
 
 
 def cut_square(
-    image: NDArray[np.generic], centre: tuple[float, float], side: int, outside: float
-) -> NDArray[np.generic]:
+    image: NDArray[Pixel], centre: tuple[float, float], side: int, outside: float
+) -> NDArray[Pixel]:
     """(side, side) pixels around (row, column); ``outside`` beyond the image."""
     first = [round(place - (side - 1) / 2) for place in centre]
     square = np.full((side, side), outside, image.dtype)

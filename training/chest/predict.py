@@ -86,7 +86,7 @@ def outline_all(
         part = pairs[start : start + BATCH]
         hu = [one.hu(level)[middle] for one, level in part]
         image = torch.from_numpy(np.stack([windowed(one)[None] for one in hu]))
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
             likely = (network(image.to(device)) > 0).cpu().numpy()[:, 0]
         regions += [
             Region(
@@ -130,6 +130,16 @@ def classify_all(
             batch = torch.from_numpy(np.stack(images[start : start + BATCH]))
             outputs.append(torch.softmax(network(batch.to(device)).double(), dim=1).cpu())
     return np.asarray(torch.cat(outputs))
+
+
+def true_mean_hu(subjects: Sequence[ChestSubject], levels: int) -> Values:
+    """(subjects,) mean over the first levels of each subject, in the true areas."""
+    return np.array(
+        [
+            np.mean([one.hu(level)[one.core(level)].mean() for level in LEVELS[:levels]])
+            for one in subjects
+        ]
+    )
 
 
 def mean_hu(regions: Sequence[Region], levels: int) -> Values:

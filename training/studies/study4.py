@@ -23,7 +23,14 @@ from numpy.typing import NDArray
 from training.checkpoint import STATE
 from training.chest.examples import ChestSubject, make_subjects, read_subjects
 from training.chest.plan import CLASSES, SIZES, ChestCohort, Part, plan_cohort
-from training.chest.predict import Region, classify_all, load_network, mean_hu, outline_all
+from training.chest.predict import (
+    Region,
+    classify_all,
+    load_network,
+    mean_hu,
+    outline_all,
+    true_mean_hu,
+)
 from training.chest.train import Config, Task, train
 from training.cohort.strata import COUNTS, EDGES_YEARS, MEANS_MG_CM3, SDS_MG_CM3
 from training.statistics.bootstrap import bootstrap
@@ -62,7 +69,7 @@ NOTES: Final = (
     "tested on those of the DCNN. Adam with a falling rate; the study trains its segmentation with "
     "SGD for 500 epochs and states nothing of its classifier.",
     "Baseline: mean HU of the DCNN's region (L1 and L2, or L1 alone), a line to density fitted on "
-    "the training part, its residual as normal error. Its DeLong rows are network against baseline.",
+    "true regions of the training part, its residual as normal error. Its DeLong rows are network against baseline.",
     "The U-Net has half the widths of the original. Runs with fewer images are short ones of equal "
     "minutes, so their Dice speaks of training time as well as of images.",
 )
@@ -171,13 +178,12 @@ def network_rows(examples: Path, work: Path, device: str, out: Path | None) -> l
     fitted = read_subjects(examples, [Part.TRAINING])
     dcnn = load_network(work / "dcnn", device)
     regions = outline_all(test, dcnn, device)
-    known = outline_all(fitted, dcnn, device)
     rows = segmentation_rows(test, regions, work, device)
     truth = np.array([one.status for one in test])
     outcomes = []
     for model, task in MODELS:
         levels = 2 if task == "fusion" else 1
-        line = fit_baseline(mean_hu(known, levels), [one.vbmd_mg_cm3 for one in fitted])
+        line = fit_baseline(true_mean_hu(fitted, levels), [one.vbmd_mg_cm3 for one in fitted])
         plain = line.probabilities(mean_hu(regions, levels), QCT_CUTS_MG_CM3)
         shares = classify_all(regions, load_network(work / task, device), task, device)
         outcomes.append(Outcome(model=model, shares=shares, plain=plain))
