@@ -22,6 +22,7 @@ from models.cards import card
 from models.forest import ForestModel, forest_model
 from pipelines.anatomy import Side
 from pipelines.attenuation import ATTENUATION_UNIT
+from pipelines.errors import GeometryMismatch
 from pipelines.examination import Examination
 from pipelines.findings import Abstained, ContrastPhase, Measured, ModelUse
 from pipelines.groups import (
@@ -183,6 +184,13 @@ def class_shares(
 ) -> Mapping[str, float] | Abstained:
     """Shares of the trees by class, of one outlined femur.
 
+    Raises
+    ------
+    GeometryMismatch
+        The mask does not lie within the CT.
+    UnreadablePixels
+        Values in or near it are not numbers.
+
     Abstains
     --------
     ``OUTSIDE_TRAINING``
@@ -191,6 +199,7 @@ def class_shares(
         for the rest.
     """
     model = forest or forest_model(FOREST)
+    require_inside(femur, ct)
     wide = tuple(
         slice(max(0, part.start - SUPPORT), min(size, part.stop + SUPPORT))
         for part, size in zip(femur.box, ct.hu.shape, strict=True)
@@ -209,6 +218,24 @@ def class_shares(
     if not model.is_like_training(features.values):
         return Abstained(reason=Reason.OUTSIDE_TRAINING)
     return model.probabilities(features.values)
+
+
+def require_inside(femur: ProximalFemur, ct: CtVolume) -> None:
+    """Refuse a mask that is not on the grid of the CT.
+
+    Raises
+    ------
+    GeometryMismatch
+        The box leaves the CT, or is not of the size of the mask.
+    """
+    inside = all(
+        0 <= part.start <= part.stop <= size
+        for part, size in zip(femur.box, ct.hu.shape, strict=True)
+    )
+    if not inside or tuple(part.stop - part.start for part in femur.box) != femur.mask.shape:
+        raise GeometryMismatch(
+            f"mask {femur.mask.shape} at {femur.box}", f"within {ct.hu.shape}", "outline it again"
+        )
 
 
 def settings_for(names: tuple[str, ...]) -> FeatureSettings:

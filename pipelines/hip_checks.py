@@ -33,8 +33,8 @@ VOLUME_MM3: Final = (35_000.0, 190_000.0)
 """Head to lesser trochanter of adults; measured masks: 50 to 150 cm3."""
 HEAD_RADIUS_MM: Final = (16.0, 31.0)
 """Adults: 18 to 29 mm."""
-OFFSET_MM: Final = (18.0, 68.0)
-"""From the centre of the head sideways to the shaft; adults: 25 to 60 mm. A displaced fracture of
+OFFSET_MM: Final = (12.0, 68.0)
+"""From the centre of the head sideways to shaft and lesser trochanter; adults: 20 to 60 mm. A displaced fracture of
 the neck and a dislocated hip leave it."""
 LARGEST_RATIO: Final = 1.35
 """Volumes of the two sides of one patient; healthy sides differ by a few per cent."""

@@ -16,6 +16,7 @@ import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 
 from pipelines.examination import Examination
+from pipelines.femur import report_femora
 from pipelines.groups import Pipeline, PipelineResult
 from pipelines.reasons import Reason
 from pipelines.stations import Stations
@@ -25,7 +26,9 @@ log = structlog.get_logger()
 
 SecondaryPipeline = Callable[[Examination], PipelineResult]
 
-SECONDARY: Final[Mapping[Pipeline, SecondaryPipeline]] = MappingProxyType({})
+SECONDARY: Final[Mapping[Pipeline, SecondaryPipeline]] = MappingProxyType(
+    {Pipeline.FEMUR: report_femora}
+)
 """In the order of the report."""
 
 

@@ -3,11 +3,12 @@
 Known shapes of the virtual cohort stand in for both networks.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipelines.anatomy import Side
-from pipelines.localize import Localization
 from pipelines.proximal_femur import (
     ProximalFemur,
     WithheldFemur,
@@ -15,74 +16,7 @@ from pipelines.proximal_femur import (
     segment_femora,
 )
 from pipelines.reasons import Reason
-from pipelines.spaces import Geometry, canonical_grid, resample_to_canonical
-from pipelines.volume import CtVolume
-from training.cohort.femur import femur_shape, plan_femur
-from training.cohort.plan import plan_body
-from training.cohort.subject import draw_subject
-from training.evaluate_segmentation import SILENT
-
-SPACING_MM = 2.5
-BONE_HU, TISSUE_HU = 600.0, 0.0
-PLAN = plan_body(draw_subject(4))
-FEMUR = plan_femur(PLAN)
-TROCHANTER_MM = FEMUR.shaft_start[2] - 26.0 * FEMUR.scale
-"""Middle of the lesser trochanter of this patient (training.cohort.femur)."""
-
-
-def pelvis(*, sides=(1, -1), below_mm=60.0, flip=(1, 1, 1), metal=False, scale=(1.0, 1.0)):
-    """A CT that shows nothing but femora, and the truth; ``flip`` turns the axes of the array."""
-    low = np.array([-150.0, -70.0, TROCHANTER_MM - below_mm])
-    high = np.array([150.0, 60.0, FEMUR.head[2] + 45])
-    z, y, x = (np.arange(low[k], high[k], SPACING_MM, dtype=np.float32) for k in (2, 1, 0))
-    grid = z[:, None, None], y[None, :, None], x[None, None, :]
-    bones = {}
-    for side, size in zip(sides, scale, strict=False):
-        away = [
-            (c - h * s) * size + h * s
-            for c, h, s in zip(grid[::-1], FEMUR.head, (side, 1, 1), strict=True)
-        ]
-        bones[side] = femur_shape(FEMUR, side=side).distance(*away) < 0
-    hu = np.full((len(z), len(y), len(x)), TISSUE_HU, np.float32)
-    for bone in bones.values():
-        hu[bone] = BONE_HU
-        if metal:
-            hu[np.roll(bone, 0) & (grid[0] < FEMUR.head[2] - 20)] = 3000.0
-    affine = np.eye(4)
-    affine[:3, :3] = np.eye(3)[::-1] * SPACING_MM
-    affine[:3, 3] = low
-    for axis, way in enumerate(flip):
-        if way < 0:
-            affine[:3, 3] += affine[:3, axis] * (hu.shape[axis] - 1)
-            affine[:3, axis] *= -1
-            hu = np.flip(hu, axis)
-            bones = {side: np.flip(bone, axis) for side, bone in bones.items()}
-    geometry = Geometry(affine=affine, shape=hu.shape, frame_of_reference_uid=None)
-    return CtVolume(hu=np.ascontiguousarray(hu), geometry=geometry, frames=(), header=SILENT), bones
-
-
-def located(ct, *, sacrum_x_mm=0.0):
-    """What the 3 mm network would say: the bones, and a sacrum in the midline."""
-    grid = canonical_grid(ct.geometry, 3.0)
-    bone = (ct.hu > BONE_HU / 2).astype(np.float32)
-    femora = resample_to_canonical(bone, ct.geometry, grid, outside=0.0)
-    x = grid.origin_lps_mm[0] + 3.0 * np.arange(grid.shape[2])
-    sacrum = np.zeros(grid.shape, np.float32)
-    sacrum[-12:, :, np.abs(x - sacrum_x_mm) < 20] = 1.0
-    return Localization(
-        vertebrae=(),
-        presumed=True,
-        unnamed=(),
-        grid=grid,
-        body_probability=np.zeros(grid.shape, np.float32),
-        sacrum_probability=sacrum,
-        femur_probability=femora,
-    )
-
-
-def bone_of(hu):
-    """A network that knows what bone looks like here."""
-    return (hu > BONE_HU / 2).astype(np.float32)
+from tests.pipelines.hips import FEMUR, TROCHANTER_MM, bone_of, located, pelvis
 
 
 def dice(one, other):
@@ -176,3 +110,63 @@ def test_no_trochanter_is_found_in_a_straight_shaft():
     y, x = np.ogrid[:40, :40]
     shaft[:, (y - 20) ** 2 + (x - 20) ** 2 < 140] = True
     assert lesser_trochanter_index(shaft, np.array([100.0, 20.0, 20.0])) is None
+
+
+def test_a_prosthesis_withholds_its_side_though_no_femur_is_seen():
+    """The network sees only the other hip; metal where the femur should be tells why."""
+    ct, _ = pelvis(sides=(-1,))
+    hu = ct.hu.copy()
+    z, y, x = (np.arange(n) * 2.5 + ct.geometry.affine[2 - k, 3] for k, n in enumerate(hu.shape))
+    stem = np.ix_(
+        np.abs(z - FEMUR.head[2] + 20) < 25,
+        np.abs(y - FEMUR.head[1]) < 6,
+        np.abs(x - FEMUR.head[0] - 10) < 6,
+    )
+    hu[stem] = 3071.0
+    left, right = segment_femora(replace(ct, hu=hu), located(ct), bone_of)
+    assert left == WithheldFemur(side=Side.LEFT, reason=Reason.HIP_METAL)
+    assert isinstance(right, ProximalFemur)
+
+
+def test_metal_of_the_spine_is_no_prosthesis():
+    """Screws lie near the midline."""
+    ct, _ = pelvis()
+    hu = ct.hu.copy()
+    middle = hu.shape[2] // 2
+    hu[-12:, 20:30, middle - 8 : middle + 8] = 3071.0
+    for found in segment_femora(replace(ct, hu=hu), located(ct), bone_of):
+        assert isinstance(found, ProximalFemur)
+
+
+def test_sides_that_cannot_belong_to_one_patient_are_both_withheld():
+    """A side an eighth smaller in every direction has two thirds of the volume."""
+    ct, _ = pelvis(scale=(1.0, 0.86))
+    for found in segment_femora(ct, located(ct), bone_of):
+        assert isinstance(found, WithheldFemur)
+        assert found.reason is Reason.HIPS_ASYMMETRIC
+
+
+def test_passes_that_see_two_femora_withhold_that_side_alone():
+    """The mirrored pass sees half of the left femur."""
+    ct, _ = pelvis()
+    found = located(ct)
+    whole = found.femur_probability > 0.5
+    half = whole.copy()
+    half[::2, :, half.shape[2] // 2 :] = False
+    left, right = segment_femora(ct, replace(found, femur_passes=(whole, half)), bone_of)
+    assert left == WithheldFemur(side=Side.LEFT, reason=Reason.FEMUR_UNSTABLE)
+    assert isinstance(right, ProximalFemur)
+
+
+def test_a_shape_that_is_no_femur_is_withheld():
+    """A column of bone from the head straight down, as a failed outline leaves it."""
+    ct, bones = pelvis(sides=(1,))
+    hu = ct.hu.copy()
+    hu[bones[1]] = 0.0
+    z, y, x = np.nonzero(bones[1])
+    top = z > z.max() - 16
+    hu[:, y[top].min() : y[top].max() + 1, x[top].min() : x[top].max() + 1][: z.max() + 1] = 600.0
+    ct = replace(ct, hu=hu)
+    left, _ = segment_femora(ct, located(ct), bone_of)
+    assert isinstance(left, WithheldFemur)
+    assert left.reason in {Reason.FEMUR_IMPLAUSIBLE, Reason.FEMUR_UNCERTAIN}
