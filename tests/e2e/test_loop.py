@@ -13,6 +13,9 @@ import numpy as np
 import pydicom
 import pytest
 
+from pipelines.reporting.radiomics import SERIES_NUMBER as RADIOMICS_SERIES
+from pipelines.reporting.seg import SERIES_NUMBER as SEG_SERIES
+from pipelines.reporting.sr import SERIES_NUMBER as SR_SERIES
 from tests.e2e.node_process import Node, running_node, write_config
 from tests.e2e.segmentations import decode
 from tests.peers.dcmtk import dcmsend
@@ -24,6 +27,8 @@ from tests.peers.waiting import wait_until
 pytestmark = [pytest.mark.peer("dcmtk", "orthanc", "dciodvfy"), pytest.mark.data]
 
 LUMBAR = ("L1", "L2", "L3", "L4")
+MEASURED = 2
+"""Of the three CTs; those get a report of radiomic features, too."""
 BODY_LABEL = {"T12": 19, "L1": 20, "L2": 21, "L3": 22, "L4": 23, "L5": 24}
 
 
@@ -37,6 +42,7 @@ class Loop:
     results: dict[str, dict[str, Any]]
     segmentations: dict[str, Path]
     reports: dict[str, Path]
+    features: dict[str, Path]
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +58,19 @@ def loop(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Loop]
     (folder / "pacs").mkdir()
     with running_orthanc(folder / "pacs", node_port=node_port) as orthanc:
         config = write_config(
-            folder / "node", port=node_port, destination=(orthanc.ae_title, orthanc.dicom_port)
+            folder / "node",
+            port=node_port,
+            destination=(orthanc.ae_title, orthanc.dicom_port),
+            extra="radiomics = true",
         )
         with running_node(config, port=node_port) as node:
             for source in sources.values():
                 sent = dcmsend(source, port=orthanc.dicom_port, called=orthanc.ae_title)
                 assert sent.returncode == 0, sent.stdout
             wait_until(
-                lambda: len(orthanc.instances("SR")) == len(sources),
+                lambda: len(orthanc.instances("SR")) == len(sources) + MEASURED,
                 240,
-                what=f"three reports in the PACS; {node.tail()}",
+                what=f"all reports in the PACS; {node.tail()}",
             )
             wait_until(lambda: node.status()["waiting"] == 0, 30, what="an idle node")
             yield Loop(
@@ -69,8 +78,9 @@ def loop(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Loop]
                 orthanc=orthanc,
                 series={name: _series_uid(source) for name, source in sources.items()},
                 results=node.results(),
-                segmentations=_download(orthanc, "SEG", folder / "seg"),
-                reports=_download(orthanc, "SR", folder / "sr"),
+                segmentations=_download(orthanc, "SEG", SEG_SERIES, folder / "seg"),
+                reports=_download(orthanc, "SR", SR_SERIES, folder / "sr"),
+                features=_download(orthanc, "SR", RADIOMICS_SERIES, folder / "radiomics"),
             )
 
 
@@ -106,14 +116,16 @@ def _series_uid(folder: Path) -> str:
     return str(pydicom.dcmread(path, stop_before_pixels=True).SeriesInstanceUID)
 
 
-def _download(orthanc: Orthanc, modality: str, folder: Path) -> dict[str, Path]:
-    """Files of one modality by the series UID of the CT they were made from."""
+def _download(orthanc: Orthanc, modality: str, series_number: int, folder: Path) -> dict[str, Path]:
+    """Files of one kind by the series UID of the CT they were made from."""
     folder.mkdir()
     found = {}
     for identifier in orthanc.instances(modality):
         path = folder / f"{identifier}.dcm"
         path.write_bytes(orthanc.file(identifier))
-        found[_source_series(pydicom.dcmread(path))] = path
+        dataset = pydicom.dcmread(path)
+        if dataset.SeriesNumber == series_number:
+            found[_source_series(dataset)] = path
     return found
 
 
@@ -134,9 +146,28 @@ def test_every_ct_gets_one_report_and_every_measured_one_a_segmentation(loop: Lo
     assert set(loop.segmentations) == measured
 
 
+def test_the_archive_that_wants_radiomic_features_gets_their_report(loop: Loop) -> None:
+    """One more SR per measured CT: IBSI features of a level, or the code why there are none."""
+    assert set(loop.features) == set(loop.segmentations)
+    report = pydicom.dcmread(loop.features[loop.series["abdomen_pelvis"]])
+    schemes = {one.CodingSchemeDesignator for one in _names(report)}
+    assert "IBSI" in schemes
+    thick = pydicom.dcmread(loop.features[loop.series["abdomen_5mm"]])
+    assert "IBSI" not in {one.CodingSchemeDesignator for one in _names(thick)}
+
+
+def _names(item: pydicom.Dataset) -> Iterator[pydicom.Dataset]:
+    """Concept names of all measurements of a report."""
+    for child in item.get("ContentSequence", ()):
+        if child.ValueType == "NUM":
+            yield child.ConceptNameCodeSequence[0]
+        yield from _names(child)
+
+
 def test_returned_objects_conform_to_their_iods(loop: Loop) -> None:
     """dciodvfy finds no error in any SEG or SR that the PACS holds."""
-    for path in [*loop.segmentations.values(), *loop.reports.values()]:
+    made = [loop.segmentations, loop.reports, loop.features]
+    for path in [path for one in made for path in one.values()]:
         assert dciodvfy_errors(path) == [], path
 
 
