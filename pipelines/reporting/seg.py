@@ -6,6 +6,7 @@ Next   pipelines.reporting.sr
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Final
 
@@ -215,9 +216,11 @@ def _description(
         display_color=CIELabColor(*segment.colour),
     )
     if segment.side is not None:
-        # PS3.3 C.8.20.4: the side is a modifier of the property type; highdicom has no argument.
-        kind = made.SegmentedPropertyTypeCodeSequence[0]
+        # PS3.3 C.8.20.4: the side is a modifier of the property type; highdicom has no argument,
+        # and keeps the very object of the code, which all segments of the type share.
+        kind = deepcopy(made.SegmentedPropertyTypeCodeSequence[0])
         kind.SegmentedPropertyTypeModifierCodeSequence = [segment.side]
+        made.SegmentedPropertyTypeCodeSequence = [kind]
     return made
 
 
