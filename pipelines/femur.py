@@ -114,7 +114,7 @@ def class_withheld_because(examination: Examination) -> Reason | None:
     age = header.patient_age_years
     kernel = header.convolution_kernel
     checks = (
-        (Reason.TEXTURE_TOO_COARSE, coarsest > COARSEST_MM + ROUNDING_MM),
+        (Reason.SLICES_TOO_THICK_FOR_TEXTURE, coarsest > COARSEST_MM + ROUNDING_MM),
         (Reason.SHARP_KERNEL, kernel is not None and is_sharp(kernel)),
         (Reason.GANTRY_TILT, Reason.GANTRY_TILT in examination.quality.reasons),
         (Reason.KVP_MISSING, header.kvp is None),
@@ -193,7 +193,7 @@ def class_shares(
 
     Abstains
     --------
-    ``OUTSIDE_TRAINING``
+    ``FEATURE_OUTSIDE_TRAINING``
         The features lie beyond those of the simulated patients.
     see `pipelines.radiomics.extract.extract_features`
         for the rest.
@@ -216,7 +216,7 @@ def class_shares(
     if isinstance(features, Abstained):
         return features
     if not model.is_like_training(features.values):
-        return Abstained(reason=Reason.OUTSIDE_TRAINING)
+        return Abstained(reason=Reason.FEATURE_OUTSIDE_TRAINING)
     return model.probabilities(features.values)
 
 

@@ -81,7 +81,6 @@ class Reason(StrEnum):
     FEMUR_IMPLAUSIBLE = "femur_implausible"
     HIPS_ASYMMETRIC = "hips_asymmetric"
     HIP_METAL = "hip_metal"
-    TEXTURE_TOO_COARSE = "texture_too_coarse"
     OUTSIDE_TRAINING = "outside_training"
 
     # The networks of the chest do not run, or their class is withheld.
@@ -156,7 +155,7 @@ EXPLANATION: Final[dict[Reason, str]] = {
     "years.",
     Reason.KERNEL_UNKNOWN: "Reconstruction kernel is not stated: no radiomic score.",
     Reason.SLICES_TOO_THICK_FOR_TEXTURE: "Slices thicker or farther apart than 2 mm: no radiomic "
-    "score.",
+    "model is applied.",
     Reason.WEIGHTS_MISSING: "The weights of a network are not installed.",
     Reason.NETWORK_DISAGREES: "The class of the network and the density of the reference path lie "
     "more than one class apart: no class.",
@@ -175,7 +174,7 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.ROI_FRAGMENTED: "The region falls into several parts; the segmentation may have failed.",
     Reason.ROI_UNIFORM: "All values in the region are alike: it has no texture.",
     Reason.TOO_COARSE: "Slices or pixels over 3 mm: texture is not measured.",
-    Reason.FEATURE_OUTSIDE_TRAINING: "A radiomic feature lies far outside what the score was trained on.",
+    Reason.FEATURE_OUTSIDE_TRAINING: "Radiomic features lie far outside what the model was trained on.",
     Reason.HIP_NOT_COVERED: "The scan does not show this hip.",
     Reason.HIP_INCOMPLETE: "The proximal femur is cut by the edge of the scan before the lesser "
     "trochanter.",
@@ -187,8 +186,7 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.HIPS_ASYMMETRIC: "The two proximal femora differ more than those of one patient; "
     "neither is reported.",
     Reason.HIP_METAL: "A prosthesis, a nail or other metal lies in or near this hip.",
-    Reason.TEXTURE_TOO_COARSE: "Slices or pixels over 2 mm: the radiomic model is for finer ones.",
-    Reason.OUTSIDE_TRAINING: "Features are unlike those of the virtual patients that the model was "
+    Reason.OUTSIDE_TRAINING: "The image is unlike those of the virtual patients that the model was "
     "made from: no class.",
     Reason.CHEST_NOT_COVERED: "The scan does not show the chest: the networks of study 4 do not run.",
     Reason.SLICE_OUTLINE_UNCERTAIN: "On the central slice two networks do not agree on the vertebral "

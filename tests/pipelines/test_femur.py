@@ -108,7 +108,7 @@ def test_both_hips_have_volume_attenuation_and_a_segment():
 @pytest.mark.parametrize(
     ("change", "flag", "code"),
     [
-        ({"slice_thickness_mm": 2.5}, None, Reason.TEXTURE_TOO_COARSE),
+        ({"slice_thickness_mm": 2.5}, None, Reason.SLICES_TOO_THICK_FOR_TEXTURE),
         ({"convolution_kernel": "BONE"}, None, Reason.SHARP_KERNEL),
         ({}, Reason.GANTRY_TILT, Reason.GANTRY_TILT),
         ({"kvp": None}, None, Reason.KVP_MISSING),
@@ -138,7 +138,7 @@ def test_a_withheld_side_gives_its_code_and_no_number():
 
 def test_features_unlike_the_training_cases_give_no_class():
     """A block of noise is no femur."""
-    assert class_shares(*block()) == Abstained(reason=Reason.OUTSIDE_TRAINING)
+    assert class_shares(*block()) == Abstained(reason=Reason.FEATURE_OUTSIDE_TRAINING)
 
 
 def test_the_few_features_of_the_forest_are_those_of_the_whole_extraction():

@@ -46,8 +46,8 @@ SEED: Final = 1
 TREES: Final = 500
 VERSION: Final = "0.1.0"
 FOLDS: Final = 5
-FEWEST: Final = 2
-"""Cases of a class, for the variance of an area."""
+FEWEST: Final = 8
+"""Cases of each class, for the resamples of an area: a part with fewer is left out."""
 VIOLINS: Final = 4
 """Features that are drawn: those the forest leans on most."""
 OUTCOME: Final = (
