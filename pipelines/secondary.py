@@ -18,6 +18,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from pipelines.examination import Examination
 from pipelines.femur import report_femora
 from pipelines.groups import Pipeline, PipelineResult
+from pipelines.lumbar_networks import report_lumbar_networks
 from pipelines.reasons import Reason
 from pipelines.stations import Stations
 
@@ -27,7 +28,10 @@ log = structlog.get_logger()
 SecondaryPipeline = Callable[[Examination], PipelineResult]
 
 SECONDARY: Final[Mapping[Pipeline, SecondaryPipeline]] = MappingProxyType(
-    {Pipeline.FEMUR: report_femora}
+    {
+        Pipeline.LUMBAR_NETWORKS: report_lumbar_networks,
+        Pipeline.FEMUR: report_femora,
+    }
 )
 """In the order of the report."""
 

@@ -31,7 +31,7 @@ from training.lumbar.train import (
     take_features,
     train,
 )
-from training.studies.study1_networks import bmd_rows, status_rows
+from training.studies.study1_networks import bmd_rows, normalization_rows, status_rows
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +252,17 @@ def test_perfect_predictions_make_a_perfect_table() -> None:
     assert areas["AUC osteoporosis, test, vertebrae"].reproduced == 1
     assert areas["accuracy"].reproduced == 1
     assert all(math.isfinite(r.reproduced or 0) for r in areas.values())
+
+
+def test_one_window_keeps_the_density_that_minmax_removes(scanned: Path) -> None:
+    """The mean over the core of the fixed window goes with DXA as the mean HU does."""
+    examples = read_examples(scanned)
+    found = {row.metric: row.reproduced for row in normalization_rows(examples)}
+    hu = np.array([e.core_hu for e in examples])
+    plain = np.corrcoef(hu, [e.abmd_g_cm2 for e in examples])[0, 1]
+    name = "r of the mean over the core and DXA, {}, no network"
+    assert found[name.format("fixed_window")] == pytest.approx(plain, abs=0.05)
+    assert len(found) == 3
 
 
 def test_a_card_says_what_its_network_was_measured_to_do(scanned: Path, tmp_path: Path) -> None:

@@ -1,0 +1,94 @@
+"""How long four vertebrae take through both networks of study 1, OpenVINO beside PyTorch.
+
+usage: python -m benchmarks.lumbar_networks [--runs 9] [--device cpu|cuda] [--json]
+
+Cut out of a volume of 512x512x250 voxels at 1.25 mm, normalised, averaged to 32 voxels each way and
+run through both networks as the product does. Figures are medians; loading is not counted.
+
+product_s : with the runtime that the product takes on this machine
+torch_s : the same on PyTorch
+openvino_speedup : their ratio, where OpenVINO is installed
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.registry import network
+from models.runtime import Forward, forward
+from pipelines.lumbar_networks import BMD_MODEL, STATUS_MODEL, STRIDE
+from pipelines.spaces import Geometry
+from pipelines.vertebra_input import coarse, normalized, sample_box
+
+SHAPE = (250, 512, 512)
+SPACING_MM = (1.25, 0.8, 0.8)
+CENTRES_MM = tuple((0.0, 0.0, 36.0 * number) for number in range(4))
+
+
+def scan() -> tuple[np.ndarray[Any, np.dtype[np.float32]], Geometry]:
+    """Soft tissue with noise; what is seen does not change the time."""
+    hu = np.random.default_rng(0).normal(60, 40, SHAPE).astype(np.float32)
+    affine = np.eye(4)
+    affine[:3, :3] = np.eye(3)[::-1] * SPACING_MM
+    affine[:3, 3] = (-204.0, -204.0, -156.0)
+    return hu, Geometry(affine=affine, shape=SHAPE, frame_of_reference_uid=None)
+
+
+def once(hu: Any, geometry: Geometry, networks: tuple[Forward, Forward], device: str) -> None:
+    """Four vertebrae through both networks."""
+    boxes = [sample_box(hu, geometry, centre, slice_mm=SPACING_MM[0]) for centre in CENTRES_MM]
+    images = np.stack([coarse(normalized(box), STRIDE) for box in boxes])[:, None]
+    batch = torch.from_numpy(images).to(device)
+    with torch.inference_mode():
+        for one in networks:
+            one(batch).cpu()
+
+
+def median_s(run: Callable[[], None], runs: int) -> float:
+    """Seconds, after one run that is not counted."""
+    run()
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    hu, geometry = scan()
+    names = (BMD_MODEL, STATUS_MODEL)
+    product = (forward(names[0], args.device), forward(names[1], args.device))
+    plain = (network(names[0], args.device), network(names[1], args.device))
+    product_s = median_s(lambda: once(hu, geometry, product, args.device), args.runs)
+    torch_s = median_s(lambda: once(hu, geometry, plain, args.device), args.runs)
+    found = {
+        "product_s": round(product_s, 3),
+        "torch_s": round(torch_s, 3),
+        "openvino_speedup": round(torch_s / product_s, 2),
+        "runs": args.runs,
+        "device": args.device,
+        "cpus": os.cpu_count(),
+    }
+    if not args.json:
+        print("four vertebrae through both networks, medians:")
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
