@@ -216,8 +216,9 @@ def ship(
         f"trees, seed {seed}; python -m training.studies.study3",
         metrics=metrics,
         intended_use="Research use only. Says which range of areal density a hip is most like.",
-        limits="Has never seen a real hip. Within its simulated patients the mean attenuation alone "
-        "does nearly as well (see the DeLong rows). Gives no class where the features lie beyond "
+        limits="Has never seen a real hip; of the two real CTs looked at, the features of all four "
+        "hips lay beyond those of the simulated ones, so that no class was given. Within its "
+        "simulated patients the mean attenuation alone does as well (DeLong rows of study 3). Gives no class where the features lie beyond "
         "99.5 % of the training cases, beyond 2 mm, with sharp kernels, at other than 120 kV, or "
         "under 50 years.",
         licence="Apache-2.0",
