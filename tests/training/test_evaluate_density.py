@@ -1,0 +1,44 @@
+"""The density path against virtual patients: what is computed from scans, and one scan."""
+
+import numpy as np
+import pytest
+
+from training.cohort.equipment import HELD_OUT
+from training.cohort.scanner import Scanner
+from training.evaluate_density import Scanned, phantom_entry, rows_of, scan_patient
+
+
+def scanned(error: float | None, *, phase: str = "none", right: bool = True) -> Scanned:
+    return Scanned(
+        phase=phase, slice_mm=1.0, phase_is_right=right, asynchronous=error, internal=error
+    )
+
+
+def test_bias_and_spread_are_those_of_what_is_not_withheld() -> None:
+    errors = [1.0, -2.0, 4.0]
+    rows = rows_of([*(scanned(e) for e in errors), scanned(None, right=False)])
+    found = {row.what: row for row in rows if "known masks" in row.on}
+    assert found["asynchronous vBMD: bias, mg/cm3"].value == pytest.approx(1.0)
+    assert found["asynchronous vBMD: SD, mg/cm3"].value == pytest.approx(3.0)
+    assert found["asynchronous vBMD: SD, mg/cm3"].n == 3
+    assert found["asynchronous: densities withheld"].value == 1
+    flagged = [row for row in rows if row.what == "phase rightly flagged" and row.n]
+    assert [(row.value, row.n) for row in flagged] == [(3, 4)]
+
+
+def test_the_phantom_undoes_what_a_scanner_adds() -> None:
+    """Water in the phantom reads 0 mg/cm3, whatever the scanner's error of HU."""
+    scanner = Scanner(model=HELD_OUT[0], kernel=HELD_OUT[0].kernel("standard").name)
+    density, _ = phantom_entry(scanner).calibration().density(scanner.offset_hu)
+    assert density == pytest.approx(0, abs=1e-6)
+
+
+def test_a_scanned_patient_reads_near_the_truth_in_the_right_phase() -> None:
+    """5 mm, without and with contrast medium; limits are three SD of the committed figures."""
+    scans = scan_patient(9)
+    assert [one.phase for one in scans] == ["none", "portal"]
+    assert all(one.phase_is_right for one in scans)
+    errors = [one.asynchronous for one in scans]
+    assert np.isfinite(np.array(errors, float)).all()
+    assert abs(errors[0] or 0) < 14
+    assert abs(errors[1] or 0) < 19
