@@ -2,7 +2,7 @@
 
 usage: python -m benchmarks.chest [--runs 1] [--seed 5] [--folder DICOM] [--json]
 
-Simulates a chest CT of 1 mm slices that ends below L2, starts a whole node with its worker and an
+Simulates a chest CT of 1 mm slices every 0.9 mm that ends below L2, starts a whole node with its worker and an
 archive as PACS, and sends the 400 lowest slices. The quiet time, after which a series counts as
 complete, is 2 s here; a node in service waits as long as it is told to.
 
@@ -35,7 +35,7 @@ SLICES = 400
 TIMEOUT_S = 900
 SIMULATE = [
     "-m", "training.cohort", "simulate", "--region", "chest", "--thickness-mm", "1", "--spacing-mm",
-    "1", "--age", "64", "--sex", "F",
+    "0.9", "--age", "64", "--sex", "F",
 ]  # fmt: skip
 
 

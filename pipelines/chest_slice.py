@@ -67,11 +67,12 @@ def central_slice(
     ct: CtVolume, segmentation: Segmentation, vertebra: LocatedVertebra
 ) -> CentralSlice | None:
     """Cut it out; ``None`` where rows and columns are not those of the patient."""
-    affine = ct.geometry.affine
-    spacing = ct.geometry.spacing_mm
-    rows_to_posterior = affine[1, 1] / spacing[1]
-    columns_to_left = affine[0, 2] / spacing[2]
-    if min(abs(rows_to_posterior), abs(columns_to_left)) < STRAIGHT:
+    affine, spacing = ct.geometry.affine, ct.geometry.spacing_mm
+    to_posterior, to_left = 1, 2
+    if abs(affine[1, 2]) / spacing[2] > abs(affine[1, 1]) / spacing[1]:  # turned by 90 degrees
+        to_posterior, to_left = 2, 1
+    cosines = affine[1, to_posterior] / spacing[to_posterior], affine[0, to_left] / spacing[to_left]
+    if min(abs(one) for one in cosines) < STRAIGHT:
         return None
     place = np.linalg.solve(affine, np.array([*vertebra.centre_lps_mm, 1.0]))[:3]
     weights = slice_weights(float(place[0]), float(spacing[0]), ct.hu.shape[0])
@@ -82,12 +83,12 @@ def central_slice(
     nearest = max(weights, key=lambda number: weights[number])
     section = segmentation.labels[nearest] == int(vertebra.level)
     body = cut_square(section, middle, SEGMENTATION_SIDE, False)
-    along = (slice(None, None, int(np.sign(rows_to_posterior))),
-             slice(None, None, int(np.sign(columns_to_left))))  # fmt: skip
+    turned = [image if to_posterior == 1 else image.T for image in (hu, body)]
+    along = tuple(slice(None, None, int(np.sign(one))) for one in cosines)
     return CentralSlice(
-        hu=np.ascontiguousarray(hu[along]),
-        body=np.ascontiguousarray(body[along]),
-        pixel_mm=(float(spacing[1]), float(spacing[2])),
+        hu=np.ascontiguousarray(turned[0][along]),
+        body=np.ascontiguousarray(turned[1][along]),
+        pixel_mm=(float(spacing[to_posterior]), float(spacing[to_left])),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 
+from pipelines.chest import report_chest
 from pipelines.examination import Examination
 from pipelines.femur import report_femora
 from pipelines.groups import Pipeline, PipelineResult
@@ -31,6 +32,7 @@ SECONDARY: Final[Mapping[Pipeline, SecondaryPipeline]] = MappingProxyType(
     {
         Pipeline.LUMBAR_NETWORKS: report_lumbar_networks,
         Pipeline.FEMUR: report_femora,
+        Pipeline.CHEST: report_chest,
     }
 )
 """In the order of the report."""

@@ -79,10 +79,17 @@ def test_thick_slices_are_not_mixed() -> None:
     assert slice_weights(19.7, 5.0, 20) == {19: 1.0}
 
 
-@pytest.mark.parametrize("position", ["HFS", "HFP", "FFS"])
-def test_the_slice_is_that_of_the_patient(position: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("position", "turn"), [("HFS", 0.0), ("HFP", 0.0), ("FFS", 0.0), ("HFS", 90.0)]
+)
+def test_the_slice_is_that_of_the_patient(position: str, turn: float, tmp_path: Path) -> None:
     """However the patient lies: rows to posterior, columns to the left, the body in the middle."""
-    stack = Stack(position=position, spacing_mm=(2.0, 0.8, 0.8), shape=(84, 100, 110))  # type: ignore[arg-type]
+    stack = Stack(
+        position=position,  # type: ignore[arg-type]
+        turn_degrees=turn,
+        spacing_mm=(2.0, 0.8, 0.8),
+        shape=(84, 100, 110),
+    )
     job = write_stack(stack, tmp_path / "ct")
     ct = read_volume([Path(one.path) for one in job.instances])
     found, labels = known_localization(ct), known_segmentation(ct, known_localization(ct))
@@ -101,6 +108,14 @@ def test_the_slice_is_that_of_the_patient(position: str, tmp_path: Path) -> None
     row, column = np.unravel_index(section.hu.argmax(), section.hu.shape)
     assert abs(row - 63.5 - 10) <= 1.5
     assert abs(column - 63.5 - 30) <= 1.5
+
+
+def test_an_oblique_image_has_no_slice(tmp_path: Path) -> None:
+    job = write_stack(Stack(turn_degrees=40.0), tmp_path / "ct")
+    ct = read_volume([Path(one.path) for one in job.instances])
+    found = known_localization(ct)
+
+    assert central_slice(ct, known_segmentation(ct, found), found.vertebrae[0]) is None
 
 
 def body_section() -> CentralSlice:
