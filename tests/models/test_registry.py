@@ -8,6 +8,14 @@ from models.errors import DigestMismatch, UnknownModel
 from models.registry import network
 
 
+EXAMPLES = {
+    "chest_dcnn": (1, 1, 64, 64),
+    "chest_fusion": (1, 2, 96, 96),
+    "chest_single": (1, 1, 96, 96),
+}
+"""Shape of an input, where it is no volume of one channel."""
+
+
 def test_a_changed_weights_file_is_refused(tmp_path):
     """One flipped bit is enough."""
     described = card("spine")
@@ -25,7 +33,7 @@ def test_every_card_describes_a_network_that_loads_and_runs():
         if described.kind != "network":
             continue
         built = network(described.name)
-        output = built(torch.zeros(1, 1, 32, 32, 32))
+        output = built(torch.zeros(EXAMPLES.get(described.network, (1, 1, 32, 32, 32))))
         assert torch.isfinite(output).all()
 
 
@@ -36,10 +44,10 @@ def test_an_unknown_name_says_what_is_there():
 
 
 def test_weights_stay_small_enough_for_the_repository():
-    """Each file under 50 MB, all under 150 MB."""
+    """Each file under 50 MB, all under 200 MB: study 4's three in full width have 121 MB."""
     sizes = [path.stat().st_size for path in WEIGHTS_FOLDER.glob("*.safetensors")]
     assert max(sizes) < 50e6
-    assert sum(sizes) < 150e6
+    assert sum(sizes) < 200e6
 
 
 def test_every_weights_file_has_a_card():
