@@ -7,7 +7,6 @@ from models.cards import WEIGHTS_FOLDER, card, checked_content, model_cards, mod
 from models.errors import DigestMismatch, UnknownModel
 from models.registry import network
 
-
 EXAMPLES = {
     "chest_dcnn": (1, 1, 64, 64),
     "chest_fusion": (1, 2, 96, 96),

@@ -54,7 +54,7 @@ def test_subjects_have_nothing_that_the_study_excluded() -> None:
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("chest") / "examples"
-    make_subjects(plan_cohort((6, 3, 3), 4), folder)
+    make_subjects(plan_cohort((6, 3, 3), 2), folder)
     return folder
 
 
@@ -70,7 +70,7 @@ def test_slices_show_the_area_that_they_are_labelled_with(examples: Path) -> Non
         area = one.core(Level.L2).sum() * one.pixel_mm**2
         assert 500 < area < 2000
     before = (examples / "00000" / "subject.json").stat().st_mtime_ns
-    make_subjects(plan_cohort((6, 3, 3), 4), examples)
+    make_subjects(plan_cohort((6, 3, 3), 2), examples)
     assert (examples / "00000" / "subject.json").stat().st_mtime_ns == before
 
 

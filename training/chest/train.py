@@ -252,21 +252,24 @@ def _run(state: TrainingState, bank: Bank, config: Config) -> None:
         share = elapsed / 60 / config.minutes
         done = (state.step - first) / config.steps if config.steps else share
         if done >= 1:
+            _log(state, losses, config)
             return
         for group in state.optimizer.param_groups:
             group["lr"] = RATES[config.task] * max(0.01, 0.5 * (1 + math.cos(math.pi * done)))
         losses.append(_step(state, bank, rows, config))
         if state.step % LOG_EVERY == 0:
-            log_line(
-                config.out,
-                step=state.step,
-                minutes=round(state.seconds / 60, 2),
-                loss=round(float(np.mean(losses)), 5),
-            )
-            losses.clear()
+            _log(state, losses, config)
         if time.monotonic() - saved > SAVE_EVERY_S:
             save_state(state, config.out)
             saved = time.monotonic()
+
+
+def _log(state: TrainingState, losses: list[float], config: Config) -> None:
+    """Write the mean of the losses since the last time."""
+    if losses:
+        mean = round(float(np.mean(losses)), 5)
+        log_line(config.out, step=state.step, minutes=round(state.seconds / 60, 2), loss=mean)
+    losses.clear()
 
 
 def _batches(count: int, config: Config, first: int) -> Iterator[torch.Tensor]:
