@@ -315,11 +315,24 @@ WITHHELD: Final[dict[str, CodedConcept]] = {
     for name, concept in {**QUANTITY, **STATEMENT}.items()
 }
 
-R_SCORE_FEATURES: Final = ("firstorder_10Percentile",)
+R_SCORE_FEATURES: Final = (
+    "shape_Elongation",
+    "shape_Maximum2DDiameterRow",
+    "firstorder_10Percentile",
+    "firstorder_Mean",
+    "glcm_Correlation",
+    "glcm_Imc2",
+    "glcm_MCC",
+    "glcm_MaximumProbability",
+    "glrlm_GrayLevelNonUniformity",
+    "glszm_SizeZoneNonUniformityNormalized",
+    "gldm_DependenceNonUniformityNormalized",
+    "ngtdm_Coarseness",
+)
 """Of the card ``ovcf_rscore``, by class and name in pyradiomics."""
 CONTRIBUTION: Final[dict[str, CodedConcept]] = {
     f"contribution_{name}": _private(
-        f"adds_{name}", _short(f"Added to the R-score by {_feature(name).meaning}")
+        f"adds_{_feature(name).value}", _short(f"Added to the R-score by {_feature(name).meaning}")
     )
     for name in R_SCORE_FEATURES
 }

@@ -20,6 +20,7 @@ from pipelines.examination import Examination
 from pipelines.femur import report_femora
 from pipelines.groups import Pipeline, PipelineResult
 from pipelines.lumbar_networks import report_lumbar_networks
+from pipelines.ovcf import report_ovcf
 from pipelines.reasons import Reason
 from pipelines.stations import Stations
 
@@ -31,6 +32,7 @@ SecondaryPipeline = Callable[[Examination], PipelineResult]
 SECONDARY: Final[Mapping[Pipeline, SecondaryPipeline]] = MappingProxyType(
     {
         Pipeline.LUMBAR_NETWORKS: report_lumbar_networks,
+        Pipeline.OVCF: report_ovcf,
         Pipeline.FEMUR: report_femora,
         Pipeline.CHEST: report_chest,
     }

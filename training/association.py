@@ -12,7 +12,6 @@ their card.
 
 import argparse
 import csv
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from pipelines.association import MODEL, SEXES
 from training.cohort.densitometry import DXA_LEVELS
 from training.cohort.population import Population, draw_population, seeds_of
 from training.cohort.studies import PAPER_LIKE, SCENARIOS, lumbar_groups
+from training.export import save_model
 from training.statistics.clustered import clustered_interval
 from training.statistics.errors import UnusableSample
 from training.statistics.sample import BoolArray, FloatArray
@@ -193,24 +193,20 @@ def as_model(fitted: Fit) -> LinearModel:
     )
 
 
-def write_model(model: LinearModel, folder: Path, card: ModelCard) -> None:
-    """Write ``fracture_association.coefficients.json`` and its card, with the digest."""
-    folder.mkdir(parents=True, exist_ok=True)
-    content = (model.model_dump_json(indent=2) + "\n").encode()
-    (folder / card.file).write_bytes(content)
-    described = card.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()})
-    (folder / f"{card.name}.json").write_text(described.model_dump_json(indent=2) + "\n", "utf-8")
-
-
-def describe(training_data: str, command: str, metrics: tuple[Metric, ...]) -> ModelCard:
-    """Card of the index; the digest is filled in when the coefficients are written."""
-    return ModelCard(
+def ship(
+    model: LinearModel,
+    folder: Path,
+    *,
+    training_data: str,
+    command: str,
+    metrics: tuple[Metric, ...],
+) -> ModelCard:
+    """Write ``fracture_association.coefficients.json`` and its card."""
+    return save_model(
+        folder,
+        model,
         name=MODEL,
         version=VERSION,
-        kind="coefficients",
-        network="logistic regression",
-        file=f"{MODEL}.coefficients.json",
-        sha256="",
         task="Fracture-association index of a vertebra from age, sex, body mass index and areal "
         "density (study 1)",
         training_data=training_data,
@@ -257,7 +253,7 @@ def main() -> None:
         area = clustered_interval(others.is_case, fitted.log_odds(others), others.patient)
         on = "other virtual patients, vertebrae of group A"
         metrics = (Metric(on=on, what="AUC", value=round(area.value, 4), n=len(others)),)
-    write_model(as_model(fitted), args.out, describe(data, command, metrics))
+    ship(as_model(fitted), args.out, training_data=data, command=command, metrics=metrics)
     _print(fitted, table, metrics)
 
 

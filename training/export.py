@@ -228,6 +228,7 @@ def save_model(
         sha256=hashlib.sha256(content).hexdigest(),
         **description,
     )
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / card.file).write_bytes(content)
     (folder / f"{name}.json").write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return card

@@ -1,6 +1,7 @@
 """Samples for the 1 mm networks: geometry that is kept, sides that are right, runs that resume."""
 
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -200,3 +201,22 @@ def test_a_run_learns_and_goes_on_where_it_stopped(tmp_path, tiny_task):
     assert entries[3]["loss"] < entries[0]["loss"]
     assert json.loads((tmp_path / "state.json").read_text())["step"] == 50
     assert (tmp_path / "curve.png").stat().st_size > 1000
+
+
+def test_a_step_without_finite_gradients_leaves_the_weights(tmp_path, tiny_task, monkeypatch):
+    """One bad patch is counted and skipped; the log tells it."""
+    config = Config(task="tiny", out=tmp_path, steps=2, workers=0, log_every=1)
+    before = {k: v.clone() for k, v in fine_train.start(config).network.state_dict().items()}
+
+    class Endless(torch.nn.Module):
+        def forward(self, output, labels):
+            return output.sum() / 0
+
+    broken = replace(fine_train.TASKS["tiny"], loss=Endless)
+    monkeypatch.setattr(fine_train, "TASKS", {"tiny": broken})
+    run = train(config)
+    assert (run.step, run.skipped) == (2, 2)
+    after = run.network.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [entry["skipped"] for entry in entries] == [1, 2]

@@ -10,6 +10,7 @@ from models.cards import ModelCard, checked_content
 from models.coefficients import LinearModel
 from pipelines.anatomy import Level
 from training.cohort.equipment import TRAINING
+from training.ovcf.agreement import Pair, agreement_rows
 from training.ovcf.features import VertebraRow, make_woman, read_vertebrae
 from training.ovcf.model import fit_product, product_rows, ship
 from training.ovcf.plan import RECIPES, plan_ovcf
@@ -199,3 +200,31 @@ def test_the_written_card_names_the_written_file(tables, tmp_path):
     assert LinearModel.model_validate_json(content) == model.formula
     assert "Simulation only" in card.training_data
     assert "No probability" in model.formula.outcome
+
+
+def test_agreement_is_over_vertebrae_with_both_scores():
+    """A constant difference of 1 costs absolute agreement; a withheld score is counted, not filled.
+
+    Scores 0 to 3 against 1 to 4: MSR 10/3, MSC 2, MSE 0, so ICC(2,1) is MSR / (MSR + 2 MSC / 4)
+    = 0.7692 (Shrout and Fleiss 1979).
+    """
+    pairs = [
+        Pair(
+            woman=1,
+            level="L1",
+            is_fracture=False,
+            true_score=true,
+            own_score=own,
+            dice=0.95,
+            features_off_sd=0.2,
+        )
+        for true, own in ((0.0, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, 4.0), (1.0, None))
+    ]
+    rows = {one.metric: one for one in agreement_rows(pairs, "test")}
+    found = rows["R-score, own against true outline: ICC(2,1)"]
+    assert found.reproduced == pytest.approx(0.7692, abs=1e-4)
+    assert found.n == 4
+    assert rows["R-score, own minus true outline: mean"].reproduced == 1
+    assert rows["vertebrae without a score from the own outline"].reproduced == 1
+    with pytest.raises(UnusableSample, match="2 vertebrae"):
+        agreement_rows(pairs[3:] + pairs[:1], "test")

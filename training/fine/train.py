@@ -116,6 +116,7 @@ class Patches(IterableDataset[dict[str, torch.Tensor]]):
 class Run(TrainingState):
     """The mutable state of a training run."""
 
+    skipped: int = 0
     recent: list[float] = field(default_factory=list)
 
 
@@ -154,7 +155,9 @@ def train(config: Config) -> Run:
             _step(run, config, {k: v.to(config.device) for k, v in batch.items()}, criterion, done)
             if run.step % config.log_every == 0:
                 entry = {"step": run.step, "minutes": round(run.seconds / 60, 2)}
-                entry["loss"] = round(float(np.mean(run.recent)), 4)
+                entry["skipped"] = run.skipped
+                if run.recent:
+                    entry["loss"] = round(float(np.mean(run.recent)), 4)
                 log.write(json.dumps(entry) + "\n")
                 log.flush()
                 run.recent.clear()
@@ -177,9 +180,12 @@ def _step(
     loss = criterion(output.float(), batch["labels"])
     run.optimizer.zero_grad()
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
-    run.optimizer.step()
+    steepness = torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
     run.step += 1
+    if not torch.isfinite(steepness):
+        run.skipped += 1  # one bad patch must not spoil the weights
+        return
+    run.optimizer.step()
     decay = min(AVERAGE_DECAY, (run.step + 1) / (run.step + 10))
     for name, value in run.network.state_dict().items():
         run.average[name].lerp_(value.to(run.average[name].dtype), 1 - decay)

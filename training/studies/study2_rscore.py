@@ -362,25 +362,34 @@ def draw(table: FeatureTable, scored: Scored, folder: Path) -> None:
 
 def run_study(
     table: FeatureTable,
-    folder: Path,
+    folder: Path | None,
     *,
     splits: int = SPLITS,
     folds: int = FOLDS,
     seed: int = SEED,
 ) -> tuple[list[Row], list[str]]:
-    """Both splits, their pictures in ``folder``, and the leakage: rows, and what to note."""
+    """Both splits, their pictures in ``folder`` (``None``: none), and the leakage over ``splits`` more (0: not asked).
+
+    Returns
+    -------
+    rows
+    notes
+        Features of each R-score.
+    """
     rows: list[Row] = []
     notes = []
     units: tuple[Unit, ...] = ("vertebra", "patient")
     for unit in units:
         scored = run_split(table, unit, seed, folds=folds)
         rows += split_rows(table, scored)
-        draw(table, scored, folder)
+        if folder is not None:
+            draw(table, scored, folder)
         chosen = ", ".join(
             f"{name} {weight:+.3f}" for name, weight in selected(table, scored).items()
         )
         notes.append(f"{table.cohort}, split by {unit}: R-score of {chosen or 'no feature'}.")
-    rows += leakage(table, splits=splits, seed=seed, folds=folds)
+    if splits:
+        rows += leakage(table, splits=splits, seed=seed, folds=folds)
     if table.repeats is None:
         notes.append("Without repeated segmentations: no ICC step.")
     return rows, notes
