@@ -111,11 +111,16 @@ def held_out_batches(config: Config) -> list[dict[str, torch.Tensor]]:
     number = config.held_out
     if not number:
         return []
+    stream = samples(held_out_specimens(config), HELD_OUT_SEED)
+    return [as_batch(next(stream)) for _ in range(number)]
+
+
+def held_out_specimens(config: Config) -> list[Specimen]:
+    """Patients, pelves and scans that training never sees."""
     specimens = [virtual_specimen(HELD_OUT_SEED + n, config.cache) for n in range(2)]
     if config.data is not None and (config.data / "icrp110").is_dir():
         specimens += [_composed(HELD_OUT_SEED + n, config) for n in range(2)]
-    stream = samples(specimens, HELD_OUT_SEED)
-    return [as_batch(next(stream)) for _ in range(number)]
+    return specimens
 
 
 @dataclass(slots=True)

@@ -1,0 +1,248 @@
+"""Train the first stage of the femur cascade: hips at 3 mm, on simulation alone.
+
+    python -m training.segmentation.train_hips --data ../shared/data --out runs/hips --minutes 30
+    python -m training.segmentation.train_hips --data ../shared/data --out runs/hips --resume
+
+Takes  Specimen
+Gives  weights.safetensors
+Next   training.segmentation.export
+
+The patients, the deformations and the random scanner are those of the spine network; patches lie
+around the pelvis, and some anywhere, so that arms and ribs are known to be no femora. The study
+trained with a focal loss (domain report 1.D); Dice is added to it.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from monai.losses import DiceFocalLoss
+from torch.utils.data import DataLoader, IterableDataset
+
+from models.networks.coarse import HipPart, femur_coarse_network
+from models.structures import Structure
+from training.checkpoint import TrainingState, averaged, log_line, restore_state, save_state
+from training.segmentation.parts import Specimen
+from training.segmentation.sampler import draw
+from training.segmentation.train import Config as SpineConfig
+from training.segmentation.train import held_out_specimens, load_specimens
+
+PATCH: Final = (64, 64, 96)
+"""Voxels of 3 mm: 19 cm along the body, both hips across it."""
+ELSEWHERE: Final = 0.25
+"""Share of patches that may lie anywhere."""
+AROUND_MM: Final = 60.0
+LEARNING_RATE: Final = 2e-3
+AVERAGE_DECAY: Final = 0.998
+LOG_EVERY, SAVE_EVERY, HELD_OUT_EVERY = 50, 250, 500
+HELD_OUT_SEED: Final = 9000
+PART_OF: Final = {
+    Structure.FEMUR_LEFT: HipPart.FEMUR,
+    Structure.FEMUR_RIGHT: HipPart.FEMUR,
+    Structure.HIP_BONE: HipPart.HIP_BONE,
+    Structure.SACRUM: HipPart.SACRUM,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One training run."""
+
+    data: Path
+    out: Path
+    cache: Path = Path("runs/cache")
+    minutes: float = 30.0
+    patients: int = 24
+    composed: int = 24
+    held_out: int = 24
+    steps: int | None = None
+    threads: int = 1
+    device: str = "cpu"
+    resume: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """One example: (1, 1, slices, rows, columns) input and ``HipPart``."""
+
+    image: torch.Tensor
+    parts: torch.Tensor
+
+
+def patches(specimens: Sequence[Specimen], seed: int) -> Iterator[Patch]:
+    """Endless stream of random patches."""
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    pelves = [around_the_hips(one) for one in specimens]
+    while True:
+        which = int(rng.integers(len(specimens)))
+        source = specimens[which] if rng.random() < ELSEWHERE else pelves[which]
+        sample = draw(source, rng, PATCH)
+        yield Patch(image=sample.image[None], parts=_hip_parts(sample.parts)[None, None])
+
+
+def around_the_hips(specimen: Specimen) -> Specimen:
+    """The slices with femora, and some above and below."""
+    femora = np.isin(specimen.parts, (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT))
+    heights = np.flatnonzero(femora.any(axis=(1, 2)))
+    if len(heights) == 0:
+        return specimen
+    margin = round(AROUND_MM / specimen.spacing_mm)
+    low = max(0, int(heights[0]) - margin)
+    high = min(len(specimen.parts), int(heights[-1]) + margin)
+    ribs = specimen.last_ribs_mm
+    return replace(
+        specimen,
+        image=specimen.image[low:high],
+        parts=specimen.parts[low:high],
+        centres=specimen.centres - np.array([low, 0, 0], np.float32),
+        last_ribs_mm=None if ribs is None else ribs[low:high],
+    )
+
+
+def _hip_parts(parts: torch.Tensor) -> torch.Tensor:
+    table = torch.zeros(len(Structure), dtype=torch.int64)
+    for structure, part in PART_OF.items():
+        table[int(structure)] = int(part)
+    return table[parts]
+
+
+class Patches(IterableDataset[Patch]):
+    """The stream of one worker process."""
+
+    def __init__(self, config: Config, first_step: int) -> None:
+        self.config, self.first_step = config, first_step
+
+    def __iter__(self) -> Iterator[Patch]:
+        """Load the specimens in the worker that uses them."""
+        torch.set_num_threads(1)
+        seed = self.config.seed + 1000 * self.first_step
+        yield from patches(load_specimens(spine_config(self.config), seed), seed)
+
+
+def spine_config(config: Config) -> SpineConfig:
+    """Whose specimens are used."""
+    return SpineConfig(
+        out=config.out,
+        data=config.data,
+        cache=config.cache,
+        patients=config.patients,
+        composed=config.composed,
+    )
+
+
+def train(config: Config) -> TrainingState:
+    """Run until the minutes (or steps) are used up; the rate falls as a cosine over them."""
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    network = femur_coarse_network().to(config.device)
+    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-5)
+    run = TrainingState(network=network, optimizer=optimizer, average=averaged(network))
+    run.notes = {"skipped": 0}
+    if config.resume:
+        restore_state(run, config.out, config.device)
+    unseen = held_out_patches(config)
+    criterion = DiceFocalLoss(to_onehot_y=True, softmax=True, include_background=False)
+    recent: list[float] = []
+    started, before, first = time.monotonic(), run.seconds, run.step
+    for patch in DataLoader(Patches(config, run.step), batch_size=None, num_workers=1):
+        elapsed = time.monotonic() - started
+        run.seconds = before + elapsed
+        done = (run.step - first) / config.steps if config.steps else elapsed / 60 / config.minutes
+        if done >= 1:
+            break
+        recent.append(_step(run, patch, criterion, done, config.device))
+        if run.step % LOG_EVERY == 0:
+            told = {"step": run.step, "minutes": round(run.seconds / 60, 2)}
+            measured = run.step % HELD_OUT_EVERY == 0
+            dice = {"held_out": held_out_dice(run.average, unseen)} if measured else {}
+            log_line(config.out, **told, loss=round(float(np.nanmean(recent)), 4), **dice)
+            recent.clear()
+        if run.step % SAVE_EVERY == 0:
+            save_state(run, config.out)
+    save_state(run, config.out)
+    log_line(config.out, step=run.step, held_out=held_out_dice(run.average, unseen))
+    return run
+
+
+def _step(
+    run: TrainingState, patch: Patch, criterion: DiceFocalLoss, done: float, device: str
+) -> float:
+    """One step; one with gradients that are not finite changes nothing."""
+    warm = min(1.0, (run.step + 1) / 100)
+    for group in run.optimizer.param_groups:
+        group["lr"] = LEARNING_RATE * max(0.02, 0.5 * (1 + math.cos(math.pi * done))) * warm
+    image = patch.image.to(device).contiguous(memory_format=torch.channels_last_3d)
+    with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
+        output = run.network(image)
+    loss = criterion(output.float(), patch.parts.to(device))
+    run.optimizer.zero_grad()
+    loss.backward()
+    steepness = torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
+    run.step += 1
+    if not torch.isfinite(steepness):
+        run.notes["skipped"] += 1
+        return math.nan
+    run.optimizer.step()
+    decay = min(AVERAGE_DECAY, (run.step + 1) / (run.step + 10))
+    for name, value in run.network.state_dict().items():
+        run.average[name].lerp_(value.to(run.average[name].dtype), 1 - decay)
+    return float(loss.item())
+
+
+def held_out_patches(config: Config) -> list[Patch]:
+    """Fixed patches of patients that training never sees."""
+    if not config.held_out:
+        return []
+    stream = patches(held_out_specimens(spine_config(config)), HELD_OUT_SEED)
+    return [next(stream) for _ in range(config.held_out)]
+
+
+def held_out_dice(weights: dict[str, torch.Tensor], unseen: Sequence[Patch]) -> dict[str, float]:
+    """Dice of every part over all patches together."""
+    network = femur_coarse_network()
+    network.load_state_dict(weights)
+    network.eval()
+    overlap, total = torch.zeros(len(HipPart)), torch.zeros(len(HipPart))
+    with torch.inference_mode():
+        for patch in unseen:
+            found = network(patch.image).argmax(dim=1).flatten()
+            truth = patch.parts.flatten()
+            overlap += torch.bincount(found[found == truth], minlength=len(HipPart))
+            total += torch.bincount(found, minlength=len(HipPart))
+            total += torch.bincount(truth, minlength=len(HipPart))
+    dice = 2 * overlap / total.clamp(min=1)
+    return {part.name.lower(): round(float(dice[part]), 4) for part in HipPart if part}
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, default=Path("runs/cache"))
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--patients", type=int, default=24)
+    parser.add_argument("--composed", type=int, default=24)
+    parser.add_argument("--held-out", type=int, default=24, help="patches to measure Dice on")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    run = train(Config(**vars(parser.parse_args())))
+    print(json.dumps({"steps": run.step, "minutes": round(run.seconds / 60, 1)}))
+
+
+if __name__ == "__main__":
+    main()
