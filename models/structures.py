@@ -19,6 +19,15 @@ class Structure(IntEnum):
     RIB = 9
 
 
+class HipPart(IntEnum):
+    """One softmax channel of the 3 mm hip network; the side of a femur comes from its place."""
+
+    BACKGROUND = 0
+    FEMUR = 1
+    HIP_BONE = 2
+    SACRUM = 3
+
+
 CENTRE_CHANNEL: Final = len(Structure)
 """After the softmax channels: logit of a Gaussian (sigma 5 mm) at each vertebral body's centre."""
 

@@ -26,8 +26,8 @@ import torch
 from monai.losses import DiceFocalLoss
 from torch.utils.data import DataLoader, IterableDataset
 
-from models.networks.coarse import HipPart, femur_coarse_network
-from models.structures import Structure
+from models.networks.hips import hip_network
+from models.structures import HipPart, Structure
 from training.checkpoint import TrainingState, averaged, log_line, restore_state, save_state
 from training.segmentation.parts import Specimen
 from training.segmentation.sampler import draw
@@ -143,7 +143,7 @@ def train(config: Config) -> TrainingState:
     """Run until the minutes (or steps) are used up; the rate falls as a cosine over them."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    network = femur_coarse_network().to(config.device)
+    network = hip_network().to(config.device)
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-5)
     run = TrainingState(network=network, optimizer=optimizer, average=averaged(network))
     run.notes = {"skipped": 0}
@@ -208,7 +208,7 @@ def held_out_patches(config: Config) -> list[Patch]:
 
 def held_out_dice(weights: dict[str, torch.Tensor], unseen: Sequence[Patch]) -> dict[str, float]:
     """Dice of every part over all patches together."""
-    network = femur_coarse_network()
+    network = hip_network()
     network.load_state_dict(weights)
     network.eval()
     overlap, total = torch.zeros(len(HipPart)), torch.zeros(len(HipPart))
