@@ -24,6 +24,10 @@ STATUS_WORDS: Final = {
 }
 
 
+UNIT_WORDS: Final = {"[hnsf'U]": "HU", "1": ""}
+"""Of UCUM codes that readers would not know."""
+
+
 def show_result(path: Path, console: Console) -> None:
     """Print one examination."""
     result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -90,16 +94,24 @@ def _show_secondary(secondary: dict[str, Any], console: Console) -> None:
     table.add_column("value", justify="right")
     table.add_column("withheld because")
     for group in secondary["groups"]:
-        site = group["label"]
+        site, told = group["label"], None
         for one in (*group["quantities"], *group["statements"]):
-            value, unit = one["value"], one.get("unit")
-            words = "-" if value is None else f"{value} {unit or ''}".removesuffix(" 1").strip()
-            table.add_row(site, one["name"], words, in_words(one["withheld_reason"]))
-            site = ""
+            why = one["withheld_reason"]
+            table.add_row(
+                site, one["name"], _secondary_value(one), in_words(why if why != told else None)
+            )
+            site, told = "", why
         table.add_section()
     console.print(table)
     if reasons:
         console.print(f"  {reasons}", highlight=False)
+
+
+def _secondary_value(one: dict[str, Any]) -> str:
+    value, unit = one["value"], one.get("unit")
+    if value is None:
+        return "-"
+    return f"{value} {UNIT_WORDS.get(unit, unit) or ''}".strip()
 
 
 def _number(value: float | None, divisor: float = 1, decimals: int = 0) -> str:

@@ -180,8 +180,8 @@ def class_withheld_because(examination: Examination) -> Reason | None:
     age, kernel = header.patient_age_years, header.convolution_kernel
     phase = WITHHELD_PHASES.get(examination.quality.phase)
     checks = (
-        (Reason.TOO_COARSE, thickest > THICKEST_MM or max(pixels) > PIXEL_MM[1]),
-        (Reason.OUTSIDE_TRAINING, min(pixels) < PIXEL_MM[0]),
+        (Reason.TOO_COARSE, thickest > THICKEST_MM),
+        (Reason.OUTSIDE_TRAINING, min(pixels) < PIXEL_MM[0] or max(pixels) > PIXEL_MM[1]),
         (Reason.SHARP_KERNEL, kernel is not None and is_sharp(kernel)),
         (Reason.GANTRY_TILT, Reason.GANTRY_TILT in examination.quality.reasons),
         (Reason.KVP_MISSING, header.kvp is None),
