@@ -51,7 +51,7 @@ class Preset:
 
 
 PRESETS: Final[dict[str, Preset]] = {
-    "demo": Preset(size=512, spacing_mm=2.5),
+    "demo": Preset(size=512, spacing_mm=2.0, slices=245),
     "benchmark": Preset(size=512, spacing_mm=1.25, slices=250),
     "quick": Preset(size=256, spacing_mm=4.0),
 }
