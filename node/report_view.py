@@ -6,6 +6,7 @@ Next   node.demo, node.offline
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,14 @@ STATUS_WORDS: Final = {
 }
 
 
+PIPELINE_WORDS: Final = {
+    "lumbar_networks": "Lumbar networks",
+    "ovcf": "R-score of the vertebral bodies",
+    "femur": "Proximal femora",
+    "chest": "L1 and L2 of the chest",
+}
+DETAIL: Final = re.compile(r"(contribution|shape|firstorder|glcm|glrlm|glszm|gldm|ngtdm)_")
+"""Radiomic features and their shares of a score: too many for a terminal."""
 UNIT_WORDS: Final = {"[hnsf'U]": "HU", "1": ""}
 """Of UCUM codes that readers would not know."""
 
@@ -85,7 +94,7 @@ def _table(result: dict[str, Any]) -> Table:
 
 def _show_secondary(secondary: dict[str, Any], console: Console) -> None:
     """One secondary pipeline: its numbers and statements by site, or why there are none."""
-    title = f"{secondary['pipeline']} (experimental)"
+    title = f"{PIPELINE_WORDS.get(secondary['pipeline'], secondary['pipeline'])} (experimental)"
     reasons = "; ".join(reason["text"] for reason in secondary["reasons"])
     if not secondary["reported"]:
         console.print(f"[bold]{title}[/]: nothing reported. {reasons}", highlight=False)
@@ -95,14 +104,21 @@ def _show_secondary(secondary: dict[str, Any], console: Console) -> None:
     table.add_column("withheld because")
     for group in secondary["groups"]:
         site, told = group["label"], None
-        for one in (*group["quantities"], *group["statements"]):
+        shown = [one for one in group["quantities"] if not DETAIL.match(one["name"])]
+        for one in (*shown, *group["statements"]):
             why = one["withheld_reason"]
             table.add_row(
-                site, one["name"], _secondary_value(one), in_words(why if why != told else None)
+                site,
+                one["name"].replace("_", " "),
+                _secondary_value(one),
+                in_words(why if why != told else None),
             )
             site, told = "", why
         table.add_section()
     console.print(table)
+    names = [one["name"] for group in secondary["groups"] for one in group["quantities"]]
+    if any(DETAIL.match(name) for name in names):
+        console.print("  Features and what each adds: in the report and in result.json.")
     if reasons:
         console.print(f"  {reasons}", highlight=False)
 
@@ -111,7 +127,8 @@ def _secondary_value(one: dict[str, Any]) -> str:
     value, unit = one["value"], one.get("unit")
     if value is None:
         return "-"
-    return f"{value} {UNIT_WORDS.get(unit, unit) or ''}".strip()
+    words = str(value).replace("_", " ")
+    return f"{words} {UNIT_WORDS.get(unit, unit) or ''}".strip()
 
 
 def _number(value: float | None, divisor: float = 1, decimals: int = 0) -> str:
