@@ -51,39 +51,16 @@ def spine_probabilities(
     hu : (slices, rows, columns) float32, HU
         Axes up, posterior, left; 3 mm.
     """
-    logits = _logits(name, hu, device)
-    return SpineProbabilities(
-        structures=functional.softmax(logits[:CENTRE_CHANNEL], dim=0).numpy(),
-        centre=torch.sigmoid(logits[CENTRE_CHANNEL]).numpy(),
-    )
-
-
-def hip_probabilities(
-    name: str, hu: NDArray[np.float32], device: str = "cpu"
-) -> NDArray[np.float32]:
-    """Softmax of the hip network on a 3 mm grid.
-
-    Parameters
-    ----------
-    hu : (slices, rows, columns) float32, HU
-        Axes up, posterior, left.
-
-    Returns
-    -------
-    (parts, slices, rows, columns) float32
-        In the order of ``models.structures.HipPart``.
-    """
-    return functional.softmax(_logits(name, hu, device), dim=0).numpy()
-
-
-def _logits(name: str, hu: NDArray[np.float32], device: str) -> torch.Tensor:
-    """Logits of a 3 mm network on a grid of any size."""
     scaled = (np.clip(hu, *HU_RANGE) - HU_CENTRE) / HU_SCALE
     lowest = (HU_RANGE[0] - HU_CENTRE) / HU_SCALE
     padding = [(0, -size % MULTIPLE) for size in hu.shape]
     padded = np.pad(scaled.astype(np.float32), padding, constant_values=lowest)
     logits = _ladder(name, torch.from_numpy(padded)[None, None], device)[0]
-    return logits[:, : hu.shape[0], : hu.shape[1], : hu.shape[2]]
+    logits = logits[:, : hu.shape[0], : hu.shape[1], : hu.shape[2]]
+    return SpineProbabilities(
+        structures=functional.softmax(logits[:CENTRE_CHANNEL], dim=0).numpy(),
+        centre=torch.sigmoid(logits[CENTRE_CHANNEL]).numpy(),
+    )
 
 
 def fine_probabilities(

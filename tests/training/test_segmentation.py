@@ -18,6 +18,9 @@ from training.segmentation.losses import merged_logits, merged_parts
 from training.segmentation.parts import Specimen, kept, structures
 from training.segmentation.sampler import MEDIUM, PATCH, SMALL_SIZES, draw
 from training.segmentation.train import Config, train
+from training.segmentation.train_hips import Config as HipConfig
+from training.segmentation.train_hips import around_the_hips
+from training.segmentation.train_hips import train as train_hips
 from training.segmentation.warps import patch_places
 
 
@@ -117,6 +120,25 @@ def test_patches_repeat_by_seed_and_keep_sides(specimen):
         right = torch.argwhere(one.parts == Structure.FEMUR_RIGHT).float()
         if len(left) and len(right):
             assert left[:, 2].mean() > right[:, 2].mean()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_hip_network_learns_and_resumes(specimen, tmp_path):
+    """Patches around the pelvis hold femora; the loss falls, and a resumed run goes on counting."""
+    cache = tmp_path / "cache"
+    kept(cache / "virtual1000.npz", lambda: specimen)
+    around = around_the_hips(specimen)
+    assert len(around.parts) < len(specimen.parts)
+    assert (around.parts == Structure.FEMUR_LEFT).sum() == (
+        specimen.parts == Structure.FEMUR_LEFT
+    ).sum()
+    config = HipConfig(
+        out=tmp_path / "run", cache=cache, patients=1, steps=75, workers=0, threads=2, held_out=0
+    )
+    assert train_hips(config).step == 75
+    log = [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["loss"] < 0.97 * log[0]["loss"]
+    assert train_hips(replace(config, steps=1, resume=True)).step == 76
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
