@@ -124,11 +124,11 @@ def _show_secondary(secondary: dict[str, Any], console: Console) -> None:
 
 
 def _secondary_value(one: dict[str, Any]) -> str:
-    value, unit = one["value"], one.get("unit")
+    value, unit = one["value"], str(one.get("unit") or "")
     if value is None:
         return "-"
     words = str(value).replace("_", " ")
-    return f"{words} {UNIT_WORDS.get(unit, unit) or ''}".strip()
+    return f"{words} {UNIT_WORDS.get(unit, unit)}".strip()
 
 
 def _number(value: float | None, divisor: float = 1, decimals: int = 0) -> str:
