@@ -1,0 +1,173 @@
+"""The features of study 2 from the outline that the product itself draws.
+
+    python -m training.ovcf.own_outline --cohort product held_out --work runs/study2 --jobs 2
+
+Takes  OvcfCohort
+Gives  features by woman and level
+Next   training.studies.study2
+
+An outline by the vertebra network differs from the true body in ways that no reader's does, and the
+score follows its outline. So the R-score of the product is fitted on these features, and the true
+and the readers' outlines only say which of them repeat. Writes one JSON file per woman beside the
+folder of her cohort; one who has her file is not scanned again.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from pipelines.anatomy import Level
+from pipelines.findings import Abstained
+from pipelines.fine_vertebra import look_at
+from pipelines.localize import LocatedVertebra
+from pipelines.radiomics.extract import extract_features
+from pipelines.radiomics.region import ScalarImage
+from pipelines.radiomics.settings import feature_settings
+from pipelines.spaces import Geometry
+from pipelines.volume import CtVolume, Segmentation
+from training.cohort.crops import simulate_crop, vertebra_grid
+from training.cohort.plan import VertebraPlan, plan_body
+from training.evaluate_segmentation import SILENT
+from training.ovcf.features import VertebraRow
+from training.ovcf.plan import OvcfCohort, plan_ovcf
+
+COHORTS: Final = ("product", "held_out")
+SETTINGS: Final = "study2_product"
+FIELD_MM: Final = (64.0, 84.0, 84.0)
+"""Slices, rows, columns: more than the network sees of one vertebra."""
+PLACE_SD_MM: Final = 1.5
+AXIS_SD: Final = 0.05
+"""How far the centre and the axis that the localisation finds are off (radians for the axis)."""
+
+Values = dict[str, float]
+
+
+def make_woman(cohort: OvcfCohort, folder: Path, row: int) -> None:
+    """Outline and measure one woman's vertebrae, unless that is done."""
+    file = folder / f"{row:04d}.json"
+    if file.exists():
+        return
+    subject, scanner, pixel = cohort.subject(row), cohort.scanner(row), cohort.pixel_mm(row)
+    body = plan_body(subject)
+    rng = np.random.default_rng([subject.seed, 7])
+    found: dict[str, Values | None] = {}
+    for level in cohort.levels(row):
+        step = scanner.slice_thickness_mm
+        shape = tuple(
+            int(np.ceil(size / spacing))
+            for size, spacing in zip(FIELD_MM, (step, pixel, pixel), strict=True)
+        )
+        grid = vertebra_grid(
+            body, level, shape=(shape[0], shape[1], shape[2]), spacing_mm=(pixel, pixel, step)
+        )
+        crop = simulate_crop(subject, grid, scanner)
+        ct = CtVolume(
+            hu=crop.image.hu.astype(np.float32),
+            geometry=Geometry(
+                affine=crop.image.affine_lps, shape=grid.shape, frame_of_reference_uid=None
+            ),
+            frames=(),
+            header=SILENT,
+        )
+        truth = Segmentation(labels=crop.body(int(level)) * np.uint8(level), geometry=ct.geometry)
+        found[level.name] = own_features(ct, truth, located(body.vertebra(level), level, rng))
+    record = {"simulated": True, "seed": subject.seed, "levels": found}
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    new.replace(file)
+
+
+def located(vertebra: VertebraPlan, level: Level, rng: np.random.Generator) -> LocatedVertebra:
+    """Where the localisation would find a vertebra: near its centre, along about its axis."""
+    place = vertebra.centre_lps_mm + rng.normal(0, PLACE_SD_MM, 3)
+    up = vertebra.axes[2] + rng.normal(0, AXIS_SD, 3)
+    centre, along = _triple(place), _triple(up / np.linalg.norm(up))
+    return LocatedVertebra(
+        level=level,
+        centre_lps_mm=centre,
+        up_lps=along,
+        lower_lps_mm=centre,
+        upper_lps_mm=centre,
+        lower_normal_lps=along,
+        upper_normal_lps=along,
+        complete=True,
+    )
+
+
+def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    return float(values[0]), float(values[1]), float(values[2])
+
+
+def own_features(ct: CtVolume, coarse: Segmentation, vertebra: LocatedVertebra) -> Values | None:
+    """Features of the body as the vertebra network outlines it; ``None`` where it does not."""
+    fine = look_at(ct, vertebra, coarse, int(vertebra.level))
+    if fine is None or not fine.is_confident:
+        return None
+    mask = np.zeros(ct.hu.shape, bool)
+    mask[fine.box] = fine.body
+    image = ScalarImage(values=ct.hu, spacing_mm=ct.geometry.spacing_mm)
+    (features,) = extract_features(image, [mask], feature_settings(SETTINGS), threads=1)
+    return None if isinstance(features, Abstained) else dict(features.values)
+
+
+def make_own(cohort: OvcfCohort, work: Path, *, jobs: int = 1) -> Path:
+    """Outline all women of a cohort; a run that was stopped goes on. Gives the folder."""
+    folder = work / f"{cohort.name}_own"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = range(len(cohort.people))
+    make = partial(make_woman, cohort, folder)
+    console = Console(stderr=True)
+    if jobs == 1:
+        for row in track(rows, folder.name, console=console):
+            make(row)
+        return folder
+    with ProcessPoolExecutor(jobs) as pool:
+        for _ in track(pool.map(make, rows), folder.name, total=len(rows), console=console):
+            pass
+    return folder
+
+
+def with_own(rows: Sequence[VertebraRow], folder: Path) -> list[VertebraRow]:
+    """Rows with the product's outline as a fourth; those that it did not outline are left out."""
+    own: dict[tuple[str, str], Values] = {}
+    for file in sorted(folder.glob("*.json")):
+        record = json.loads(file.read_text(encoding="utf-8"))
+        for name, values in record["levels"].items():
+            if values is not None:
+                own[str(record["seed"]), name] = values
+    return [
+        replace(
+            one,
+            features={SETTINGS: [*one.features[SETTINGS], own[one.patient, one.level.name]]},
+        )
+        for one in rows
+        if (one.patient, one.level.name) in own
+    ]
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cohort", choices=COHORTS, nargs="+", default=list(COHORTS))
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    for name in args.cohort:
+        make_own(plan_ovcf(name, seed=args.seed), args.work, jobs=args.jobs)
+
+
+if __name__ == "__main__":
+    main()
