@@ -13,6 +13,7 @@ from training.cohort.equipment import TRAINING
 from training.ovcf.agreement import Pair, agreement_rows
 from training.ovcf.features import VertebraRow, make_woman, read_vertebrae
 from training.ovcf.model import fit_product, product_rows, ship
+from training.ovcf.own_outline import outline_woman, with_own
 from training.ovcf.plan import RECIPES, plan_ovcf
 from training.statistics.delong import auc
 from training.statistics.errors import UnusableSample
@@ -126,7 +127,7 @@ def vertebrae(*, patients=40, seed=0) -> list[VertebraRow]:
                     "original_firstorder_Energy": (median**2 + draws.normal(0, 300)) * 1e4,
                     "original_shape_MeshVolume": draws.normal(25000, 4000),
                 }
-                for _ in range(3)
+                for _ in range(4)
             ]
             found.append(
                 VertebraRow(
@@ -148,14 +149,14 @@ def vertebrae(*, patients=40, seed=0) -> list[VertebraRow]:
 @pytest.fixture(scope="module")
 def tables() -> list[FeatureTable]:
     rows = vertebrae()
-    return [feature_table(rows, "study2_product", "test", outline=number) for number in range(3)]
+    return [feature_table(rows, "study2_product", "test", outline=number) for number in range(4)]
 
 
 def test_outlines_take_turns_as_the_one_that_is_scored(tables):
     """The others are the repeats of the ICC; baselines rise with fracture."""
-    first, second, _ = tables
+    first, second, *_ = tables
     assert first.features.shape == (80, 3)
-    assert first.repeats.shape == (80, 2, 3)
+    assert first.repeats.shape == (80, 3, 3)
     assert (first.repeats[:, 0] == second.features).all()
     assert (second.repeats[:, 0] == first.features).all()
     assert auc(first.is_fracture, first.baselines["mean HU of the core"]) > 0.7
@@ -186,10 +187,27 @@ def test_figures_of_the_product_count_women_and_compare_outlines(tables):
     assert low is not None
     assert high is not None
     assert low < auc(tables[0].is_fracture, model.score(tables[0])) < high
-    repeated = rows["R-score of the product: ICC(2,1) over three outlines"].reproduced
+    repeated = rows["R-score of the product: ICC(2,1), own outline and true one"].reproduced
     assert repeated is not None
     assert 0.9 < repeated < 1
     assert rows["R-score of the product: AUC with the outline of reader 2"].n == 80
+
+
+def test_vertebrae_get_the_product_s_outline_as_their_fourth(tmp_path):
+    """A crop of a virtual woman, outlined by the shipped network; one without outline is left out."""
+    cohort = plan_ovcf("held_out", seed=1)
+    outline_woman(cohort, tmp_path, 0)
+    record = json.loads((tmp_path / "0000.json").read_text("utf-8"))
+    name, own = next((name, one) for name, one in record["levels"].items() if one)
+    rows = [
+        replace(one, patient=str(record["seed"]), level=Level[name] if number == 0 else Level.T12)
+        for number, one in enumerate(vertebrae()[:2])
+    ]
+
+    (outlined,) = with_own(rows, tmp_path)
+
+    assert outlined.features["study2_product"][-1] == own
+    assert own["original_shape_VoxelVolume"] == pytest.approx(35_000, rel=0.8)
 
 
 def test_the_written_card_names_the_written_file(tables, tmp_path):

@@ -25,7 +25,8 @@ from training.statistics.sample import FloatArray
 from training.studies.study2_rscore import FeatureTable, fit_chain
 from training.studies.table import Row, row
 
-VERSION: Final = "0.1.0"
+VERSION: Final = "0.2.0"
+OUTLINES: Final = ("the true outline", "the outline of reader 1", "the outline of reader 2")
 DIGITS: Final = 6
 OUTCOME: Final = (
     "Radiomic score of a vertebral body: a weighted sum that rises the more the body resembles those "
@@ -124,7 +125,7 @@ def product_rows(model: ProductModel, outlines: Sequence[FeatureTable]) -> list[
     Parameters
     ----------
     outlines
-        The same vertebrae as outlined truly and by each reader.
+        The same vertebrae as outlined by the product, truly, and by each reader.
     """
     table = outlines[0]
     truth, patient, n = table.is_fracture, table.patient, len(table.patient)
@@ -155,10 +156,10 @@ def product_rows(model: ProductModel, outlines: Sequence[FeatureTable]) -> list[
         )
         for name, score in table.baselines.items()
     ]
-    for number, score in enumerate(scores[1:], start=1):
+    for name, score in zip(OUTLINES, scores[1:], strict=True):
         rows.append(
             row(
-                f"R-score of the product: AUC with the outline of reader {number}",
+                f"R-score of the product: AUC with {name}",
                 clustered_interval(truth, score, patient),
                 n=n,
                 cohort=table.cohort,
@@ -166,12 +167,25 @@ def product_rows(model: ProductModel, outlines: Sequence[FeatureTable]) -> list[
         )
     rows.append(
         row(
-            "R-score of the product: ICC(2,1) over three outlines",
-            icc_2_1_interval(np.stack(scores, axis=1)),
+            "R-score of the product: ICC(2,1), own outline and true one",
+            icc_2_1_interval(np.stack(scores[:2], axis=1)),
             n=n,
             cohort=table.cohort,
         )
     )
+    difference = scores[0] - scores[1]
+    rows += [
+        row(
+            f"R-score of the product: own outline minus true one, {what}",
+            value,
+            n=n,
+            cohort=table.cohort,
+        )
+        for what, value in (
+            ("mean", float(difference.mean())),
+            ("SD", float(difference.std(ddof=1))),
+        )
+    ]
     at = counts_at(truth, scores[0], model.cut)
     rows += [
         row(
@@ -202,7 +216,8 @@ def ship(model: ProductModel, held_out: FeatureTable, folder: Path, *, command: 
         training_data=f"Simulation only: {model.rows} vertebrae of {model.women} virtual "
         "postmenopausal women, half of them with a fracture; three scanners, smooth and standard "
         "kernels, 120 kV, slices of 0.625 to 2 mm, no contrast medium. No real patient.",
-        training="ICC > 0.8 over three outlines, z-score, mRMR to 25, binomial LASSO with the "
+        training="Features of the outlines that the vertebra network draws; ICC > 0.8 over these, the true "
+        "and two readers' outlines, z-score, mRMR to 25, binomial LASSO with the "
         f"one-standard-error rule, lambda {model.lambda_:.4g}, folds by woman; {command}",
         metrics=(
             Metric(

@@ -52,7 +52,7 @@ AXIS_SD: Final = 0.05
 Values = dict[str, float]
 
 
-def make_woman(cohort: OvcfCohort, folder: Path, row: int) -> None:
+def outline_woman(cohort: OvcfCohort, folder: Path, row: int) -> None:
     """Outline and measure one woman's vertebrae, unless that is done."""
     file = folder / f"{row:04d}.json"
     if file.exists():
@@ -125,7 +125,7 @@ def make_own(cohort: OvcfCohort, work: Path, *, jobs: int = 1) -> Path:
     folder = work / f"{cohort.name}_own"
     folder.mkdir(parents=True, exist_ok=True)
     rows = range(len(cohort.people))
-    make = partial(make_woman, cohort, folder)
+    make = partial(outline_woman, cohort, folder)
     console = Console(stderr=True)
     if jobs == 1:
         for row in track(rows, folder.name, console=console):
