@@ -17,7 +17,7 @@ import numpy as np
 from training.association import Fit, Vertebrae, fit, join, vertebrae_of
 from training.cohort.densitometry import DXA_LEVELS
 from training.cohort.population import LUMBAR, Population, draw_population, seeds_of
-from training.cohort.scenarios import predicted_abmd
+from training.cohort.scenarios import AS_THE_NETWORK, predicted_abmd
 from training.cohort.studies import LUMBAR_AREAL_SHIFT_G_CM2, Scenario, lumbar_groups
 from training.statistics.clustered import clustered_test
 from training.statistics.delong import auc, delong_test
@@ -85,7 +85,7 @@ def draw_tables(scenario: Scenario, seed: int) -> Tables:
         people = draw_population(seeds_of(seed * 10 + number, count), (groups[name],))
         kept = _kept(people, draws)
         # The network has learned the areal density of this cohort, its shift included.
-        estimate = predicted_abmd(people, draws) + LUMBAR_AREAL_SHIFT_G_CM2
+        estimate = predicted_abmd(people, draws, AS_THE_NETWORK) + LUMBAR_AREAL_SHIFT_G_CM2
         dxa[name] = vertebrae_of(people, people.abmd_g_cm2, kept)
         predicted[name] = vertebrae_of(people, estimate, kept)
         vbmd[name] = people.vbmd_mg_cm3[:, LUMBAR][kept]
