@@ -317,17 +317,12 @@ WITHHELD: Final[dict[str, CodedConcept]] = {
 
 R_SCORE_FEATURES: Final = (
     "shape_Elongation",
-    "shape_Maximum2DDiameterRow",
+    "shape_MeshVolume",
     "firstorder_10Percentile",
-    "firstorder_Mean",
-    "glcm_Correlation",
-    "glcm_Imc2",
-    "glcm_MCC",
+    "firstorder_Maximum",
+    "glcm_Imc1",
     "glcm_MaximumProbability",
-    "glrlm_GrayLevelNonUniformity",
-    "glszm_SizeZoneNonUniformityNormalized",
-    "gldm_DependenceNonUniformityNormalized",
-    "ngtdm_Coarseness",
+    "glrlm_RunLengthNonUniformityNormalized",
 )
 """Of the card ``ovcf_rscore``, by class and name in pyradiomics."""
 CONTRIBUTION: Final[dict[str, CodedConcept]] = {

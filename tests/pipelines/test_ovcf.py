@@ -63,7 +63,7 @@ WOMAN = AcquisitionHeader(
     model_name=None,
 )
 UNENHANCED = Quality(concerns=(), phase=ContrastPhase.NONE)
-NAMES = ("original_firstorder_Mean", "original_shape_Maximum2DDiameterRow", "original_glcm_Imc2")
+NAMES = ("original_firstorder_10Percentile", "original_shape_Elongation", "original_glcm_Imc1")
 WIDE = LinearModel(
     outcome="test",
     link="identity",
@@ -71,7 +71,7 @@ WIDE = LinearModel(
     terms=tuple(
         Term(name=name, unit=feature_unit(name), coefficient=weight, centre=centre, scale=scale)
         for name, weight, centre, scale in zip(
-            NAMES, (-0.8, 0.3, 0.1), (120.0, 36.0, 0.8), (100.0, 50.0, 1.0), strict=True
+            NAMES, (-0.8, 0.3, 0.1), (120.0, 0.8, -0.3), (100.0, 1.0, 1.0), strict=True
         )
     ),
 )
