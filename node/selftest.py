@@ -142,7 +142,7 @@ EXAMINATIONS: Final = (
             "--seed",
             "4",
             "--slices",
-            "160",
+            "200",
         ),
         checkers=(vertebrae("L1", "L2"),),
     ),
