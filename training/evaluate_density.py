@@ -35,7 +35,6 @@ from pipelines.density.table import CalibrationEntry, default_table
 from pipelines.findings import ContrastPhase, Measured
 from pipelines.localize import LocatedVertebra
 from pipelines.quality import check_header, check_image
-from pipelines.spaces import Geometry
 from pipelines.trabecular import trabecular_region
 from pipelines.volume import CtVolume, Segmentation
 from training.cohort.crops import Crop, simulate_crop, vertebra_grid
@@ -45,6 +44,7 @@ from training.cohort.physics import mineral_in_water_hu_per_mg_cm3
 from training.cohort.plan import BodyPlan, plan_body
 from training.cohort.scanner import Scanner
 from training.cohort.subject import Subject, draw_subject
+from training.simulated import located, volume
 
 SEED: Final = 7_000_000
 SLICES_MM: Final = (0.6, 1.0, 1.25, 2.5, 5.0)
@@ -140,9 +140,6 @@ def _scan(subject: Subject, scanner: Scanner, phase: str) -> Scanned:
 def _as_product(
     crop: Crop, subject: Subject, scanner: Scanner, phase: str
 ) -> tuple[CtVolume, Segmentation]:
-    hu = np.asarray(crop.image.hu, np.float32)
-    shape = (hu.shape[0], hu.shape[1], hu.shape[2])
-    geometry = Geometry(affine=crop.image.affine_lps, shape=shape, frame_of_reference_uid=None)
     header = AcquisitionHeader(
         kvp=float(scanner.kvp),
         convolution_kernel=scanner.kernel,
@@ -155,27 +152,15 @@ def _as_product(
         model_name=scanner.model.name,
         rescale_type="HU",
     )
-    ct = CtVolume(hu=hu, geometry=geometry, frames=(), header=header)
+    ct = volume(crop.image.hu, crop.image.affine_lps, header)
     labels = np.where(crop.body(LEVEL), np.uint8(LEVEL), np.uint8(0))
-    return ct, Segmentation(labels=labels, geometry=geometry)
+    return ct, Segmentation(labels=labels, geometry=ct.geometry)
 
 
 def _located(body: BodyPlan) -> LocatedVertebra:
     vertebra = body.vertebra(LEVEL)
     half = vertebra.size_mm[2] / 2 + vertebra.disc_below_mm / 2
-    x, y, z = (float(value) for value in vertebra.centre_lps_mm)
-    up = vertebra.axes[2]
-    normal = (float(up[0]), float(up[1]), float(up[2]))
-    return LocatedVertebra(
-        level=LEVEL,
-        centre_lps_mm=(x, y, z),
-        up_lps=normal,
-        lower_lps_mm=(x - half * normal[0], y - half * normal[1], z - half * normal[2]),
-        upper_lps_mm=(x + half * normal[0], y + half * normal[1], z + half * normal[2]),
-        lower_normal_lps=normal,
-        upper_normal_lps=normal,
-        complete=True,
-    )
+    return located(vertebra, LEVEL, half_mm=half)
 
 
 def phantom_entry(scanner: Scanner) -> CalibrationEntry:

@@ -16,13 +16,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
 from pipelines.anatomy import Level
 from pipelines.localize import Localization, localize
-from pipelines.spaces import Geometry
 from pipelines.volume import CtVolume
 from training.cohort.equipment import HELD_OUT, TRAINING
 from training.cohort.form import draw_form
@@ -31,7 +29,8 @@ from training.cohort.protocols import draw_plan
 from training.cohort.simulate import simulate
 from training.cohort.subject import Subject, draw_subject
 from training.cohort.truth import is_covered, numbering_truth
-from training.evaluate_segmentation import SAME_BODY_MM, SILENT, Row
+from training.evaluate_segmentation import SAME_BODY_MM, Row
+from training.simulated import volume
 
 FIRST_SEED: Final = 95_000
 SUBJECTS: Final = 16
@@ -114,13 +113,6 @@ def _examination(subject: Subject, seed: int, *, held_out: bool) -> CtVolume:
     plan = draw_plan("chest_abdomen_pelvis", subject, seed=seed, models=models)
     image = simulate(replace(plan, size=SIZE)).image
     return volume(image.hu, image.affine_lps)
-
-
-def volume(hu: NDArray[np.int16], affine: NDArray[np.float64]) -> CtVolume:
-    """Simulated image as the pipelines see it."""
-    shape = (hu.shape[0], hu.shape[1], hu.shape[2])
-    geometry = Geometry(affine=affine, shape=shape, frame_of_reference_uid=None)
-    return CtVolume(hu=hu.astype(np.float32), geometry=geometry, frames=(), header=SILENT)
 
 
 def cut(ct: CtVolume, body: BodyPlan, view: View) -> CtVolume:

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.acquisition import AcquisitionHeader
 from pipelines.anatomy import MEASURED_LEVELS, Level
 from pipelines.fine_vertebra import segment_vertebrae, whole_vertebra
 from pipelines.localize import Localization, LocatedBody, localize
 from pipelines.segment import segment_structure
 from pipelines.spaces import Geometry, to_lps
 from pipelines.volume import CtVolume, Segmentation, read_volume
+from training.simulated import volume
 
 REFERENCE_LEVELS = {
     19: Level.T12,
@@ -104,19 +104,6 @@ network finds femora roughly; the fine femora are measured where they are made."
 SLAB_ORGANS = {30: Level.L2, 31: Level.L1, 32: Level.T12, 33: Level.T11}
 """Labels of ``abdomen_slab_3mm_organs``."""
 
-SILENT = AcquisitionHeader(
-    kvp=None,
-    convolution_kernel=None,
-    slice_thickness_mm=None,
-    contrast_agent=None,
-    patient_age_years=None,
-    patient_sex=None,
-    patient_position=None,
-    manufacturer=None,
-    model_name=None,
-)
-"""A NIfTI file has no header that a gate could ask."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -145,13 +132,7 @@ def read_nifti(path: Path) -> CtVolume:
     image = nib.Nifti1Image.from_filename(path)
     hu = np.ascontiguousarray(np.asarray(image.dataobj), np.float32)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
-    shape = (hu.shape[0], hu.shape[1], hu.shape[2])
-    return CtVolume(
-        hu=hu,
-        geometry=Geometry(affine=affine, shape=shape, frame_of_reference_uid=None),
-        frames=(),
-        header=SILENT,
-    )
+    return volume(hu, affine)
 
 
 def run(name: str, read: Callable[[], CtVolume]) -> Case:

@@ -9,7 +9,6 @@ features that are left, their centre and scale, and the last step. Nothing of sc
 the file.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from models.cards import ModelCard
 from models.coefficients import LinearModel, Term
 from models.forest import LEAF, ForestModel, TrainingReach
+from training.model_files import write_model
 
 SUFFIX: Final = {"coefficients": ".coefficients.json", "forest": ".safetensors"}
 
@@ -219,16 +219,14 @@ def save_model(
         content = (model.model_dump_json(indent=2) + "\n").encode()
     else:
         kind, network, content = "forest", "random forest", model.to_bytes()
-    card = ModelCard(
+    file = name + SUFFIX[kind]
+    return write_model(
+        folder,
+        content,
         name=name,
         version=version,
         kind=kind,
         network=network,
-        file=name + SUFFIX[kind],
-        sha256=hashlib.sha256(content).hexdigest(),
+        file=file,
         **description,
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / card.file).write_bytes(content)
-    (folder / f"{name}.json").write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return card

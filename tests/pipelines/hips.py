@@ -8,7 +8,7 @@ from pipelines.volume import CtVolume
 from training.cohort.femur import femur_shape, plan_femur
 from training.cohort.plan import plan_body
 from training.cohort.subject import draw_subject
-from training.evaluate_segmentation import SILENT
+from training.simulated import SILENT
 
 SPACING_MM = 2.5
 BONE_HU, TISSUE_HU = 600.0, 0.0

@@ -29,7 +29,7 @@ from pipelines.reasons import Reason
 from pipelines.spaces import Geometry
 from pipelines.volume import CtVolume
 from tests.pipelines.hips import bone_of, located, pelvis
-from training.evaluate_segmentation import SILENT
+from training.simulated import SILENT
 
 HEADER = replace(
     SILENT,

@@ -10,7 +10,7 @@ from pipelines.fine_vertebra import refine_bodies, vertebra_grid
 from pipelines.localize import Localization, LocatedVertebra
 from pipelines.spaces import CanonicalGrid, Geometry, to_lps
 from pipelines.volume import CtVolume, Segmentation
-from training.evaluate_segmentation import SILENT
+from training.simulated import SILENT
 
 SPACING_MM = np.array([2.0, 1.0, 1.0])
 SHAPE = (40, 90, 90)

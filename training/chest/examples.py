@@ -15,7 +15,6 @@ last: a subject with it is done and is not scanned again.
 import argparse
 import json
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,13 +22,12 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from pipelines.anatomy import Level
 from training.chest.plan import SIZES, SLICE_MM, ChestCohort, Part, plan_cohort, qct_class
 from training.cohort.crops import simulate_crop, vertebra_grid
 from training.cohort.plan import plan_body
+from training.parallel import for_each
 
 SUBJECT_FILE: Final = "subject.json"
 LEVELS: Final = (Level.L1, Level.L2)
@@ -116,14 +114,7 @@ def make_subjects(cohort: ChestCohort, out: Path, *, jobs: int = 1) -> None:
     """Scan all subjects; a run that was stopped goes on."""
     rows = range(len(cohort.people))
     work = partial(make_subject, cohort, out)
-    console = Console(stderr=True)
-    if jobs == 1:
-        for row in track(rows, "subjects", console=console):
-            work(row)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        for _ in track(pool.map(work, rows), "subjects", total=len(rows), console=console):
-            pass
+    for_each(work, rows, "subjects", jobs=jobs)
 
 
 def read_subjects(folder: Path, parts: Iterable[Part] = tuple(Part)) -> list[ChestSubject]:

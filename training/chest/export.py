@@ -4,7 +4,6 @@ python -m training.chest.export --work runs/study4 --table docs/results/study4/t
 """
 
 import argparse
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-import torch
-from safetensors.torch import load_file, save_file
-
-from models.cards import WEIGHTS_FOLDER, Metric, ModelCard
-from training.checkpoint import STATE, WEIGHTS
+from models.cards import Metric, ModelCard
 from training.chest.train import BATCHES, RATES, Task
+from training.model_files import half_precision, state_of, write_network
 
 BIG_BYTES: Final = 25_000_000
 COHORT: Final = (
@@ -85,21 +81,13 @@ def export(name: str, work: Path, version: str, rows: Sequence[dict[str, Any]]) 
     """
     about = DESCRIPTIONS[name]
     run = work / about.run
-    half = {
-        key: value.to(torch.float16).contiguous() if value.is_floating_point() else value
-        for key, value in load_file(run / WEIGHTS).items()
-    }
-    path = WEIGHTS_FOLDER / f"{name}.safetensors"
-    save_file(half, path)
-    size = path.stat().st_size
-    state = json.loads((run / STATE).read_text(encoding="utf-8"))
+    state, size = state_of(run), len(half_precision(run))
     big = f" The file has {size / 1e6:.0f} MB: the study's widths were kept." * (size > BIG_BYTES)
-    card = ModelCard(
+    return write_network(
+        run,
         name=name,
         version=version,
         network=name,
-        file=path.name,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         task=about.task,
         training_data=COHORT,
         training=f"{state['step']} steps of {BATCHES[about.run]}, {about.recipe}, AdamW "
@@ -118,9 +106,6 @@ def export(name: str, work: Path, version: str, rows: Sequence[dict[str, Any]]) 
         limits=about.limits + big,
         licence="Apache-2.0",
     )
-    text = card.model_dump_json(indent=2) + "\n"
-    (WEIGHTS_FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
-    return card
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from models.fine_structures import CORE_DEPTH_MM
 from pipelines.anatomy import Level, Side
 from pipelines.crops import box_of, crop, on_ct
 from pipelines.fine_vertebra import look_at, whole_vertebra
-from pipelines.localize import Localization, LocatedVertebra
+from pipelines.localize import Localization
 from pipelines.proximal_femur import (
     TROCHANTER_MM,
     ProximalFemur,
@@ -41,12 +41,13 @@ from training.cohort.crops import femur_grid, simulate_crop, vertebra_grid
 from training.cohort.equipment import HELD_OUT
 from training.cohort.femur import femur_shape, plan_femur
 from training.cohort.form import draw_form
-from training.cohort.plan import VertebraPlan, plan_body
+from training.cohort.plan import plan_body
 from training.cohort.scanner import Scanner
 from training.cohort.subject import Subject, draw_subject
 from training.cohort.vertebra import body_shape
-from training.evaluate_segmentation import SILENT, Row, dice
+from training.evaluate_segmentation import Row, dice
 from training.fine.femur import STEPS_PER_MM, distances
+from training.simulated import located, volume
 
 FIRST_TEST_SEED: Final = 90_000
 TEST_FAMILY: Final = "stout"
@@ -87,13 +88,8 @@ def proximal_part(femur: NDArray[np.bool_], geometry: Geometry, side: Side) -> N
     places = to_lps(geometry.affine, indices.astype(float))
     top = places[places[:, 2] > places[:, 2].max() - 10].mean(axis=0)
     grid = grid_around(np.array([top[0], top[1], places[:, 2].max() - 23.0]), side)
-    volume = CtVolume(
-        hu=np.where(femur, 0, -1024).astype(np.float32),
-        geometry=geometry,
-        frames=(),
-        header=SILENT,
-    )
-    there = crop(volume, grid) > -512
+    filled = volume(np.where(femur, 0, -1024).astype(np.int16), geometry.affine)
+    there = crop(filled, grid) > -512
     head = head_centre_index(there, spacing_mm=grid.spacing_mm)
     tip = lesser_trochanter_index(there, head)
     cut = float(tip) if tip is not None else head[0] - TROCHANTER_MM
@@ -138,7 +134,7 @@ def virtual_femur_dice(seed: int) -> float:
     plan = plan_body(subject)
     field = femur_grid(plan, side)
     made = simulate_crop(subject, field, unseen_scanner(seed))
-    ct = _volume(made.image.hu, made.image.affine_lps)
+    ct = volume(made.image.hu, made.image.affine_lps)
     head = plan.hip_lps_mm * np.array([side, 1, 1])
     grid = grid_around(head, Side.LEFT if side > 0 else Side.RIGHT)
     found = fine_femur(crop(ct, grid)) > 0.5
@@ -156,11 +152,11 @@ def virtual_vertebra_dice(seed: int) -> tuple[float, float]:
     plan = plan_body(subject)
     field = vertebra_grid(plan, level, shape=(64, 128, 128), spacing_mm=(0.7, 0.7, 1.0))
     made = simulate_crop(subject, field, unseen_scanner(seed))
-    ct = _volume(made.image.hu, made.image.affine_lps)
+    ct = volume(made.image.hu, made.image.affine_lps)
     depth = distances(body_shape(plan.vertebra(level)), field) / STEPS_PER_MM
-    located = _located(plan.vertebra(level), level)
+    place = located(plan.vertebra(level), level)
     truth = Segmentation(labels=(depth < 0) * np.uint8(level), geometry=ct.geometry)
-    found = look_at(ct, located, truth, int(level))
+    found = look_at(ct, place, truth, int(level))
     if found is None:
         return 0.0, 0.0
     return (
@@ -176,32 +172,9 @@ def virtual_whole_dice(seed: int) -> float:
     plan = plan_body(subject)
     field = vertebra_grid(plan, level, shape=(72, 130, 150), spacing_mm=(0.9, 0.9, 1.25))
     made = simulate_crop(subject, field, unseen_scanner(seed))
-    ct = _volume(made.image.hu, made.image.affine_lps)
-    box, mine = whole_vertebra(ct, _located(plan.vertebra(level), level))
+    ct = volume(made.image.hu, made.image.affine_lps)
+    box, mine = whole_vertebra(ct, located(plan.vertebra(level), level))
     return dice(mine, made.bone(level)[box])
-
-
-def _located(vertebra: VertebraPlan, level: Level) -> LocatedVertebra:
-    """Where a virtual vertebra is, as the localisation would say."""
-    x, y, z = (float(one) for one in vertebra.centre_lps_mm)
-    up = vertebra.axes[2]
-    along = (float(up[0]), float(up[1]), float(up[2]))
-    return LocatedVertebra(
-        level=level,
-        centre_lps_mm=(x, y, z),
-        up_lps=along,
-        lower_lps_mm=(x, y, z - 18),
-        upper_lps_mm=(x, y, z + 18),
-        lower_normal_lps=along,
-        upper_normal_lps=along,
-        complete=True,
-    )
-
-
-def _volume(hu: NDArray[np.int16], affine: NDArray[np.float64]) -> CtVolume:
-    shape = (hu.shape[0], hu.shape[1], hu.shape[2])
-    geometry = Geometry(affine=affine, shape=shape, frame_of_reference_uid=None)
-    return CtVolume(hu=hu.astype(np.float32), geometry=geometry, frames=(), header=SILENT)
 
 
 def main() -> None:

@@ -4,17 +4,14 @@ python -m training.fine.export femur --run runs/femur --version 0.1.0 [--metrics
 """
 
 import argparse
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-import torch
-from safetensors.torch import load_file, save_file
-
-from models.cards import WEIGHTS_FOLDER, Metric, ModelCard
+from models.cards import Metric, ModelCard
+from training.model_files import state_of, write_network
 
 LICENCE: Final = "Apache-2.0"
 
@@ -67,17 +64,12 @@ DESCRIPTIONS: Final = MappingProxyType(
 def export(name: str, run: Path, version: str, metrics: tuple[Metric, ...]) -> ModelCard:
     """Write ``models/weights/NAME.safetensors`` and its card."""
     about = DESCRIPTIONS[name]
-    tensors = load_file(run / "weights.safetensors")
-    half = {k: v.to(torch.float16).contiguous() for k, v in tensors.items()}
-    path = WEIGHTS_FOLDER / f"{name}.safetensors"
-    save_file(half, path)
-    state = json.loads((run / "state.json").read_text())
-    card = ModelCard(
+    state = state_of(run)
+    return write_network(
+        run,
         name=name,
         version=version,
         network=about.network,
-        file=path.name,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         task=about.task,
         training_data=about.training_data,
         training=f"{state['step']} steps, {about.recipe}, bf16 autocast, "
@@ -88,9 +80,6 @@ def export(name: str, run: Path, version: str, metrics: tuple[Metric, ...]) -> M
         limits=about.limits,
         licence=LICENCE,
     )
-    text = card.model_dump_json(indent=2) + "\n"
-    (WEIGHTS_FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
-    return card
 
 
 def main() -> None:

@@ -38,16 +38,16 @@ from pipelines.proximal_femur import ProximalFemur, WithheldFemur, outline_femur
 from pipelines.radiomics.extract import extract_features
 from pipelines.radiomics.region import ScalarImage
 from pipelines.radiomics.settings import feature_settings
-from pipelines.spaces import Geometry, canonical_grid, resample_to_canonical
+from pipelines.spaces import canonical_grid, resample_to_canonical
 from pipelines.volume import CtVolume
 from training.cohort.anatomy import LABEL_FEMUR
 from training.cohort.crops import Crop, femur_grid, simulate_crop
 from training.cohort.dxa_hip import scan_hip
 from training.cohort.femur import LESSER_TROCHANTER_MM, plan_femur
 from training.cohort.plan import plan_body
-from training.evaluate_segmentation import SILENT
 from training.hip.plan import CLASS_COUNTS, PARTS, Candidate, bone_status, candidate
 from training.selection.perturbation import Reader, repeated_masks
+from training.simulated import volume
 
 EXTENT_MM: Final = (144.0, 120.0, 144.0)
 """Slices, rows, columns: what the 1 mm network looks at, and a margin."""
@@ -191,10 +191,7 @@ def _scan(chosen: Candidate) -> Crop:
 
 def as_volume(crop: Crop) -> CtVolume:
     """A simulated crop as the pipelines see a CT."""
-    hu = crop.image.hu.astype(np.float32)
-    shape = (hu.shape[0], hu.shape[1], hu.shape[2])
-    geometry = Geometry(affine=crop.image.affine_lps, shape=shape, frame_of_reference_uid=None)
-    return CtVolume(hu=hu, geometry=geometry, frames=(), header=SILENT)
+    return volume(crop.image.hu, crop.image.affine_lps)
 
 
 def _coarse(ct: CtVolume, bone: Mask, chosen: Candidate) -> tuple[Any, Mask]:

@@ -14,7 +14,6 @@ comes last: a patient with it is done and is not scanned again.
 import argparse
 import json
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,8 +21,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from pipelines.anatomy import Level
 from pipelines.spaces import Geometry
@@ -33,6 +30,7 @@ from training.cohort.densitometry import DXA_LEVELS, NHANES_III, t_score, who_cl
 from training.cohort.dxa_spine import scan_spine
 from training.cohort.plan import plan_body
 from training.lumbar.plan import PATIENTS, LumbarCohort, plan_cohort
+from training.parallel import for_each
 
 PATIENT_FILE: Final = "patient.json"
 MARGIN_MM: Final = 8.0
@@ -154,14 +152,7 @@ def make_examples(cohort: LumbarCohort, out: Path, *, jobs: int = 1) -> None:
     """Scan all patients, the test part last; a run that was stopped goes on."""
     rows = np.argsort(cohort.is_test, kind="stable").tolist()
     work = partial(make_patient, cohort, out)
-    console = Console(stderr=True)
-    if jobs == 1:
-        for row in track(rows, "patients", console=console):
-            work(row)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        for _ in track(pool.map(work, rows), "patients", total=len(rows), console=console):
-            pass
+    for_each(work, rows, "patients", jobs=jobs)
 
 
 def read_examples(folder: Path) -> list[Example]:

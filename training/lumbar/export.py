@@ -9,18 +9,14 @@ Next   models.registry
 """
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-import torch
-from safetensors.torch import load_file, save_file
-
 from models.cards import WEIGHTS_FOLDER, Metric, ModelCard
-from training.checkpoint import STATE, WEIGHTS
 from training.lumbar.train import Task
+from training.model_files import state_of, write_network
 
 CURVE: Final = "docs/results/study1/networks/training.png"
 TASKS: Final = MappingProxyType(
@@ -58,20 +54,13 @@ def export(
     task: Task, run: Path, version: str, metrics: tuple[Metric, ...], folder: Path = WEIGHTS_FOLDER
 ) -> ModelCard:
     """Write ``lumbar_TASK.safetensors`` and its card."""
-    half = {
-        name: value.to(torch.float16).contiguous()
-        for name, value in load_file(run / WEIGHTS).items()
-    }
-    name = f"lumbar_{task}"
-    path = folder / f"{name}.safetensors"
-    save_file(half, path)
-    state = json.loads((run / STATE).read_text(encoding="utf-8"))
-    card = ModelCard(
-        name=name,
+    state = state_of(run)
+    return write_network(
+        run,
+        folder=folder,
+        name=f"lumbar_{task}",
         version=version,
         network=f"lumbar_{task}_network",
-        file=path.name,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         task=TASKS[task],
         training_data=TRAINING_DATA,
         training=f"{state['step']} steps in {state['seconds']:.0f} s on a fraction of one shared CPU "
@@ -83,9 +72,6 @@ def export(
         limits=LIMITS,
         licence="Apache-2.0",
     )
-    text = card.model_dump_json(indent=2) + "\n"
-    (folder / f"{name}.json").write_text(text, encoding="utf-8")
-    return card
 
 
 def metrics_of(task: Task, table: dict[str, Any]) -> tuple[Metric, ...]:

@@ -28,13 +28,13 @@ from pipelines.ovcf import MODEL, score_level
 from pipelines.radiomics.extract import RadiomicFeatures, extract_features
 from pipelines.radiomics.region import ScalarImage
 from pipelines.radiomics.settings import feature_settings
-from pipelines.spaces import Geometry
 from pipelines.volume import CtVolume
 from training.cohort.densitometry import DXA_LEVELS
 from training.cohort.raster import BODY_PARTS
 from training.cohort.simulate import ExaminationPlan, simulate
-from training.evaluate_segmentation import SILENT, dice
+from training.evaluate_segmentation import dice
 from training.ovcf.plan import OvcfCohort, plan_ovcf
+from training.simulated import volume
 from training.statistics.errors import UnusableSample
 from training.statistics.estimate import Estimate
 from training.statistics.intraclass import icc_2_1_interval
@@ -82,16 +82,7 @@ def measure_woman(cohort: OvcfCohort, row_number: int) -> list[Pair]:
         ),
         threads=1,
     )
-    ct = CtVolume(
-        hu=examination.image.hu.astype(np.float32),
-        geometry=Geometry(
-            affine=examination.image.affine_lps,
-            shape=examination.image.hu.shape,
-            frame_of_reference_uid=None,
-        ),
-        frames=(),
-        header=SILENT,
-    )
+    ct = volume(examination.image.hu, examination.image.affine_lps)
     own = segment_vertebrae(ct, localize(ct)).labels
     broken = cohort.fractured(row_number)
     is_body = np.isin(examination.parts, BODY_PARTS)

@@ -14,7 +14,6 @@ have drawn instead (``training.selection.perturbation``).
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,8 +21,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 from scipy import ndimage
 
 from pipelines.anatomy import Level
@@ -34,6 +31,7 @@ from pipelines.radiomics.settings import DIAGNOSTICS, SettingsName, feature_sett
 from training.cohort.crops import Crop, simulate_crop, vertebra_grid
 from training.cohort.plan import BodyPlan, plan_body
 from training.ovcf.plan import RECIPES, OvcfCohort, plan_ovcf
+from training.parallel import for_each
 from training.selection.perturbation import Mask, repeated_masks
 from training.statistics.errors import UnusableSample
 
@@ -170,16 +168,7 @@ def make_features(cohort: OvcfCohort, work: Path, *, jobs: int = 1) -> Path:
     """Scan all women of a cohort; a run that was stopped goes on. Gives the folder."""
     folder = work / cohort.name
     folder.mkdir(parents=True, exist_ok=True)
-    rows = range(len(cohort.people))
-    make = partial(make_woman, cohort, folder)
-    console = Console(stderr=True)
-    if jobs == 1:
-        for row in track(rows, cohort.name, console=console):
-            make(row)
-        return folder
-    with ProcessPoolExecutor(jobs) as pool:
-        for _ in track(pool.map(make, rows), cohort.name, total=len(rows), console=console):
-            pass
+    for_each(partial(make_woman, cohort, folder), range(len(cohort.people)), cohort.name, jobs=jobs)
     return folder
 
 

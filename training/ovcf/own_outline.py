@@ -15,16 +15,12 @@ folder of her cohort; one who has her file is not scanned again.
 import argparse
 import json
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from pipelines.anatomy import Level
 from pipelines.findings import Abstained
@@ -33,13 +29,13 @@ from pipelines.localize import LocatedVertebra
 from pipelines.radiomics.extract import extract_features
 from pipelines.radiomics.region import ScalarImage
 from pipelines.radiomics.settings import feature_settings
-from pipelines.spaces import Geometry
 from pipelines.volume import CtVolume, Segmentation
 from training.cohort.crops import simulate_crop, vertebra_grid
 from training.cohort.plan import VertebraPlan, plan_body
-from training.evaluate_segmentation import SILENT
 from training.ovcf.features import VertebraRow
 from training.ovcf.plan import OvcfCohort, plan_ovcf
+from training.parallel import for_each
+from training.simulated import located, volume
 
 COHORTS: Final = ("product", "held_out")
 SETTINGS: Final = "study2_product"
@@ -71,41 +67,24 @@ def outline_woman(cohort: OvcfCohort, folder: Path, row: int) -> None:
             body, level, shape=(shape[0], shape[1], shape[2]), spacing_mm=(pixel, pixel, step)
         )
         crop = simulate_crop(subject, grid, scanner)
-        ct = CtVolume(
-            hu=crop.image.hu.astype(np.float32),
-            geometry=Geometry(
-                affine=crop.image.affine_lps, shape=grid.shape, frame_of_reference_uid=None
-            ),
-            frames=(),
-            header=SILENT,
-        )
+        ct = volume(crop.image.hu, crop.image.affine_lps)
         truth = Segmentation(labels=crop.body(int(level)) * np.uint8(level), geometry=ct.geometry)
-        found[level.name] = own_features(ct, truth, located(body.vertebra(level), level, rng))
+        found[level.name] = own_features(
+            ct, truth, nearly_located(body.vertebra(level), level, rng)
+        )
     record = {"simulated": True, "seed": subject.seed, "levels": found}
     new = file.with_suffix(".new")
     new.write_text(json.dumps(record) + "\n", encoding="utf-8")
     new.replace(file)
 
 
-def located(vertebra: VertebraPlan, level: Level, rng: np.random.Generator) -> LocatedVertebra:
+def nearly_located(
+    vertebra: VertebraPlan, level: Level, rng: np.random.Generator
+) -> LocatedVertebra:
     """Where the localisation would find a vertebra: near its centre, along about its axis."""
     place = vertebra.centre_lps_mm + rng.normal(0, PLACE_SD_MM, 3)
     up = vertebra.axes[2] + rng.normal(0, AXIS_SD, 3)
-    centre, along = _triple(place), _triple(up / np.linalg.norm(up))
-    return LocatedVertebra(
-        level=level,
-        centre_lps_mm=centre,
-        up_lps=along,
-        lower_lps_mm=centre,
-        upper_lps_mm=centre,
-        lower_normal_lps=along,
-        upper_normal_lps=along,
-        complete=True,
-    )
-
-
-def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    return float(values[0]), float(values[1]), float(values[2])
+    return located(vertebra, level, centre_lps_mm=place, up_lps=up / np.linalg.norm(up))
 
 
 def own_features(ct: CtVolume, coarse: Segmentation, vertebra: LocatedVertebra) -> Values | None:
@@ -124,16 +103,9 @@ def make_own(cohort: OvcfCohort, work: Path, *, jobs: int = 1) -> Path:
     """Outline all women of a cohort; a run that was stopped goes on. Gives the folder."""
     folder = work / f"{cohort.name}_own"
     folder.mkdir(parents=True, exist_ok=True)
-    rows = range(len(cohort.people))
-    make = partial(outline_woman, cohort, folder)
-    console = Console(stderr=True)
-    if jobs == 1:
-        for row in track(rows, folder.name, console=console):
-            make(row)
-        return folder
-    with ProcessPoolExecutor(jobs) as pool:
-        for _ in track(pool.map(make, rows), folder.name, total=len(rows), console=console):
-            pass
+    for_each(
+        partial(outline_woman, cohort, folder), range(len(cohort.people)), folder.name, jobs=jobs
+    )
     return folder
 
 

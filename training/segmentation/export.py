@@ -4,30 +4,21 @@ python -m training.segmentation.export --run runs/spine --version 0.1.0 [--metri
 """
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 
-import torch
-from safetensors.torch import load_file, save_file
-
-from models.cards import WEIGHTS_FOLDER, Metric, ModelCard
+from models.cards import Metric, ModelCard
+from training.model_files import state_of, write_network
 
 
 def export(run: Path, version: str, metrics: tuple[Metric, ...]) -> ModelCard:
     """Write ``models/weights/spine.safetensors`` and its card."""
-    tensors = load_file(run / "weights.safetensors")
-    half = {k: v.to(torch.float16).contiguous() for k, v in tensors.items()}
-    path = WEIGHTS_FOLDER / "spine.safetensors"
-    path.parent.mkdir(exist_ok=True)
-    save_file(half, path)
-    state = json.loads((run / "state.json").read_text())
-    card = ModelCard(
+    state = state_of(run)
+    return write_network(
+        run,
         name="spine",
         version=version,
         network="spine_network",
-        file=path.name,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         task="Vertebral bodies (lumbar, thoracic), posterior elements, discs, sacrum, hip bones, "
         "femora, ribs and body centres at 3 mm",
         training_data="Simulation only: virtual patients of training/cohort (48, then 19 of wider "
@@ -48,9 +39,6 @@ def export(run: Path, version: str, metrics: tuple[Metric, ...]) -> ModelCard:
         "place. Real scans of few patients were looked at.",
         licence="Apache-2.0; ICRP 110 data were read for research and are not contained.",
     )
-    text = card.model_dump_json(indent=2) + "\n"
-    (WEIGHTS_FOLDER / "spine.json").write_text(text, encoding="utf-8")
-    return card
 
 
 def main() -> None:

@@ -1,0 +1,57 @@
+"""A model file and its card, digest included: the one way in which models are written.
+
+Takes  weights of a training run, or the content of a file
+Gives  ModelCard
+Next   models.registry
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+
+from models.cards import WEIGHTS_FOLDER, ModelCard
+from training.checkpoint import STATE, WEIGHTS
+
+
+def write_model(folder: Path, content: bytes, **description: Any) -> ModelCard:
+    """Write a model file and its card.
+
+    Parameters
+    ----------
+    description
+        The fields of `ModelCard` but the digest.
+    """
+    card = ModelCard(sha256=hashlib.sha256(content).hexdigest(), **description)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / card.file).write_bytes(content)
+    text = card.model_dump_json(indent=2) + "\n"
+    (folder / f"{card.name}.json").write_text(text, encoding="utf-8")
+    return card
+
+
+def half_precision(run: Path) -> bytes:
+    """Weights of a run as safetensors; floating-point numbers in 16 bits, counters as they are."""
+    return save(
+        {
+            name: value.to(torch.float16).contiguous() if value.is_floating_point() else value
+            for name, value in load_file(run / WEIGHTS).items()
+        }
+    )
+
+
+def write_network(
+    run: Path, *, name: str, folder: Path = WEIGHTS_FOLDER, **description: Any
+) -> ModelCard:
+    """Write the weights of a run and their card; further fields as in `write_model`."""
+    content = half_precision(run)
+    return write_model(folder, content, name=name, file=f"{name}.safetensors", **description)
+
+
+def state_of(run: Path) -> dict[str, Any]:
+    """How far a run is: ``step``, ``seconds`` (`training.checkpoint`)."""
+    found: dict[str, Any] = json.loads((run / STATE).read_text(encoding="utf-8"))
+    return found

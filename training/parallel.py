@@ -1,0 +1,27 @@
+"""The same work for many rows, in one process or several, with a progress bar."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+
+from rich.console import Console
+from rich.progress import track
+
+
+def for_each(
+    work: Callable[[int], object], rows: Sequence[int], title: str, *, jobs: int = 1
+) -> None:
+    """Call ``work`` for every row; its first error ends all.
+
+    Parameters
+    ----------
+    work
+        Can be pickled where ``jobs`` is more than one; leaves its result in files.
+    """
+    console = Console(stderr=True)
+    if jobs == 1:
+        for row in track(rows, title, console=console):
+            work(row)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        for _ in track(pool.map(work, rows), title, total=len(rows), console=console):
+            pass
