@@ -14,7 +14,7 @@ from torch import nn
 
 from models.cards import WEIGHTS_FOLDER, card, checked_content
 from models.errors import UnknownModel
-from models.networks.dcnn import ChestDCNN
+from models.networks.dcnn import NARROW, ChestDCNN
 from models.networks.fine import femur_fine_network, vertebra_fine_network
 from models.networks.lumbar import bmd_network, status_network
 from models.networks.residual import residual_classifier
@@ -27,7 +27,7 @@ NETWORKS: Final[Mapping[str, Callable[[], nn.Module]]] = MappingProxyType(
         "femur_fine_network": femur_fine_network,
         "lumbar_bmd_network": bmd_network,
         "lumbar_status_network": status_network,
-        "chest_dcnn": partial(ChestDCNN, out_channels=1),
+        "chest_dcnn": partial(ChestDCNN, out_channels=1, widths=NARROW),
         "chest_fusion": partial(residual_classifier, levels=2),
         "chest_single": partial(residual_classifier, levels=1),
     }

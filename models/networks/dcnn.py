@@ -18,6 +18,8 @@ from torch import nn
 
 WIDTHS: Final = (32, 64, 128, 256, 512, 512, 512)
 """Channels by level; 512 x 512 pixels become 8 x 8."""
+NARROW: Final = tuple(width // 2 for width in WIDTHS)
+"""As shipped: a quarter of the parameters (4.4 million), a file of 9 MB."""
 LEVELS: Final = 7
 
 

@@ -28,7 +28,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.networks.dcnn import ChestDCNN
+from models.networks.dcnn import NARROW, ChestDCNN
 from models.networks.residual import Variant, residual_classifier
 from models.networks.unet2d import chest_unet
 from pipelines.chest_input import ROI_SIDE, SEGMENTATION_SIDE, WINDOW_HU, cut_square
@@ -137,7 +137,7 @@ def _centroid(mask: np.ndarray) -> tuple[float, float]:
 def build(task: Task, variant: Variant = "text34") -> nn.Module:
     """The network of a task."""
     if task == "dcnn":
-        return ChestDCNN(out_channels=1)
+        return ChestDCNN(out_channels=1, widths=NARROW)
     if task == "unet":
         return chest_unet(out_channels=1, widths=UNET_WIDTHS)
     return residual_classifier(2 if task == "fusion" else 1, variant)
