@@ -20,7 +20,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.cards import card
 from models.inference import class_probabilities, default_device
 from pipelines.anatomy import Level
 from pipelines.attenuation import ATTENUATION_UNIT
@@ -33,12 +32,16 @@ from pipelines.chest_slice import (
     outline,
     shipped_network,
 )
-from pipelines.density.categories import LOW_MG_CM3, VERY_LOW_MG_CM3, categorize
+from pipelines.density.categories import categorize, range_number
 from pipelines.examination import Examination
-from pipelines.findings import Abstained, ContrastPhase, Measured, ModelUse, VertebraFindings
+from pipelines.findings import Abstained, Measured, ModelUse, VertebraFindings
+from pipelines.gates.contrast import ENHANCED
+from pipelines.gates.contrast import REASONS as CONTRAST_REASONS
+from pipelines.gates.voltage import other_voltage
 from pipelines.groups import MeasurementGroup, Pipeline, PipelineResult, Quantity, Statement
 from pipelines.kernels import is_sharp
 from pipelines.localize import Localization, LocatedVertebra
+from pipelines.provenance import models_used
 from pipelines.reasons import Reason
 
 LEVELS: Final = (Level.L1, Level.L2)
@@ -53,15 +56,9 @@ BODIES_ABOVE_L1: Final = 6
 THICKEST_MM: Final = 3.0
 PIXEL_MM: Final = (0.5, 1.0)
 """Trained on 0.64 to 0.84 mm, enlarged and reduced by a fifth."""
-KVP: Final = 120.0
 YOUNGEST_YEARS: Final = 50.0
 """Of the QCT ranges, see `pipelines.density.categories`."""
 MAJORITY: Final = 0.5
-WITHHELD_PHASES: Final = {
-    ContrastPhase.ARTERIAL: Reason.CONTRAST_ARTERIAL,
-    ContrastPhase.PORTAL_VENOUS: Reason.CONTRAST_PORTAL_VENOUS,
-    ContrastPhase.DELAYED: Reason.CONTRAST_DELAYED,
-}
 
 EXPERIMENTAL: Final = (
     "Experimental: networks made from simulated patients only, on one slice of each level. The "
@@ -178,15 +175,15 @@ def class_withheld_because(examination: Examination) -> Reason | None:
     thickest = max(float(ct.geometry.spacing_mm[0]), header.slice_thickness_mm or 0.0)
     pixels = [float(one) for one in ct.geometry.spacing_mm[1:]]
     age, kernel = header.patient_age_years, header.convolution_kernel
-    phase = WITHHELD_PHASES.get(examination.quality.phase)
+    phase = examination.quality.phase
+    voltage = other_voltage(header.kvp)
     checks = (
         (Reason.TOO_COARSE, thickest > THICKEST_MM),
         (Reason.OUTSIDE_TRAINING, min(pixels) < PIXEL_MM[0] or max(pixels) > PIXEL_MM[1]),
         (Reason.SHARP_KERNEL, kernel is not None and is_sharp(kernel)),
         (Reason.GANTRY_TILT, Reason.GANTRY_TILT in examination.quality.reasons),
-        (Reason.KVP_MISSING, header.kvp is None),
-        (Reason.KVP_NOT_120, header.kvp is not None and abs(header.kvp - KVP) > 1),
-        (phase or Reason.CONTRAST_POSSIBLE, phase is not None),
+        (voltage or Reason.KVP_NOT_120, voltage is not None),
+        (CONTRAST_REASONS.get(phase, Reason.CONTRAST_POSSIBLE), phase in ENHANCED),
         (Reason.AGE_OR_SEX_UNKNOWN, age is None or header.patient_sex not in {"F", "M"}),
         (Reason.NOT_IN_SCOPE, age is not None and age < YOUNGEST_YEARS),
     )
@@ -200,7 +197,8 @@ def _shares(
     classify: Classifier,
 ) -> NDArray[np.float64] | Abstained:
     """(3,) probabilities of `CLASSES`, where they may be told."""
-    if _model(usable) is None:
+    model = _model(usable)
+    if model is None:
         return Abstained(reason=Reason.TOO_FEW_VALID_LEVELS)
     unfit = class_withheld_because(examination)
     if unfit is not None:
@@ -208,15 +206,10 @@ def _shares(
     if isinstance(density, Abstained):  # nothing to hold the class against
         return density
     image = np.stack([roi_input(one.section.hu, one.mask) for one in usable])
-    shares = classify(_model(usable) or "", image)
-    if abs(int(shares.argmax()) - density_class(density.value)) > 1:
+    shares = classify(model, image)
+    if abs(int(shares.argmax()) - range_number(density.value)) > 1:
         return Abstained(reason=Reason.CLASS_DISAGREES)
     return shares
-
-
-def density_class(mg_cm3: float) -> int:
-    """0 above 120, 1 from 80 to 120, 2 below 80 mg/cm3."""
-    return int(mg_cm3 <= LOW_MG_CM3) + int(mg_cm3 < VERY_LOW_MG_CM3)
 
 
 def _model(usable: Sequence[_Slice]) -> str | None:
@@ -303,5 +296,4 @@ def _models(
     names = [DCNN_MODEL] if usable else []
     if not isinstance(shares, Abstained):
         names.append(_model(usable) or "")
-    cards = [card(name) for name in names]
-    return tuple(ModelUse(name=one.name, version=one.version, digest=one.sha256) for one in cards)
+    return models_used(*names)

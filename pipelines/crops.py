@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pipelines.spaces import Geometry, to_index, to_lps
+from pipelines.spaces import Box, Geometry, to_index, to_lps
 from pipelines.volume import AIR_HU, CtVolume
 
-Box = tuple[slice, slice, slice]
 SMOOTHING: Final = 0.38
 """Standard deviation of the Gaussian, in voxels of the coarser grid, before it is sampled."""
 

@@ -18,13 +18,14 @@ from typing import Final
 
 import numpy as np
 
-from models.cards import card
 from models.forest import ForestModel, forest_model
 from pipelines.anatomy import Side
 from pipelines.attenuation import ATTENUATION_UNIT
 from pipelines.errors import GeometryMismatch
 from pipelines.examination import Examination
-from pipelines.findings import Abstained, ContrastPhase, Measured, ModelUse
+from pipelines.findings import Abstained, Measured
+from pipelines.gates.contrast import ENHANCED
+from pipelines.gates.voltage import other_voltage
 from pipelines.groups import (
     MeasurementGroup,
     Pipeline,
@@ -34,6 +35,7 @@ from pipelines.groups import (
     Statement,
 )
 from pipelines.kernels import is_sharp
+from pipelines.provenance import models_used
 from pipelines.proximal_femur import (
     FEMUR_MODEL,
     FemurResult,
@@ -54,11 +56,9 @@ CLASSES: Final = ("normal", "osteopenia", "osteoporosis")
 NUMBERS: Final = ("hip_volume", "hip_attenuation", *(f"hip_{name}" for name in CLASSES))
 COARSEST_MM: Final = 2.0
 ROUNDING_MM: Final = 0.05
-KVP: Final = 120.0
 YOUNGEST_YEARS: Final = 50.0
 """Study 3: 50 to 91 years; the WHO ranges are for women past menopause and men from 50."""
 MAJORITY: Final = 0.5
-ENHANCED: Final = (ContrastPhase.ARTERIAL, ContrastPhase.PORTAL_VENOUS, ContrastPhase.DELAYED)
 
 EXPERIMENTAL: Final = (
     "Experimental: a random forest over radiomic features of the outlined hip, made from simulated "
@@ -96,10 +96,7 @@ def report_femora(examination: Examination, network: Network = fine_femur) -> Pi
         groups=tuple(hip.group for hip in hips),
         reasons=reasons,
         masks=tuple(hip.mask for hip in hips if hip.mask is not None),
-        models=tuple(
-            ModelUse(name=one.name, version=one.version, digest=one.sha256)
-            for one in (card(FEMUR_MODEL), card(FOREST))
-        ),
+        models=models_used(FEMUR_MODEL, FOREST),
     )
 
 
@@ -113,12 +110,12 @@ def class_withheld_because(examination: Examination) -> Reason | None:
     coarsest = max(float(ct.geometry.spacing_mm.max()), header.slice_thickness_mm or 0.0)
     age = header.patient_age_years
     kernel = header.convolution_kernel
+    voltage = other_voltage(header.kvp)
     checks = (
         (Reason.SLICES_TOO_THICK_FOR_TEXTURE, coarsest > COARSEST_MM + ROUNDING_MM),
         (Reason.SHARP_KERNEL, kernel is not None and is_sharp(kernel)),
         (Reason.GANTRY_TILT, Reason.GANTRY_TILT in examination.quality.reasons),
-        (Reason.KVP_MISSING, header.kvp is None),
-        (Reason.KVP_NOT_120, header.kvp is not None and abs(header.kvp - KVP) > 1),
+        (voltage or Reason.KVP_NOT_120, voltage is not None),
         (Reason.AGE_OR_SEX_UNKNOWN, age is None),
         (Reason.NOT_IN_SCOPE, age is not None and age < YOUNGEST_YEARS),
     )

@@ -21,9 +21,10 @@ from scipy import ndimage
 from models.fine_structures import FINE_SPACING_MM, VERTEBRA_CROP, VertebraPart
 from models.inference import default_device, fine_probabilities
 from pipelines.anatomy import Level
-from pipelines.crops import Box, OrientedGrid, box_of, crop, on_ct
+from pipelines.crops import OrientedGrid, box_of, crop, on_ct
 from pipelines.localize import Localization, LocatedBody, LocatedVertebra
 from pipelines.segment import FIRST_UNNAMED, segment_bodies
+from pipelines.spaces import Box
 from pipelines.volume import CtVolume, Segmentation
 
 VERTEBRA_MODEL: Final = "vertebra"

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from pipelines.anatomy import Level, Side
 from pipelines.findings import Abstained, Measured, ModelUse
 from pipelines.reasons import Reason
-
-Box = tuple[slice, slice, slice]
+from pipelines.spaces import Box
 
 
 class Pipeline(StrEnum):

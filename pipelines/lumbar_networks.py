@@ -23,11 +23,13 @@ from models.runtime import forward
 from pipelines.anatomy import Level
 from pipelines.association import MODEL as ASSOCIATION_MODEL
 from pipelines.association import association_index, person_of
-from pipelines.density.categories import LOW_MG_CM3, VERY_LOW_MG_CM3
+from pipelines.density.categories import range_number
 from pipelines.examination import Examination
-from pipelines.findings import Abstained, Measured, ModelUse, Status, VertebraFindings
+from pipelines.findings import Abstained, Measured, Status, VertebraFindings
+from pipelines.gates.voltage import other_voltage
 from pipelines.groups import MeasurementGroup, Pipeline, PipelineResult, Quantity
 from pipelines.lumbar import FEWEST_LEVELS
+from pipelines.provenance import models_used
 from pipelines.reasons import Reason
 from pipelines.vertebra_input import THICKNESS_MM, coarse, crop_vertebra, normalized
 
@@ -40,15 +42,13 @@ ERROR_METRIC: Final = "RMSE, test, g/cm2"
 """Of the card: the standard uncertainty of the areal density of a vertebra."""
 CLASSES: Final = ("class_normal", "class_osteopenia", "class_osteoporosis")
 """Outputs of the class network, as keys of ``codes.QUANTITY``."""
-LIKELY_MG_CM3: Final = (LOW_MG_CM3, VERY_LOW_MG_CM3)
 LIKELY_HU: Final = (160.0, 110.0)
 """Without a density: above it low density is unlikely, below it likely (domain.md 4.2)."""
 SCOPE_YEARS: Final = 50.0
 """WHO classes are for postmenopausal women and men from 50 years (domain.md A8)."""
-TRAINED_KVP: Final = 120.0
 SENTENCES: Final = (
     "Experimental: areal density and classes are estimated by networks that learned from virtual "
-    "patients only. No DXA was measured.",
+    "patients only. No DXA was measured. Osteophytes raise the estimate as they raise DXA.",
     "The fracture-association index tells how alike age, sex, body mass index and density are to "
     "those of patients who have a vertebral fracture. It predicts no fracture.",
 )
@@ -83,11 +83,11 @@ def report_lumbar_networks(examination: Examination) -> PipelineResult:
         return _silent(why)
     used = [row for row in findings.vertebrae if row.used]
     try:
-        cards = (card(BMD_MODEL), card(STATUS_MODEL), card(ASSOCIATION_MODEL))
+        models = models_used(BMD_MODEL, STATUS_MODEL, ASSOCIATION_MODEL)
+        error = _error(card(BMD_MODEL))
         areal, classes = _run(examination, used)
     except (UnknownModel, FileNotFoundError):
         return _silent(Reason.WEIGHTS_MISSING)
-    error = _error(cards[0])
     density = {
         level: Measured(value=value, unit=AREAL_UNIT, standard_uncertainty=error)
         for level, value in areal.items()
@@ -100,9 +100,7 @@ def report_lumbar_networks(examination: Examination) -> PipelineResult:
         pipeline=Pipeline.LUMBAR_NETWORKS,
         groups=(*groups, _mean_group(examination, density, withheld or classes)),
         reasons=() if withheld is None else (withheld,),
-        models=tuple(
-            ModelUse(name=one.name, version=one.version, digest=one.sha256) for one in cards
-        ),
+        models=models,
     )
 
 
@@ -117,9 +115,7 @@ def _outside_training(examination: Examination) -> Reason | None:
     thickness = header.slice_thickness_mm or float(examination.ct.geometry.spacing_mm[0])
     if thickness > THICKNESS_MM:
         return Reason.SLICE_TOO_THICK
-    if header.kvp is None:
-        return Reason.KVP_MISSING
-    return None if header.kvp == TRAINED_KVP else Reason.KVP_NOT_120
+    return other_voltage(header.kvp)
 
 
 def _run(
@@ -167,12 +163,10 @@ def _classes_withheld(examination: Examination, classes: Classes) -> Reason | No
 def density_class(examination: Examination) -> int | None:
     """0 to 2 by the mean density of the reference path, or by its attenuation; else ``None``."""
     findings = examination.lumbar.findings
-    for mean, cuts in (
-        (findings.mean_vbmd, LIKELY_MG_CM3),
-        (findings.mean_attenuation, LIKELY_HU),
-    ):
-        if isinstance(mean, Measured):
-            return sum(mean.value <= cut for cut in cuts)
+    if isinstance(findings.mean_vbmd, Measured):
+        return range_number(findings.mean_vbmd.value)
+    if isinstance(findings.mean_attenuation, Measured):
+        return sum(findings.mean_attenuation.value <= cut for cut in LIKELY_HU)
     return None
 
 

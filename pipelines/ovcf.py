@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from math import floor, log10
 from typing import Final
 
-from models.cards import card
 from models.coefficients import LinearModel, Term, linear_model
 from pipelines.acquisition import AcquisitionHeader
 from pipelines.examination import Examination
-from pipelines.findings import Abstained, ContrastPhase, Measured, ModelUse
+from pipelines.findings import Abstained, ContrastPhase, Measured
 from pipelines.gates.contrast import REASONS as CONTRAST_REASONS
-from pipelines.gates.voltage import REFERENCE_KV, TOLERANCE_KV
+from pipelines.gates.voltage import other_voltage
 from pipelines.groups import MeasurementGroup, Pipeline, PipelineResult, Quantity
+from pipelines.provenance import models_used
 from pipelines.quality import Quality
 from pipelines.radiomics.extract import RadiomicFeatures
 from pipelines.radiomics.units import NO_UNIT, ORIGINAL, feature_unit
@@ -64,8 +64,7 @@ def report_ovcf(examination: Examination, formula: LinearModel | None = None) ->
     see `vertebral_features`, `score_level`
         For one level.
     """
-    model = card(MODEL)
-    used = (ModelUse(name=model.name, version=model.version, digest=model.sha256),)
+    used = models_used(MODEL)
     why = out_of_scope(examination.ct, examination.quality)
     if why is not None:
         return PipelineResult(pipeline=Pipeline.OVCF, reasons=(why,), models=used)
@@ -107,10 +106,8 @@ def _person_out_of_scope(header: AcquisitionHeader) -> Reason | None:
 
 def _scan_out_of_scope(ct: CtVolume, quality: Quality) -> Reason | None:
     header = ct.header
-    if header.kvp is None:
-        return Reason.KVP_MISSING
-    if abs(header.kvp - REFERENCE_KV) > TOLERANCE_KV:
-        return Reason.KVP_NOT_120
+    if (why := other_voltage(header.kvp)) is not None:
+        return why
     if header.convolution_kernel is None:
         return Reason.KERNEL_UNKNOWN
     for reason in (Reason.SHARP_KERNEL, Reason.GANTRY_TILT):

@@ -25,7 +25,7 @@ from scipy.signal import find_peaks
 from models.fine_structures import FEMUR_CROP, FINE_SPACING_MM, FemurPart
 from models.inference import default_device, fine_probabilities
 from pipelines.anatomy import Side
-from pipelines.crops import Box, OrientedGrid, box_of, crop, on_ct
+from pipelines.crops import OrientedGrid, box_of, crop, on_ct
 from pipelines.hip_checks import (
     LARGEST_RATIO,
     WIDEST_HU_DIFFERENCE,
@@ -35,7 +35,7 @@ from pipelines.hip_checks import (
 )
 from pipelines.localize import Localization
 from pipelines.reasons import Reason
-from pipelines.spaces import CanonicalGrid, to_index, to_lps
+from pipelines.spaces import Box, CanonicalGrid, to_index, to_lps
 from pipelines.volume import CtVolume
 
 FEMUR_MODEL: Final = "femur"

@@ -15,18 +15,17 @@ from highdicom.seg import Segmentation as SegmentationObject
 from highdicom.sr import Comprehensive3DSR
 from pydicom.dataset import Dataset
 
-from models.cards import card
 from pipelines.density.choose import choose_density
 from pipelines.density.table import default_table
 from pipelines.durable import write_durably, write_outcome
 from pipelines.examination import Examination
-from pipelines.findings import ModelUse
 from pipelines.fine_vertebra import VERTEBRA_MODEL, segment_vertebrae
 from pipelines.gates.concern import Concern, Reach
 from pipelines.groups import Pipeline
 from pipelines.job import RESULT_FILE, Job, Outcome, OutputObject, read_outcome
 from pipelines.localize import SPINE_MODEL, Localization, localize
 from pipelines.lumbar import LumbarResult, measure_lumbar, nothing_reported, with_secondary
+from pipelines.provenance import models_used
 from pipelines.quality import Quality, check_header, check_image
 from pipelines.reporting.seg import make_segmentation, segment_numbers
 from pipelines.reporting.sr import make_report
@@ -99,7 +98,7 @@ def process(job: Job, *, networks: Networks | None = None, listener: Listener = 
 
 def measure(ct: CtVolume, job: Job, networks: Networks, stations: Stations) -> LumbarResult:
     """From the volume to the findings; the header is asked before any network runs."""
-    models = models_used()
+    models = models_used(SPINE_MODEL, VERTEBRA_MODEL)
     quality = _with_flags(job, check_header(ct))
     if quality.withheld_because is not None:
         return nothing_reported(quality.withheld_because, quality.reasons, models)
@@ -121,12 +120,6 @@ def measure(ct: CtVolume, job: Job, networks: Networks, stations: Stations) -> L
         lumbar=lumbar,
     )
     return with_secondary(lumbar, run_secondary(examination, stations, networks.secondary))
-
-
-def models_used() -> tuple[ModelUse, ...]:
-    """The networks of this pipeline as their cards name them."""
-    cards = (card(SPINE_MODEL), card(VERTEBRA_MODEL))
-    return tuple(ModelUse(name=one.name, version=one.version, digest=one.sha256) for one in cards)
 
 
 def _with_flags(job: Job, quality: Quality) -> Quality:

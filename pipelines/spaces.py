@@ -22,6 +22,8 @@ from pipelines.errors import GeometryMismatch
 
 ROUNDING: Final = 1e-6
 """Share of a voxel that arithmetic may lose."""
+Box = tuple[slice, slice, slice]
+"""Index ranges: slices, rows, columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from pipelines.anatomy import Level
 from pipelines.localize import LocatedVertebra
-from pipelines.spaces import Geometry, to_index, to_lps
+from pipelines.spaces import Box, Geometry, to_index, to_lps
 from pipelines.volume import Segmentation
 
 DEPTH_MM: Final = 4.0
@@ -35,8 +35,6 @@ GRID_MM: Final = 0.5
 MARGIN_MM: Final = 3.0
 ROBUST_PERCENT: Final = 1.0
 """Extents leave out this share of voxels at either end: single voxels are no wall."""
-
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

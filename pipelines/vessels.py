@@ -13,8 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from pipelines.anatomy import MEASURED_LEVELS, Level
-from pipelines.spaces import to_index, to_lps
-from pipelines.trabecular import Box
+from pipelines.spaces import Box, to_index, to_lps
 from pipelines.volume import CtVolume, Segmentation
 
 AHEAD_MM: Final = 40.0

@@ -57,6 +57,11 @@ def categorize(
     return DensityCategory.LOW if density.value <= LOW_MG_CM3 else DensityCategory.NOT_LOW
 
 
+def range_number(mg_cm3: float) -> int:
+    """Range of a value without its interval: 0 above 120, 1 from 80 to 120, 2 below 80 mg/cm3."""
+    return int(mg_cm3 <= LOW_MG_CM3) + int(mg_cm3 < VERY_LOW_MG_CM3)
+
+
 def interval(density: Measured) -> tuple[float, float]:
     """95 % interval, mg/cm3; a density cannot lie below zero by much, but an estimate can."""
     reach = NORMAL_QUANTILE * (density.standard_uncertainty or 0.0)

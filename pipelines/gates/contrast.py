@@ -20,6 +20,7 @@ REASONS: Final = MappingProxyType(
         ContrastPhase.UNKNOWN: Reason.CONTRAST_POSSIBLE,
     }
 )
+ENHANCED: Final = (ContrastPhase.ARTERIAL, ContrastPhase.PORTAL_VENOUS, ContrastPhase.DELAYED)
 
 
 def check_contrast(phase: ContrastPhase) -> Concern | None:

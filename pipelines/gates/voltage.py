@@ -15,6 +15,13 @@ LOWEST_KV: Final = 100.0
 TOLERANCE_KV: Final = 0.5
 
 
+def other_voltage(kvp: float | None) -> Reason | None:
+    """Why a scan is not one at 120 kV, as all training scans were; ``None``: it is."""
+    if kvp is None:
+        return Reason.KVP_MISSING
+    return Reason.KVP_NOT_120 if abs(kvp - REFERENCE_KV) > TOLERANCE_KV else None
+
+
 def check_voltage(kvp: float | None, *, has_entry: bool) -> Concern | None:
     """What a tube voltage takes away.
 
@@ -33,6 +40,5 @@ def check_voltage(kvp: float | None, *, has_entry: bool) -> Concern | None:
         return Concern(reason=Reason.KVP_MISSING, reach=Reach.WITHHOLD_DENSITY)
     if kvp < LOWEST_KV:
         return Concern(reason=Reason.KVP_TOO_LOW, reach=Reach.WITHHOLD_DENSITY)
-    if abs(kvp - REFERENCE_KV) > TOLERANCE_KV and not has_entry:
-        return Concern(reason=Reason.KVP_NOT_120, reach=Reach.WITHHOLD_DENSITY)
-    return None
+    why = None if has_entry else other_voltage(kvp)
+    return None if why is None else Concern(reason=why, reach=Reach.WITHHOLD_DENSITY)

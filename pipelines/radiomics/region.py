@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipelines.errors import GeometryMismatch
+from pipelines.spaces import Box
 
 SUPPORT: Final = 32
 """Voxels of the CT kept around the region when it is resampled. The cubic B-spline prefilter decays
 by 0.27 a voxel, so what lies beyond changes a value by less than one part in 10^17."""
-
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,10 +17,10 @@ from pipelines.chest import (
     FUSION_MODEL,
     SINGLE_MODEL,
     ChestNetworks,
-    density_class,
     report_chest,
     shows_chest,
 )
+from pipelines.density.categories import range_number
 from pipelines.groups import Pipeline
 from pipelines.localize import Localization, LocatedBody
 from pipelines.run import Networks, process
@@ -297,7 +297,7 @@ def test_an_outline_that_fails_withholds_its_level(tmp_path: Path) -> None:
     ("density", "expected"), [(120.1, 0), (120.0, 1), (80.0, 1), (79.9, 2), (-5.0, 2)]
 )
 def test_ranges_of_a_density(density: float, expected: int) -> None:
-    assert density_class(density) == expected
+    assert range_number(density) == expected
 
 
 def test_the_report_names_no_probability_of_fracture(tmp_path: Path) -> None:
