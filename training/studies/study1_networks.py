@@ -251,9 +251,13 @@ def draw(test: Sequence[Example], bmd: Values, status: Values, folder: Path) -> 
 
 
 def draw_training(folders: Sequence[Path], file: Path) -> None:
-    """Loss by epoch of each run, as PNG."""
-    figure, axes = plt.subplots(1, len(folders), figsize=(9, 3.2), layout="constrained")
-    for one, folder in zip(axes, folders, strict=True):
+    """Loss by epoch of each run that has a log, as PNG; one taken over as weights has none."""
+    logged = [folder for folder in folders if (folder / LOG).exists()]
+    if not logged:
+        return
+    size = (4.5 * len(logged), 3.2)
+    figure, axes = plt.subplots(1, len(logged), figsize=size, layout="constrained", squeeze=False)
+    for one, folder in zip(axes.flat, logged, strict=True):
         lines = (folder / LOG).read_text(encoding="utf-8").splitlines()
         entries = [json.loads(line) for line in lines]
         one.plot([e["minutes"] for e in entries], [e["loss"] for e in entries], marker=".")
