@@ -17,9 +17,16 @@ from pipelines.vertebra_input import SHAPE
 from training.checkpoint import STATE, WEIGHTS
 from training.cohort.dxa_spine import scan_spine
 from training.cohort.equipment import HELD_OUT, TRAINING
+from training.cohort.findings import Findings
 from training.cohort.form import FAMILIES
+from training.cohort.studies import SCENARIOS
 from training.lumbar.examples import Example, make_patient, read_examples
 from training.lumbar.export import export, metrics_of
+from training.lumbar.fracture_plan import (
+    FractureCohort,
+    artefact_g_cm2,
+    plan_fracture_cohort,
+)
 from training.lumbar.plan import LumbarCohort, plan_cohort
 from training.lumbar.predict import baseline, predict
 from training.lumbar.train import (
@@ -31,6 +38,7 @@ from training.lumbar.train import (
     take_features,
     train,
 )
+from training.studies.study1_hyperostosis import error_rows, table_of
 from training.studies.study1_networks import bmd_rows, normalization_rows, status_rows
 
 
@@ -234,6 +242,58 @@ def made_up(count: int) -> list[Example]:
         for p in range(count)
         for k in range(4)
     ]
+
+
+@pytest.fixture(scope="module")
+def paper_like() -> FractureCohort:
+    return plan_fracture_cohort(SCENARIOS["paper-like"], seed=1)
+
+
+def test_the_fracture_cohort_has_the_published_size(paper_like: FractureCohort) -> None:
+    """30 fracture patients without hyperostosis, 30 controls and 41 cases with it."""
+    groups, counts = np.unique(paper_like.people.group, return_counts=True)
+    assert dict(zip(groups.tolist(), counts.tolist(), strict=True)) == {
+        "fracture": 30,
+        "hyperostotic control": 30,
+        "hyperostotic fracture": 41,
+    }
+    cases = paper_like.people.is_case
+    assert cases.sum() == 71
+    added = artefact_g_cm2(paper_like.people)
+    for name, mean in (("fracture", 0), ("hyperostotic control", 0.08)):
+        mine = paper_like.people.group == name
+        assert added[mine].mean() == pytest.approx(mean, abs=0.07)
+    for row in np.flatnonzero(paper_like.people.group == "fracture"):
+        assert not paper_like.subject(int(row)).findings.levels
+
+
+def test_painted_osteophytes_add_what_the_scenario_says(paper_like: FractureCohort) -> None:
+    """Simulated DXA of one case with and without them."""
+    added = artefact_g_cm2(paper_like.people)
+    row = int(np.argmin(np.abs(added - 0.3)))
+    subject = paper_like.subject(row)
+    bare = replace(subject, findings=Findings())
+    with_lips, without = (scan_spine(one, precision_cv=0) for one in (subject, bare))
+    difference = with_lips.total.abmd_g_cm2 - without.total.abmd_g_cm2
+    assert difference == pytest.approx(added[row], abs=0.1)
+
+
+def test_group_b_on_images_is_scored_with_both_densities() -> None:
+    """DXA or the network's reading takes the place of areal density; the rows tell the difference."""
+    examples = made_up(40)
+    is_case = np.array([one.patient % 2 == 1 for one in examples])
+    dxa = np.array([one.abmd_g_cm2 for one in examples])
+    table = table_of(examples, is_case)
+    assert table.inputs[:, 3] == pytest.approx(dxa)
+    assert table.inputs[0].tolist()[:3] == [60, 1.0, 24.0]
+    other = table_of(examples, is_case, dxa - 0.3, first=1000)
+    assert other.inputs[:, 3] == pytest.approx(dxa - 0.3)
+    assert not set(other.patient) & set(table.patient)
+    group = np.where(is_case, "hyperostotic fracture", "hyperostotic control")
+    rows = error_rows(np.where(is_case, dxa - 0.3, dxa), dxa, group, "made up")
+    found = {row.metric: row.reproduced for row in rows}
+    assert found["network minus DXA, hyperostotic fracture, g/cm2"] == pytest.approx(-0.3)
+    assert found["network minus DXA, hyperostotic control, g/cm2"] == pytest.approx(0)
 
 
 def test_perfect_predictions_make_a_perfect_table() -> None:

@@ -9,7 +9,7 @@ thousands, and the same patient when ``training.cohort.subject`` gives the row f
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Final, TypeAlias
 
@@ -194,6 +194,15 @@ class Population:
 def seeds_of(seed: int, n: int) -> NDArray[np.int64]:
     """Seeds of the n people of a table: tables with different seeds share nobody."""
     return seed * 1_000_000 + np.arange(n, dtype=np.int64)
+
+
+def joined(parts: Sequence[Population]) -> Population:
+    """All people in one population, in order."""
+    columns = {
+        one.name: np.concatenate([getattr(part, one.name) for part in parts])
+        for one in fields(Population)
+    }
+    return Population(**columns)
 
 
 def draw_population(
