@@ -1,6 +1,6 @@
 """Measure the density path against the truth of virtual patients: bias, spread, contrast phase.
 
-    python -m training.evaluate_density --json > docs/results/density.json
+    python -m training.evaluate_density --whole 10 --json > docs/results/density.json
 
 Rows: on, what, value, goal, n. Patients of all three families, scanned at 120 kV on the scanners
 that nothing is trained on, slices of 0.6 to 5 mm, without contrast medium and in the portal venous
@@ -8,6 +8,9 @@ phase. The body is outlined by the simulator (known masks); region of interest, 
 and correction are the product's. Truth is what single-energy QCT reads in the unenhanced bone
 (``vbmd_mg_cm3`` of `training.cohort.truth`), the scale of a hydroxyapatite phantom: less than the
 mineral where marrow is fat, as every single-energy QCT.
+
+With ``--whole`` also lumbar scans of other patients from T11 to the sacrum, L1 to L4, found, named
+and outlined by the product's own networks: the measurement knows nothing but the CT.
 
 Asynchronous calibration: rods of 0 to 200 mg/cm3 in a phantom of 27 cm water, computed for the beam
 of the scanner and its error of HU, fitted as ``osteonode calibrate --pairs`` does.
@@ -26,14 +29,16 @@ from rich.progress import track
 from rich.table import Table
 
 from pipelines.acquisition import AcquisitionHeader
-from pipelines.anatomy import Level
+from pipelines.anatomy import MEASURED_LEVELS, Level
 from pipelines.attenuation import measure_level
 from pipelines.density.calibration import Standard
 from pipelines.density.choose import DensityPath, choose_density
 from pipelines.density.fit import Pair, fit_entry
-from pipelines.density.table import CalibrationEntry, default_table
+from pipelines.density.table import CalibrationEntry, DensityTable, default_table
 from pipelines.findings import ContrastPhase, Measured
-from pipelines.localize import LocatedVertebra
+from pipelines.fine_vertebra import segment_vertebrae
+from pipelines.localize import LocatedVertebra, localize
+from pipelines.lumbar import LumbarResult, measure_lumbar
 from pipelines.quality import check_header, check_image
 from pipelines.trabecular import trabecular_region
 from pipelines.volume import CtVolume, Segmentation
@@ -43,10 +48,12 @@ from training.cohort.form import FAMILIES, draw_form
 from training.cohort.physics import mineral_in_water_hu_per_mg_cm3
 from training.cohort.plan import BodyPlan, plan_body
 from training.cohort.scanner import Scanner
+from training.cohort.simulate import ExaminationPlan, simulate
 from training.cohort.subject import Subject, draw_subject
 from training.simulated import located, volume
 
 SEED: Final = 7_000_000
+WHOLE_SEED: Final = 8_000_000
 SLICES_MM: Final = (0.6, 1.0, 1.25, 2.5, 5.0)
 PHASES: Final = {"none": ContrastPhase.NONE, "portal": ContrastPhase.PORTAL_VENOUS}
 LEVEL: Final = Level.L2
@@ -87,9 +94,21 @@ class Scanned:
 
 
 def scan_patient(number: int) -> list[Scanned]:
-    """One patient in both phases."""
-    rng = np.random.default_rng([SEED, number])
-    subject = draw_subject(SEED + number)
+    """L2 of one patient in both phases."""
+    subject, scanner = draw_patient(SEED, number)
+    return [_scan(subject, scanner, phase) for phase in PHASES]
+
+
+def scan_whole(number: int) -> list[Scanned]:
+    """L1 to L4 of one patient in both phases, from the CT alone."""
+    subject, scanner = draw_patient(WHOLE_SEED, number)
+    return [one for phase in PHASES for one in _scan_whole(subject, scanner, phase)]
+
+
+def draw_patient(seed: int, number: int) -> tuple[Subject, Scanner]:
+    """Patient and scanner; families, scanners and slices take turns."""
+    rng = np.random.default_rng([seed, number])
+    subject = draw_subject(seed + number)
     family = list(FAMILIES)[number % len(FAMILIES)]
     subject = replace(subject, form=draw_form(subject.seed, family))
     model = HELD_OUT[number % len(HELD_OUT)]
@@ -99,7 +118,7 @@ def scan_patient(number: int) -> list[Scanned]:
         mas=int(rng.uniform(120, 250)),
         slice_thickness_mm=SLICES_MM[number % len(SLICES_MM)],
     )
-    return [_scan(subject, scanner, phase) for phase in PHASES]
+    return subject, scanner
 
 
 def _scan(subject: Subject, scanner: Scanner, phase: str) -> Scanned:
@@ -120,8 +139,6 @@ def _scan(subject: Subject, scanner: Scanner, phase: str) -> Scanned:
         msg = f"patient {subject.seed}: no body"
         raise RuntimeError(msg)
     attenuation = measure_level(ct, region, complete=True).attenuation
-    empty = default_table()
-    table = empty.model_copy(update={"calibrations": (phantom_entry(scanner),)})
     truth = subject.vbmd_mg_cm3[LEVEL]
 
     def error(path: DensityPath) -> float | None:
@@ -132,15 +149,68 @@ def _scan(subject: Subject, scanner: Scanner, phase: str) -> Scanned:
         phase=phase,
         slice_mm=thick,
         phase_is_right=quality.phase is PHASES[phase],
-        asynchronous=error(choose_density(ct, segmentation, quality, table)),
-        internal=error(choose_density(ct, segmentation, quality, empty)),
+        asynchronous=error(choose_density(ct, segmentation, quality, calibrated_table(scanner))),
+        internal=error(choose_density(ct, segmentation, quality, default_table())),
     )
+
+
+def _scan_whole(subject: Subject, scanner: Scanner, phase: str) -> list[Scanned]:
+    image = simulate(
+        ExaminationPlan(
+            subject=subject,
+            scanner=scanner,
+            phase=phase,
+            region="lumbar",
+            size=int(FIELD_MM[0] / PIXEL_MM),
+            field_of_view_mm=FIELD_MM[0],
+            slice_spacing_mm=scanner.slice_thickness_mm,
+        ),
+        threads=1,
+    ).image
+    ct = volume(image.hu, image.affine_lps, _header(subject, scanner, phase))
+    found = localize(ct)
+    segmentation = segment_vertebrae(ct, found)
+    quality = check_image(ct, segmentation, check_header(ct))
+
+    def measured(table: DensityTable) -> LumbarResult:
+        path = choose_density(ct, segmentation, quality, table)
+        return measure_lumbar(ct, found, segmentation, quality, models=(), density=path)
+
+    asynchronous, internal = measured(calibrated_table(scanner)), measured(default_table())
+
+    def error(result: LumbarResult, level: Level) -> float | None:
+        row = next((one for one in result.findings.vertebrae if one.level == level), None)
+        if row is None or not row.used or not isinstance(row.vbmd, Measured):
+            return None
+        return row.vbmd.value - subject.vbmd_mg_cm3[level]
+
+    return [
+        Scanned(
+            phase=phase,
+            slice_mm=scanner.slice_thickness_mm,
+            phase_is_right=quality.phase is PHASES[phase],
+            asynchronous=error(asynchronous, level),
+            internal=error(internal, level),
+        )
+        for level in MEASURED_LEVELS
+    ]
+
+
+def calibrated_table(scanner: Scanner) -> DensityTable:
+    """The table of a site that has scanned a phantom in this scanner."""
+    return default_table().model_copy(update={"calibrations": (phantom_entry(scanner),)})
 
 
 def _as_product(
     crop: Crop, subject: Subject, scanner: Scanner, phase: str
 ) -> tuple[CtVolume, Segmentation]:
-    header = AcquisitionHeader(
+    ct = volume(crop.image.hu, crop.image.affine_lps, _header(subject, scanner, phase))
+    labels = np.where(crop.body(LEVEL), np.uint8(LEVEL), np.uint8(0))
+    return ct, Segmentation(labels=labels, geometry=ct.geometry)
+
+
+def _header(subject: Subject, scanner: Scanner, phase: str) -> AcquisitionHeader:
+    return AcquisitionHeader(
         kvp=float(scanner.kvp),
         convolution_kernel=scanner.kernel,
         slice_thickness_mm=scanner.slice_thickness_mm,
@@ -152,9 +222,6 @@ def _as_product(
         model_name=scanner.model.name,
         rescale_type="HU",
     )
-    ct = volume(crop.image.hu, crop.image.affine_lps, header)
-    labels = np.where(crop.body(LEVEL), np.uint8(LEVEL), np.uint8(0))
-    return ct, Segmentation(labels=labels, geometry=ct.geometry)
 
 
 def _located(body: BodyPlan) -> LocatedVertebra:
@@ -192,18 +259,28 @@ def phantom_entry(scanner: Scanner) -> CalibrationEntry:
 
 def rows_of(scans: list[Scanned]) -> list[Row]:
     """Bias and SD by phase and calibration, by slice, and the phases."""
-    rows = []
-    for phase, words in (("none", "unenhanced"), ("portal", "portal venous")):
-        group = [one for one in scans if one.phase == phase]
-        on = f"virtual, {words}, 120 kV, 0.6-5 mm, known masks"
-        right = sum(one.phase_is_right for one in group)
-        rows.append(Row(on=on, what="phase rightly flagged", value=right, goal="all", n=len(group)))
-        rows += _agreement(on, "asynchronous", [one.asynchronous for one in group])
-        rows += _agreement(on, "internal", [one.internal for one in group])
+    rows = _by_phase(scans, "known masks")
     for thick in SLICES_MM:
         group = [one for one in scans if one.phase == "none" and one.slice_mm == thick]
         on = f"virtual, unenhanced, {thick:g} mm slices"
         rows += _agreement(on, "asynchronous", [one.asynchronous for one in group])
+    return rows
+
+
+def whole_rows(scans: list[Scanned]) -> list[Row]:
+    """The same by phase, of vertebrae that the product itself outlined."""
+    return _by_phase(scans, "L1 to L4, the product's outlines")
+
+
+def _by_phase(scans: list[Scanned], masks: str) -> list[Row]:
+    rows = []
+    for phase, words in (("none", "unenhanced"), ("portal", "portal venous")):
+        group = [one for one in scans if one.phase == phase]
+        on = f"virtual, {words}, 120 kV, 0.6-5 mm, {masks}"
+        right = sum(one.phase_is_right for one in group)
+        rows.append(Row(on=on, what="phase rightly flagged", value=right, goal="all", n=len(group)))
+        rows += _agreement(on, "asynchronous", [one.asynchronous for one in group])
+        rows += _agreement(on, "internal", [one.internal for one in group])
     return rows
 
 
@@ -230,11 +307,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--patients", type=int, default=30)
+    parser.add_argument("--whole", type=int, default=0, help="patients without known masks")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    numbers = track(range(args.patients), "patients", console=Console(stderr=True))
-    scans = [one for number in numbers for one in scan_patient(number)]
-    rows = rows_of(scans)
+    console = Console(stderr=True)
+    numbers = track(range(args.patients), "patients", console=console)
+    rows = rows_of([one for number in numbers for one in scan_patient(number)])
+    if args.whole:
+        numbers = track(range(args.whole), "whole scans", console=console)
+        rows += whole_rows([one for number in numbers for one in scan_whole(number)])
     if args.json:
         json.dump([asdict(row) for row in rows], sys.stdout, indent=1)
         sys.stdout.write("\n")

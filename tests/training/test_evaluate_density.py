@@ -5,7 +5,14 @@ import pytest
 
 from training.cohort.equipment import HELD_OUT
 from training.cohort.scanner import Scanner
-from training.evaluate_density import Scanned, phantom_entry, rows_of, scan_patient
+from training.evaluate_density import (
+    Scanned,
+    phantom_entry,
+    rows_of,
+    scan_patient,
+    scan_whole,
+    whole_rows,
+)
 
 
 def scanned(error: float | None, *, phase: str = "none", right: bool = True) -> Scanned:
@@ -42,3 +49,16 @@ def test_a_scanned_patient_reads_near_the_truth_in_the_right_phase() -> None:
     assert np.isfinite(np.array(errors, float)).all()
     assert abs(errors[0] or 0) < 14
     assert abs(errors[1] or 0) < 19
+
+
+def test_a_whole_scan_is_measured_without_being_told_where_the_bones_are() -> None:
+    """5 mm: L1 to L4 in both phases, three or four found each; limits as above."""
+    scans = scan_whole(4)
+    assert [one.phase for one in scans] == ["none"] * 4 + ["portal"] * 4
+    assert all(one.phase_is_right for one in scans)
+    for phase, limit in (("none", 14), ("portal", 19)):
+        errors = [one.asynchronous for one in scans if one.phase == phase]
+        found = [error for error in errors if error is not None]
+        assert len(found) >= 3
+        assert abs(float(np.mean(found))) < limit
+    assert {row.n for row in whole_rows(scans) if row.what == "phase rightly flagged"} == {4}
