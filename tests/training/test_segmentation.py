@@ -14,6 +14,7 @@ from training.cohort.grid import Grid
 from training.cohort.media import Media
 from training.cohort.subject import draw_subject
 from training.segmentation.composed import composed_specimen
+from training.segmentation.icrp import FEMORA
 from training.segmentation.losses import merged_logits, merged_parts
 from training.segmentation.parts import Specimen, kept, structures
 from training.segmentation.sampler import MEDIUM, PATCH, SMALL_SIZES, draw
@@ -90,6 +91,32 @@ def test_small_patches_hold_a_vertebral_body(specimen):
     assert all(size % 16 == 0 for size in (*PATCH, *MEDIUM, *SMALL_SIZES))
 
 
+def test_patches_around_the_pelvis_hold_hips(specimen):
+    """At least half as much again of the femora as other patches show."""
+    shown = {True: 0, False: 0}
+    for seed in range(12):
+        for near in shown:
+            rng = np.random.default_rng(seed)
+            places = patch_places(specimen, rng, MEDIUM, near_pelvis=near)
+            index = np.rint(places).astype(int)
+            inside = ((index >= 0) & (index < specimen.parts.shape)).all(axis=-1)
+            found = specimen.parts[tuple(np.where(inside[..., None], index, 0).reshape(-1, 3).T)]
+            is_femur = np.isin(found, (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT))
+            shown[near] += int((is_femur & inside.ravel()).sum())
+    assert shown[True] > 1.5 * shown[False]
+
+
+@pytest.mark.data
+def test_shafts_of_composed_femora_have_a_cortex_of_any_thickness(data):
+    """Over a few seeds the share of a femur's voxels that are cortex differs twofold."""
+    shares = []
+    for seed in range(9000, 9004):
+        made = composed_specimen(seed, data, held_out=True)
+        femur = np.isin(made.parts, (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT))
+        shares.append(float((made.image[femur] == FEMORA[0]).mean()))
+    assert max(shares) > 1.8 * min(shares)
+
+
 @pytest.mark.data
 def test_composed_bones_fit_together(data):
     """L5 of one person stands on the sacrum of another, a disc between; ribs hang on T12."""
@@ -150,6 +177,7 @@ def test_training_learns_and_resumes(specimen, tmp_path):
         out=tmp_path / "run",
         cache=cache,
         patients=1,
+        varied=0,
         steps=30,
         workers=0,
         threads=2,

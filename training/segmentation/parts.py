@@ -7,7 +7,7 @@ Next   training.segmentation.sampler
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from models.structures import Structure
 from pipelines.anatomy import Level
 from training.cohort.anatomy import LABEL_FEMUR, LABEL_HIP_BONE, render
+from training.cohort.form import draw_form
 from training.cohort.grid import Grid
 from training.cohort.media import Media
 from training.cohort.plan import BodyPlan
@@ -26,6 +27,8 @@ from training.cohort.trunk import plan_trunk
 from training.cohort.vertebra import body_distance, disc_shape, local_axes, vertebra_shape
 
 SPACING_MM = 2.0
+PELVIC = (Structure.SACRUM, Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT)
+PELVIC_PLACES = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,8 @@ class Specimen:
         ``models.structures.Structure``.
     centres : (vertebrae, 3) float32
         Index coordinates (slice, row, column) of the vertebral bodies' centres.
+    pelvic : (places, 3) float32
+        Index coordinates of some voxels of sacrum and femora.
     spacing_mm
         Isotropic.
     organs
@@ -54,11 +59,25 @@ class Specimen:
     spacing_mm: float
     organs: dict[int, str]
     last_ribs_mm: NDArray[np.uint8] | None = None
+    pelvic: NDArray[np.float32] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look for the pelvis once, since many patches are drawn around it."""
+        places = np.argwhere(np.isin(self.parts, PELVIC))
+        some = places[:: max(1, len(places) // PELVIC_PLACES)].astype(np.float32)
+        object.__setattr__(self, "pelvic", some)
 
 
-def virtual_specimen(seed: int, folder: Path) -> Specimen:
-    """Virtual patient by seed, kept as a file in ``folder`` after its first rendering."""
-    return kept(folder / f"virtual{seed:04d}.npz", lambda: _render(seed))
+def virtual_specimen(seed: int, folder: Path, family: str = "") -> Specimen:
+    """Virtual patient by seed, kept as a file in ``folder`` after its first rendering.
+
+    Parameters
+    ----------
+    family
+        Of skeletons (``training.cohort.form``), then also with degeneration, fractures, lesions and
+        implants; empty for the default form of a healthy spine.
+    """
+    return kept(folder / f"virtual{seed:04d}{family}.npz", lambda: _render(seed, family))
 
 
 def kept(path: Path, make: Callable[[], Specimen]) -> Specimen:
@@ -89,11 +108,12 @@ def kept(path: Path, make: Callable[[], Specimen]) -> Specimen:
         )
 
 
-def _render(seed: int) -> Specimen:
+def _render(seed: int, family: str) -> Specimen:
     """Render a patient of any figure and posture that the cohort draws, and some beyond."""
     rng = np.random.default_rng([seed, 77])
+    drawn = draw_subject(seed, with_findings=bool(family))
     subject = replace(
-        draw_subject(seed),
+        replace(drawn, form=draw_form(seed, family)) if family else drawn,
         lordosis_deg=float(rng.uniform(28, 70)),
         bmi_kg_m2=float(rng.uniform(17, 40)),
     )

@@ -24,8 +24,12 @@ PATCH: Final = (96, 80, 96)
 MEDIUM: Final = (80, 64, 80)
 PATCH_SHARE: Final = 0.35
 SMALL_SHARE: Final = 0.35
+PELVIS_SHARE: Final = 0.4
+"""Of the patches that are not small."""
 SMALL_SIZES: Final = (32, 48, 64)
 """Patches around single vertebrae: a small scan is normalised by what little it shows."""
+SPONGIOSA_HU: Final = 350.0
+"""Bone of less is no cortex."""
 HEAT_SIGMA_MM: Final = 5.0
 HEAT_REACH: Final = 16.0
 """In units of twice the variance: voxels farther from a centre are left at zero."""
@@ -73,7 +77,8 @@ def draw(specimen: Specimen, rng: np.random.Generator, patch: tuple[int, ...] = 
         patch = tuple(int(n) for n in rng.choice(SMALL_SIZES, 3))
     elif not patch:
         patch = PATCH if rng.random() < PATCH_SHARE else MEDIUM
-    places = patch_places(specimen, rng, patch, near_vertebra=small)
+    pelvis = not small and rng.random() < PELVIS_SHARE
+    places = patch_places(specimen, rng, patch, near_vertebra=small, near_pelvis=pelvis)
     low, image, parts, ribs = _crop(specimen, places)
     grid = _normalised(places - low, image.shape)
     labels = _sampled(torch.from_numpy(parts.astype(np.float32)), grid, "nearest").long()
@@ -135,6 +140,7 @@ def _organ_hu(names: dict[int, str], rng: np.random.Generator) -> NDArray[np.flo
             (("medull",), rng.uniform(-90, 40)),
             (("disc", "cartilage"), rng.uniform(50, 120)),
             (("spongiosa",), spongiosa * rng.uniform(0.6, 1.4)),
+            (("sacrum, spongiosa",), spongiosa * rng.uniform(0.6, 1.4) - _fatty(rng)),
             (("cortical", "cranium"), cortex * rng.uniform(0.6, 1.2)),
         ):
             if any(word in name for word in words):
@@ -144,10 +150,17 @@ def _organ_hu(names: dict[int, str], rng: np.random.Generator) -> NDArray[np.flo
     return lut
 
 
+def _fatty(rng: np.random.Generator) -> float:
+    """HU that the sacrum has less than other bones: its marrow is mostly fat in many adults."""
+    return float(rng.uniform(0, 160) if rng.random() < 0.6 else 0.0)
+
+
 def _recoloured(hu: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Other bone, other soft tissue: a simulated CT moved away from its simulator."""
     bone = (labels > 0) & (labels != Structure.DISC)
     hu = torch.where(bone, 110 + (hu - 110) * rng.uniform(0.45, 1.5) + rng.uniform(-70, 90), hu)
+    inside = (labels == Structure.SACRUM) & (hu < SPONGIOSA_HU)
+    hu = torch.where(inside, hu - _fatty(rng), hu)
     hu = torch.where(labels == Structure.DISC, hu + rng.uniform(-40, 40), hu)
     knots = np.array([-1100.0, -160, -100, -40, 20, 60, 110, 250, 3000])
     shifted = knots + rng.normal(0, 1, 9) * np.array([0, 15, 20, 25, 15, 20, 25, 40, 0])

@@ -35,6 +35,8 @@ from training.segmentation.sampler import Sample, samples
 
 DEFAULT_CACHE = Path("runs/cache")
 FIRST_SEED = 1000
+FAMILIES = ("common", "slender")
+"""Of skeletons; the third, ``stout``, is kept for testing."""
 AVERAGE_DECAY = 0.998
 LEARNING_RATE = 2e-3
 HELD_OUT_SEED = 9000
@@ -50,6 +52,7 @@ class Config:
     cache: Path = DEFAULT_CACHE
     minutes: float = 60.0
     patients: int = 48
+    varied: int = 24
     composed: int = 24
     held_out: int = 16
     rate: float = LEARNING_RATE
@@ -91,6 +94,10 @@ def load_specimens(config: Config, seed: int) -> list[Specimen]:
     rng = np.random.default_rng(seed)
     seeds = [FIRST_SEED + number for number in range(config.patients)]
     found = [virtual_specimen(seed, config.cache) for seed in seeds]
+    found += [
+        virtual_specimen(FIRST_SEED + number, config.cache, FAMILIES[number % len(FAMILIES)])
+        for number in range(config.varied)
+    ]
     if config.data is not None and (config.data / "icrp110").is_dir():
         found += [
             reference_specimen(which, config.data, rng=rng) for which in ("af", "am") for _ in "123"
@@ -224,6 +231,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--patients", type=int, default=48)
+    parser.add_argument("--varied", type=int, default=24, help="of two families, with findings")
     parser.add_argument("--composed", type=int, default=24)
     parser.add_argument("--held-out", type=int, default=16, help="patches to measure Dice on")
     parser.add_argument("--rate", type=float, default=LEARNING_RATE)

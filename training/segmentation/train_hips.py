@@ -138,6 +138,7 @@ def spine_config(config: Config) -> SpineConfig:
         data=config.data,
         cache=config.cache,
         patients=config.patients,
+        varied=0,
         composed=config.composed,
     )
 

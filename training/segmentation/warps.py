@@ -20,7 +20,12 @@ BODY_MM = 26.0
 
 
 def patch_places(
-    specimen: Specimen, rng: np.random.Generator, patch: tuple[int, ...], *, near_vertebra: bool
+    specimen: Specimen,
+    rng: np.random.Generator,
+    patch: tuple[int, ...],
+    *,
+    near_vertebra: bool = False,
+    near_pelvis: bool = False,
 ) -> Places:
     """Source index (slice, row, column) of every voxel of the patch.
 
@@ -28,12 +33,17 @@ def patch_places(
     ----------
     near_vertebra
         Centred on a vertebral body, as in a small field of view; else anywhere along the trunk.
+    near_pelvis
+        Centred on a place of sacrum or femora, where there is one: hips lie at the border of most
+        patches around the spine.
     """
     matrix = _turn_and_scale(rng) * SPACING_MM / specimen.spacing_mm
     middle = np.asarray(specimen.image.shape) / 2.0
     if near_vertebra:
         middle = specimen.centres[int(rng.integers(len(specimen.centres)))].astype(float)
         middle = middle + rng.normal(0, 6, 3) + (0, 5, 0)
+    elif near_pelvis and len(specimen.pelvic):
+        middle = specimen.pelvic[int(rng.integers(len(specimen.pelvic)))] + rng.normal(0, 12, 3)
     else:
         middle[0] = rng.uniform(0.12, 0.92) * specimen.image.shape[0]
         middle[1:] = specimen.centres[:, 1:].mean(axis=0) + rng.normal(0, 16, 2) - (16, 0)
