@@ -5,7 +5,7 @@ Gives  PipelineResult
 Next   pipelines.secondary
 
 Experimental: the networks learned from a virtual cohort only (`docs/results/study1/networks`). The
-areal density is what DXA might measure of the vertebra, cortex and osteophytes included: it is no
+areal density is what DXA might measure of the vertebra, cortex included, without osteophytes: it is no
 trabecular density (domain.md A4), and no T-score is made of it.
 """
 
@@ -48,7 +48,7 @@ SCOPE_YEARS: Final = 50.0
 """WHO classes are for postmenopausal women and men from 50 years (domain.md A8)."""
 SENTENCES: Final = (
     "Experimental: areal density and classes are estimated by networks that learned from virtual "
-    "patients only. No DXA was measured. Osteophytes raise the estimate as they raise DXA.",
+    "patients only. No DXA was measured. Osteophytes are meant not to count.",
     "The fracture-association index tells how alike age, sex, body mass index and density are to "
     "those of patients who have a vertebral fracture. It predicts no fracture.",
 )

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from pipelines.anatomy import Level
 from pipelines.vertebra_input import SHAPE
 from training.checkpoint import STATE, WEIGHTS
+from training.cohort.densitometry import DXA_LEVELS
 from training.cohort.dxa_spine import scan_spine
 from training.cohort.equipment import HELD_OUT, TRAINING
 from training.cohort.findings import Findings
@@ -27,6 +28,7 @@ from training.lumbar.fracture_plan import (
     artefact_g_cm2,
     plan_fracture_cohort,
 )
+from training.lumbar.osteophytes import plan_osteophytes
 from training.lumbar.plan import LumbarCohort, plan_cohort
 from training.lumbar.predict import baseline, predict
 from training.lumbar.train import (
@@ -276,6 +278,25 @@ def test_painted_osteophytes_add_what_the_scenario_says(paper_like: FractureCoho
     with_lips, without = (scan_spine(one, precision_cv=0) for one in (subject, bare))
     difference = with_lips.total.abmd_g_cm2 - without.total.abmd_g_cm2
     assert difference == pytest.approx(added[row], abs=0.1)
+
+
+def test_osteophytes_are_scanned_and_not_in_the_label() -> None:
+    """Every training patient has lips of up to 12 mm at L1 to L4; the label is of the bare bone."""
+    cohort = plan_osteophytes(12)
+    assert not cohort.is_test.any()
+    assert {cohort.family(row) for row in range(12)} == {"stout", "slender"}
+    lips = np.array(
+        [
+            [cohort.subject(row).findings.at(level).osteophyte_mm for level in DXA_LEVELS]
+            for row in range(12)
+        ]
+    )
+    assert lips.min() >= 0
+    assert lips.max() <= 12
+    assert (lips.mean(axis=1) > 4).sum() >= 4
+    for row in range(12):
+        assert not cohort.labelled(row).findings.levels
+        assert cohort.labelled(row).seed == cohort.subject(row).seed
 
 
 def test_group_b_on_images_is_scored_with_both_densities() -> None:

@@ -87,7 +87,7 @@ def make_patient(cohort: LumbarCohort, out: Path, row: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     subject, scanner = cohort.subject(row), cohort.scanner(row)
     body = plan_body(subject)
-    dxa = scan_spine(subject)
+    dxa = scan_spine(cohort.labelled(row))
     rng = np.random.default_rng([cohort.seed, row, 2])
     levels: dict[str, dict[str, float]] = {}
     for level in DXA_LEVELS:

@@ -12,6 +12,7 @@ trained on: skeletons and scanners are those of the test part.
 """
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.anatomy import Level
 from training.cohort.densitometry import AORTA_PER_100_MM3, DXA_LEVELS
 from training.cohort.findings import Findings, LevelFindings
 from training.cohort.population import Population, draw_population, joined, seeds_of
@@ -50,11 +52,20 @@ class FractureCohort(LumbarCohort):
         # Not super(): a dataclass with slots is another class than the one that was written.
         subject = LumbarCohort.subject(self, row)
         lips = float(np.interp(artefact_g_cm2(self.people)[row], ARTEFACT_G_CM2, LIPS_MM))
-        if lips == 0:
-            return subject
-        grade = int(np.searchsorted(OSTEOPHYTE_MM, lips, side="right")) - 1
-        found = LevelFindings(kellgren_lawrence=grade, osteophyte_mm=round(lips, 1))
-        return replace(subject, findings=Findings(levels=dict.fromkeys(DXA_LEVELS, found)))
+        return with_lips(subject, dict.fromkeys(DXA_LEVELS, lips))
+
+
+def with_lips(subject: Subject, lips_mm: Mapping[Level, float]) -> Subject:
+    """The patient with osteophytes of some length at both end plates of some levels."""
+    findings = {
+        level: LevelFindings(
+            kellgren_lawrence=int(np.searchsorted(OSTEOPHYTE_MM, lips, side="right")) - 1,
+            osteophyte_mm=round(lips, 1),
+        )
+        for level, lips in lips_mm.items()
+        if lips > 0
+    }
+    return replace(subject, findings=Findings(levels=findings)) if findings else subject
 
 
 def artefact_g_cm2(people: Population) -> NDArray[np.float64]:

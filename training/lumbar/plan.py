@@ -64,6 +64,10 @@ class LumbarCohort:
         cortex = float(np.clip(subject.cortex + CORTEX[family], *POSSIBLE_CORTEX))
         return replace(subject, form=draw_form(subject.seed, family), cortex=cortex)
 
+    def labelled(self, row: int) -> Subject:
+        """Whose DXA is learned: the patient who is scanned."""
+        return self.subject(row)
+
     def scanner(self, row: int) -> Scanner:
         """The scanner of one patient: all at 120 kV, as in the study; slices of 1 to 5 mm."""
         rng = np.random.default_rng([self.seed, row])

@@ -70,6 +70,8 @@ class Config:
         Largest change of depth, as a share; 0 for none.
     bfloat16
         Early layers on a CPU in half precision; on accelerators all layers always are.
+    more
+        Further folders of examples, as of `training.lumbar.osteophytes`.
     start_from
         Folder of another run, whose features (all but the last layer) are taken over.
     """
@@ -87,6 +89,7 @@ class Config:
     falling: bool = False
     stretch: float = 0.0
     bfloat16: bool = False
+    more: tuple[Path, ...] = ()
     start_from: Path | None = None
     device: str = "cpu"
     threads: int = 2
@@ -161,7 +164,8 @@ def train(config: Config) -> TrainingState:
     """Train until the epochs or the minutes are used up."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    examples = [e for e in read_examples(config.examples) if not e.is_test]
+    folders = (config.examples, *config.more)
+    examples = [e for one in folders for e in read_examples(one) if not e.is_test]
     if not examples:
         msg = f"no examples in {config.examples}: python -m training.lumbar.examples"
         raise FileNotFoundError(msg)
@@ -313,6 +317,7 @@ def main() -> None:
     parser.add_argument("--falling", action="store_true", help="cosine learning rate")
     parser.add_argument("--stretch", type=float, default=0.0, help="0.12: depth by up to 12 %%")
     parser.add_argument("--bfloat16", action="store_true", help="early layers, on a CPU that can")
+    parser.add_argument("--more", type=Path, nargs="+", default=(), help="folders of examples")
     parser.add_argument("--start-from", type=Path, help="folder of a run whose features are taken")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=2)

@@ -41,7 +41,8 @@ NOTES: Final = (
     "Controls of group A: the test part of the networks. Skeletons, scanner and kernels of all are of "
     "the held-out kind. No level is fractured; the paper's fracture patients keep 209 of 284.",
     "Osteophytes were painted so that they add about as much to simulated DXA as the scenario says; "
-    "network and DXA see the same bone. The network never saw osteophytes in training.",
+    "network and DXA see the same bone. The network's last training had osteophytes of the same painter, with "
+    "labels without them (`training.lumbar.osteophytes`).",
     "Baseline: trabecular density alone, without age, sex and body mass index. Intervals: "
     "Obuchowski's, counting patients.",
 )
