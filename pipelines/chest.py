@@ -182,8 +182,8 @@ def class_withheld_because(examination: Examination) -> Reason | None:
         (Reason.OUTSIDE_TRAINING, min(pixels) < PIXEL_MM[0] or max(pixels) > PIXEL_MM[1]),
         (Reason.SHARP_KERNEL, kernel is not None and is_sharp(kernel)),
         (Reason.GANTRY_TILT, Reason.GANTRY_TILT in examination.quality.reasons),
-        (voltage or Reason.KVP_NOT_120, voltage is not None),
-        (CONTRAST_REASONS.get(phase, Reason.CONTRAST_POSSIBLE), phase in ENHANCED),
+        (voltage, voltage is not None),
+        (CONTRAST_REASONS.get(phase), phase in ENHANCED),
         (Reason.AGE_OR_SEX_UNKNOWN, age is None or header.patient_sex not in {"F", "M"}),
         (Reason.NOT_IN_SCOPE, age is not None and age < YOUNGEST_YEARS),
     )

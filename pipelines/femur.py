@@ -115,7 +115,7 @@ def class_withheld_because(examination: Examination) -> Reason | None:
         (Reason.SLICES_TOO_THICK_FOR_TEXTURE, coarsest > COARSEST_MM + ROUNDING_MM),
         (Reason.SHARP_KERNEL, kernel is not None and is_sharp(kernel)),
         (Reason.GANTRY_TILT, Reason.GANTRY_TILT in examination.quality.reasons),
-        (voltage or Reason.KVP_NOT_120, voltage is not None),
+        (voltage, voltage is not None),
         (Reason.AGE_OR_SEX_UNKNOWN, age is None),
         (Reason.NOT_IN_SCOPE, age is not None and age < YOUNGEST_YEARS),
     )

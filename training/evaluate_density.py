@@ -1,6 +1,6 @@
 """Measure the density path against the truth of virtual patients: bias, spread, contrast phase.
 
-    python -m training.evaluate_density --whole 10 --json > docs/results/density.json
+    python -m training.evaluate_density --whole 8 --json > docs/results/density.json
 
 Rows: on, what, value, goal, n. Patients of all three families, scanned at 120 kV on the scanners
 that nothing is trained on, slices of 0.6 to 5 mm, without contrast medium and in the portal venous

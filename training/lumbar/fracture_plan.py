@@ -14,7 +14,6 @@ trained on: skeletons and scanners are those of the test part.
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,12 +24,11 @@ from pipelines.anatomy import Level
 from training.cohort.densitometry import AORTA_PER_100_MM3, DXA_LEVELS
 from training.cohort.findings import Findings, LevelFindings
 from training.cohort.population import Population, draw_population, joined, seeds_of
+from training.cohort.scenarios import PATIENTS
 from training.cohort.studies import SCENARIOS, Scenario, lumbar_groups
 from training.cohort.subject import OSTEOPHYTE_MM, Subject
-from training.lumbar.examples import make_patient
+from training.lumbar.examples import make_examples
 from training.lumbar.plan import LumbarCohort
-from training.parallel import for_each
-from training.studies.study1_fracture import COUNTS
 
 SCANNED: Final = ("fracture", "hyperostotic control", "hyperostotic fracture")
 """Groups; the controls of group A are the test part of the networks."""
@@ -84,14 +82,9 @@ def plan_fracture_cohort(scenario: Scenario, seed: int = 1) -> FractureCohort:
         group = groups[name]
         if group.offset_g_cm2 is None:  # as in group A: no hyperostosis
             group = replace(group, offset_g_cm2=(0.0, 0.0))
-        parts.append(draw_population(seeds_of(seed * 10 + number, COUNTS[name]), (group,)))
+        parts.append(draw_population(seeds_of(seed * 10 + number, PATIENTS[name]), (group,)))
     people = joined(parts)
     return FractureCohort(people=people, is_test=np.ones(len(people), bool), seed=seed)
-
-
-def make_patients(cohort: FractureCohort, out: Path, *, jobs: int = 1) -> None:
-    """Scan all patients; a run that was stopped goes on."""
-    for_each(partial(make_patient, cohort, out), range(len(cohort.people)), "patients", jobs=jobs)
 
 
 def main() -> None:
@@ -104,7 +97,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    make_patients(
+    make_examples(
         plan_fracture_cohort(SCENARIOS[args.scenario], args.seed), args.out, jobs=args.jobs
     )
 

@@ -13,7 +13,6 @@ osteophytes counts them as DXA does (`training.studies.study1_hyperostosis`).
 
 import argparse
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,10 +22,9 @@ from training.cohort.densitometry import DXA_LEVELS
 from training.cohort.population import draw_population, seeds_of
 from training.cohort.studies import lumbar_groups
 from training.cohort.subject import Subject
-from training.lumbar.examples import make_patient
+from training.lumbar.examples import make_examples
 from training.lumbar.fracture_plan import with_lips
 from training.lumbar.plan import LumbarCohort
-from training.parallel import for_each
 
 SEED: Final = 31
 LONGEST_MM: Final = 12.0
@@ -65,10 +63,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=SEED)
     args = parser.parse_args()
-    cohort = plan_osteophytes(args.patients, args.seed)
-    for_each(
-        partial(make_patient, cohort, args.out), range(args.patients), "patients", jobs=args.jobs
-    )
+    make_examples(plan_osteophytes(args.patients, args.seed), args.out, jobs=args.jobs)
 
 
 if __name__ == "__main__":

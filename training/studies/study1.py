@@ -29,6 +29,7 @@ from training.studies.published import STUDY_1
 from training.studies.study1_fracture import (
     COUNTS,
     FractureStudy,
+    Tables,
     compare,
     draw_tables,
     simulate,
@@ -158,10 +159,28 @@ def over_studies(scenario: Scenario, runs: Sequence[FractureStudy]) -> list[Row]
 
 def one_study(scenario: Scenario, seed: int, splits: int, out: Path | None) -> list[Row]:
     """One study in detail: intervals by patient, both tests, the split repeated."""
-    tables = draw_tables(scenario, seed)
+    picture = out and out / f"roc_{scenario.name.replace('-', '_')}.png"
+    cohort = f"{VIRTUAL}, {scenario.name}, one study"
+    return detail_rows(draw_tables(scenario, seed), seed, splits, cohort, picture)
+
+
+def detail_rows(
+    tables: Tables,
+    seed: int,
+    splits: int,
+    cohort: str,
+    picture: Path | None,
+    reader: str = "predicted",
+) -> list[Row]:
+    """Areas and tests of one study, drawn as tables or measured on images.
+
+    Parameters
+    ----------
+    reader
+        Whose estimate ``group_b_predicted`` is, in the picture.
+    """
     areas, fitted = split_areas(tables, repeats=splits, seed=seed)
     found = compare(tables, fitted, float(areas[0]))
-    cohort = f"{VIRTUAL}, {scenario.name}, one study"
     group_b, truth = tables.group_b, tables.group_b.is_case
     scores = {
         "fracture_auc_b_dxa": fitted.log_odds(group_b),
@@ -190,13 +209,13 @@ def one_study(scenario: Scenario, seed: int, splits: int, out: Path | None) -> l
     )
     name = "Obuchowski P, group B, predicted against DXA"
     rows.append(row(name, found.by_patient.p, n=len(set(group_b.patient)), cohort=cohort))
-    if out:
+    if picture:
         curves = {
             "group B, DXA": (truth, scores["fracture_auc_b_dxa"]),
-            "group B, predicted": (truth, scores["fracture_auc_b_predicted"]),
+            f"group B, {reader}": (truth, scores["fracture_auc_b_predicted"]),
             "group B, trabecular density alone": (truth, -tables.group_b_vbmd),
         }
-        figures.roc(curves, out / f"roc_{scenario.name.replace('-', '_')}.png", cohort=cohort)
+        figures.roc(curves, picture, cohort=cohort)
     return rows
 
 

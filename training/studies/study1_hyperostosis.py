@@ -26,15 +26,11 @@ from training.lumbar.examples import Example, read_examples
 from training.lumbar.fracture_plan import artefact_g_cm2, plan_fracture_cohort
 from training.lumbar.predict import predict
 from training.lumbar.train import Config
-from training.statistics.clustered import clustered_interval
-from training.statistics.estimate import central
-from training.studies import figures
-from training.studies.published import STUDY_1
-from training.studies.study1_fracture import Tables, compare, split_areas
+from training.studies.study1 import SPLITS, detail_rows
+from training.studies.study1_fracture import Tables
 from training.studies.table import VIRTUAL, Row, Stopwatch, StudyTable, markdown, row, write_table
 
 Values = NDArray[np.float64]
-SPLITS: Final = 200
 FIRST_CASE: Final = 100_000
 """Added to the numbers of the scanned patients, so that they differ from those of the test part."""
 NOTES: Final = (
@@ -88,11 +84,12 @@ def scenario_rows(
 ) -> list[Row]:
     """Areas of one study, their test, and what osteophytes do to DXA and to the network."""
     cohort = plan_fracture_cohort(scenario, seed)
-    group_b = [one for one in scanned if cohort.people.group[one.patient] != "fracture"]
-    cases = [one for one in scanned if cohort.people.group[one.patient] == "fracture"]
+    group = cohort.people.group[[one.patient for one in scanned]]
+    cases = [one for one, name in zip(scanned, group, strict=True) if name == "fracture"]
+    group_b = [one for one, name in zip(scanned, group, strict=True) if name != "fracture"]
+    group = group[group != "fracture"]
     is_case = cohort.people.is_case[[one.patient for one in group_b]]
     predicted = predict(group_b, network)
-    dxa = np.array([one.abmd_g_cm2 for one in group_b])
     tables = Tables(
         group_a=join([
             table_of(controls, np.zeros(len(controls), bool)),
@@ -102,36 +99,15 @@ def scenario_rows(
         group_b_predicted=table_of(group_b, is_case, predicted),
         group_b_vbmd=np.array([one.vbmd_mg_cm3 for one in group_b]),
     )  # fmt: skip
-    areas, fitted = split_areas(tables, repeats=SPLITS, seed=seed)
-    found = compare(tables, fitted, float(areas[0]))
     label = f"{VIRTUAL}, {scenario.name}, one study on images"
-    n = len(group_b)
-    name = f"fracture association AUC, group A test, DXA, {SPLITS} splits"
-    rows = [row(name, central(areas), n=len(tables.group_a), cohort=label)]
-    scores = {
-        "fracture_auc_b_dxa": fitted.log_odds(tables.group_b),
-        "fracture_auc_b_predicted": fitted.log_odds(tables.group_b_predicted),
-    }
-    for key, score in scores.items():
-        area = clustered_interval(is_case, score, tables.group_b.patient)
-        beside = None if key == "fracture_auc_b_dxa" else found.b_vbmd
-        rows.append(row(STUDY_1[key], area, n=n, cohort=label, baseline=beside))
-    rows.append(row(STUDY_1["fracture_delong_p"], found.by_vertebra.p, n=n, cohort=label))
-    name = "Obuchowski P, group B, predicted against DXA"
-    patients = len(set(tables.group_b.patient))
-    rows.append(row(name, found.by_patient.p, n=patients, cohort=label))
-    rows += error_rows(predicted, dxa, cohort.people.group[[one.patient for one in group_b]], label)
+    picture = out and out / f"roc_{scenario.name.replace('-', '_')}.png"
+    rows = detail_rows(tables, seed, SPLITS, label, picture, reader="network")
+    dxa = np.array([one.abmd_g_cm2 for one in group_b])
+    rows += error_rows(predicted, dxa, group, label)
     for name in ("hyperostotic control", "hyperostotic fracture"):
         added = artefact_g_cm2(cohort.people)[cohort.people.group == name]
         what = f"added to areal density by the scenario, {name}, g/cm2"
         rows.append(row(what, float(added.mean()), n=len(added), cohort=label))
-    if out:
-        curves = {
-            "group B, DXA": (is_case, scores["fracture_auc_b_dxa"]),
-            "group B, network": (is_case, scores["fracture_auc_b_predicted"]),
-            "group B, trabecular density alone": (is_case, -tables.group_b_vbmd),
-        }
-        figures.roc(curves, out / f"roc_{scenario.name.replace('-', '_')}.png", cohort=label)
     return rows
 
 
