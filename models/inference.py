@@ -51,16 +51,39 @@ def spine_probabilities(
     hu : (slices, rows, columns) float32, HU
         Axes up, posterior, left; 3 mm.
     """
+    logits = _coarse_logits(name, hu, device)
+    return SpineProbabilities(
+        structures=functional.softmax(logits[:CENTRE_CHANNEL], dim=0).numpy(),
+        centre=torch.sigmoid(logits[CENTRE_CHANNEL]).numpy(),
+    )
+
+
+def hip_probabilities(
+    name: str, hu: NDArray[np.float32], device: str = "cpu"
+) -> NDArray[np.float32]:
+    """Softmax of the hip network on a 3 mm grid.
+
+    Parameters
+    ----------
+    hu : (slices, rows, columns) float32, HU
+        Axes up, posterior, left; 3 mm.
+
+    Returns
+    -------
+    (parts, slices, rows, columns) float32
+        Of ``models.structures.HipPart``.
+    """
+    return functional.softmax(_coarse_logits(name, hu, device), dim=0).numpy()
+
+
+def _coarse_logits(name: str, hu: NDArray[np.float32], device: str) -> torch.Tensor:
+    """(channels, slices, rows, columns) of a 3 mm network; air is added for sizes it can halve."""
     scaled = (np.clip(hu, *HU_RANGE) - HU_CENTRE) / HU_SCALE
     lowest = (HU_RANGE[0] - HU_CENTRE) / HU_SCALE
     padding = [(0, -size % MULTIPLE) for size in hu.shape]
     padded = np.pad(scaled.astype(np.float32), padding, constant_values=lowest)
     logits = _ladder(name, torch.from_numpy(padded)[None, None], device)[0]
-    logits = logits[:, : hu.shape[0], : hu.shape[1], : hu.shape[2]]
-    return SpineProbabilities(
-        structures=functional.softmax(logits[:CENTRE_CHANNEL], dim=0).numpy(),
-        centre=torch.sigmoid(logits[CENTRE_CHANNEL]).numpy(),
-    )
+    return logits[:, : hu.shape[0], : hu.shape[1], : hu.shape[2]]
 
 
 def fine_probabilities(
@@ -120,6 +143,11 @@ def class_probabilities(
     with torch.inference_mode():
         logits = network(name, device)(torch.from_numpy(image)[None].to(device))
         return torch.softmax(logits.double(), dim=1)[0].cpu().numpy()
+
+
+def mirror_mean(run: Forward, images: torch.Tensor) -> torch.Tensor:
+    """Mean of what ``run`` says of images and of their mirror images, left and right exchanged."""
+    return (run(images) + run(images.flip(-1))) / 2
 
 
 def _placed(image: torch.Tensor, device: str) -> torch.Tensor:

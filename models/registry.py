@@ -16,6 +16,7 @@ from models.cards import WEIGHTS_FOLDER, card, checked_content
 from models.errors import UnknownModel
 from models.networks.dcnn import NARROW, ChestDCNN
 from models.networks.fine import femur_fine_network, vertebra_fine_network
+from models.networks.hips import hip_network
 from models.networks.lumbar import bmd_network, status_network
 from models.networks.residual import residual_classifier
 from models.networks.spine import spine_network
@@ -23,6 +24,7 @@ from models.networks.spine import spine_network
 NETWORKS: Final[Mapping[str, Callable[[], nn.Module]]] = MappingProxyType(
     {
         "spine_network": spine_network,
+        "hip_network": hip_network,
         "vertebra_fine_network": vertebra_fine_network,
         "femur_fine_network": femur_fine_network,
         "lumbar_bmd_network": bmd_network,

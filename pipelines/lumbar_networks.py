@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from models.cards import ModelCard, card
 from models.errors import UnknownModel
+from models.inference import mirror_mean
 from models.runtime import forward
 from pipelines.anatomy import Level
 from pipelines.association import MODEL as ASSOCIATION_MODEL
@@ -121,7 +122,10 @@ def _outside_training(examination: Examination) -> Reason | None:
 def _run(
     examination: Examination, rows: list[VertebraFindings]
 ) -> tuple[dict[Level, float], dict[Level, NDArray[np.float64]]]:
-    """Areal density and class probabilities of the levels, both networks on all of them at once."""
+    """Areal density and class probabilities of the levels, both networks on all of them at once.
+
+    Each sees every vertebra and its mirror image.
+    """
     bmd, status = forward(BMD_MODEL), forward(STATUS_MODEL)
     if not rows:
         return {}, {}
@@ -133,8 +137,8 @@ def _run(
     )
     batch = torch.from_numpy(images[:, None])
     with torch.inference_mode():
-        areal = bmd(batch)[:, 0].double().numpy()
-        classes = torch.softmax(status(batch).double(), dim=1).numpy()
+        areal = mirror_mean(bmd, batch)[:, 0].double().numpy()
+        classes = mirror_mean(lambda x: torch.softmax(status(x).double(), dim=1), batch).numpy()
     levels = [row.level for row in rows]
     return (
         dict(zip(levels, areal.tolist(), strict=True)),

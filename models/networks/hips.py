@@ -5,5 +5,5 @@ from models.structures import HipPart
 
 
 def hip_network() -> VBNet:
-    """VB-Net of three levels on folded voxels (511 thousand parameters)."""
-    return VBNet(len(HipPart), widths=(32, 64, 128), convolutions=(2, 3, 3), fold=2)
+    """VB-Net of three levels on folded voxels (300 thousand parameters)."""
+    return VBNet(len(HipPart), widths=(24, 48, 96), convolutions=(2, 3, 3), fold=2)

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,6 +101,21 @@ def test_a_family_does_not_tell_the_class(cohort: LumbarCohort) -> None:
         scan = scan_spine(cohort.subject(row), precision_cv=0)
         expected = cohort.people.abmd_g_cm2[row].mean()
         assert scan.total.abmd_g_cm2 == pytest.approx(expected, abs=0.13)
+
+
+def test_dense_and_sparse_spines_differ_in_dxa_as_their_rows_do(cohort: LumbarCohort) -> None:
+    """A painted body alone answers to density by two thirds of what the population has."""
+    planned = cohort.people.abmd_g_cm2.mean(axis=1)
+    order = [row for row in np.argsort(planned).tolist() if cohort.family(row) == "slender"]
+    sparse, dense = order[:3], order[-3:]
+
+    def difference(areal: Callable[[int], float]) -> float:
+        return float(
+            np.mean([areal(row) for row in dense]) - np.mean([areal(row) for row in sparse])
+        )
+
+    scanned = difference(lambda row: scan_spine(cohort.subject(row)).total.abmd_g_cm2)
+    assert scanned / difference(lambda row: float(planned[row])) == pytest.approx(1.0, abs=0.2)
 
 
 def test_a_scanned_vertebra_shows_its_core_in_the_middle(scanned: Path) -> None:

@@ -160,7 +160,14 @@ def test_the_hip_network_learns_and_resumes(specimen, tmp_path):
         specimen.parts == Structure.FEMUR_LEFT
     ).sum()
     config = HipConfig(
-        out=tmp_path / "run", cache=cache, patients=1, steps=75, workers=0, threads=2, held_out=0
+        out=tmp_path / "run",
+        cache=cache,
+        patients=1,
+        varied=0,
+        steps=75,
+        workers=0,
+        threads=2,
+        held_out=0,
     )
     assert train_hips(config).step == 75
     log = [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()]

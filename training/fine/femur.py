@@ -263,18 +263,26 @@ def draw_femur(
     """One random patch of a femur as the network will meet it."""
     room = (np.array(FEMUR_CROP) - np.array(patch)) / 2 + 10
     centre = specimen.head + CROP_OFFSET_MM + rng.uniform(-room, room)
-    places = random_places(rng, patch, centre)
+    hu, femur, _ = femur_scene(specimen, surroundings, random_places(rng, patch, centre), rng)
+    hu, labels = cut_off(imaged(hu, rng), (femur < 0).long(), rng)
+    return as_sample(hu, labels)
+
+
+def femur_scene(
+    specimen: FemurSpecimen,
+    surroundings: Sequence[Surroundings],
+    places: Places,
+    rng: np.random.Generator,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What a perfect scanner would see of one hip, and signed distances of femur and hip bone in mm."""
     femur = places.value(specimen.femur) / STEPS_PER_MM * places.scale
     hip = places.value(specimen.hip) / STEPS_PER_MM * places.scale
     if specimen.hu is not None and rng.random() < 0.6:
         hu = places.value(specimen.hu)
-        hu = recoloured(hu, (femur < 0) | (hip < 0), rng)
-    else:
-        hu = _soft_tissue(specimen, surroundings, places, rng)
-        hu = add_clutter(hu, (femur > 3) & (hip > 2), rng)
-        hu = _painted(hu, specimen, places, femur, hip, rng)
-    hu, labels = cut_off(imaged(hu, rng), (femur < 0).long(), rng)
-    return as_sample(hu, labels)
+        return recoloured(hu, (femur < 0) | (hip < 0), rng), femur, hip
+    hu = _soft_tissue(specimen, surroundings, places, rng)
+    hu = add_clutter(hu, (femur > 3) & (hip > 2), rng)
+    return _painted(hu, specimen, places, femur, hip, rng), femur, hip
 
 
 def _soft_tissue(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
+from models.inference import mirror_mean
 from pipelines.vertebra_input import Normalization
 from training.checkpoint import STATE, WEIGHTS
 from training.lumbar.examples import Example
@@ -24,7 +25,7 @@ Values = NDArray[np.float64]
 
 
 def predict(examples: Sequence[Example], config: Config) -> Values:
-    """Run the network that ``config.out`` holds.
+    """Run the network that ``config.out`` holds, as the product does: with the mirror images.
 
     Parameters
     ----------
@@ -43,14 +44,17 @@ def predict(examples: Sequence[Example], config: Config) -> Values:
     network.load_state_dict(load_file(config.out / WEIGHTS))
     network.eval().to(config.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     images = fill_bank(examples, config).images
+
+    def run(part: torch.Tensor) -> torch.Tensor:
+        output = network(part).double()
+        return output if config.task == "bmd" else torch.softmax(output, dim=1)
+
     outputs = []
     with torch.inference_mode():
         for part in images.split(config.micro):
-            outputs.append(network(part.to(config.device).float()).cpu())
-    output = torch.cat(outputs)
-    if config.task == "bmd":
-        return np.asarray(output[:, 0].double())
-    return np.asarray(torch.softmax(output.double(), dim=1))
+            outputs.append(mirror_mean(run, part.to(config.device).float()).cpu())
+    output = np.asarray(torch.cat(outputs))
+    return np.asarray(output[:, 0] if config.task == "bmd" else output)
 
 
 def baseline(train: Sequence[Example], test: Sequence[Example]) -> tuple[Values, Values]:

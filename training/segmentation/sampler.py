@@ -95,8 +95,12 @@ def draw(specimen: Specimen, rng: np.random.Generator, patch: tuple[int, ...] = 
         hu, labels, heat = _mirror(hu, labels, heat)
     hu = _scanned(cluttered(hu, labels, rng), rng)
     hu, labels, heat = _truncated(hu, labels, heat, rng)
-    image_in = (hu.clamp(*HU_RANGE) - HU_CENTRE) / HU_SCALE
-    return Sample(image=image_in[None].float(), parts=labels, heat=heat.float())
+    return Sample(image=network_input(hu)[None], parts=labels, heat=heat.float())
+
+
+def network_input(hu: torch.Tensor) -> torch.Tensor:
+    """HU as the 3 mm networks take them, float32."""
+    return ((hu.clamp(*HU_RANGE) - HU_CENTRE) / HU_SCALE).float()
 
 
 def _crop(

@@ -31,8 +31,10 @@ from torch.utils.data import DataLoader, IterableDataset
 from models.networks.hips import hip_network
 from models.structures import HipPart, Structure
 from training.checkpoint import TrainingState, averaged, log_line, restore_state, save_state
+from training.fine.femur import FemurShelf, femur_shelf
+from training.segmentation.painted_hips import painted_hip
 from training.segmentation.parts import Specimen
-from training.segmentation.sampler import draw
+from training.segmentation.sampler import draw, network_input
 from training.segmentation.train import Config as SpineConfig
 from training.segmentation.train import held_out_specimens, load_specimens
 
@@ -40,6 +42,8 @@ PATCH: Final = (64, 64, 96)
 """Voxels of 3 mm: 19 cm along the body, both hips across it."""
 ELSEWHERE: Final = 0.25
 """Share of patches that may lie anywhere."""
+PAINTED: Final = 0.35
+"""Share of patches that show one hip as the 1 mm network learns it."""
 AROUND_MM: Final = 60.0
 LEARNING_RATE: Final = 2e-3
 AVERAGE_DECAY: Final = 0.998
@@ -62,7 +66,8 @@ class Config:
     cache: Path = Path("runs/cache")
     minutes: float = 30.0
     patients: int = 24
-    composed: int = 24
+    varied: int = 24
+    composed: int = 36
     held_out: int = 24
     steps: int | None = None
     workers: int = 1
@@ -80,12 +85,18 @@ class Patch:
     parts: torch.Tensor
 
 
-def patches(specimens: Sequence[Specimen], seed: int) -> Iterator[Patch]:
-    """Endless stream of random patches."""
+def patches(
+    specimens: Sequence[Specimen], seed: int, shelf: FemurShelf | None = None
+) -> Iterator[Patch]:
+    """Endless stream of random patches; some of single hips where there is a ``shelf`` of them."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     pelves = [around_the_hips(one) for one in specimens]
     while True:
+        if shelf is not None and rng.random() < PAINTED:
+            hu, parts = painted_hip(shelf, rng)
+            yield Patch(image=network_input(hu)[None, None], parts=parts[None, None])
+            continue
         which = int(rng.integers(len(specimens)))
         source = specimens[which] if rng.random() < ELSEWHERE else pelves[which]
         sample = draw(source, rng, PATCH)
@@ -128,7 +139,10 @@ class Patches(IterableDataset[Patch]):
         """Load the specimens in the worker that uses them."""
         torch.set_num_threads(1)
         seed = self.config.seed + 1000 * self.first_step
-        yield from patches(load_specimens(spine_config(self.config), seed), seed)
+        shelf = femur_shelf(
+            self.config.data, self.config.cache / "femur", patients=self.config.patients
+        )
+        yield from patches(load_specimens(spine_config(self.config), seed), seed, shelf)
 
 
 def spine_config(config: Config) -> SpineConfig:
@@ -138,7 +152,7 @@ def spine_config(config: Config) -> SpineConfig:
         data=config.data,
         cache=config.cache,
         patients=config.patients,
-        varied=0,
+        varied=config.varied,
         composed=config.composed,
     )
 
@@ -239,7 +253,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--patients", type=int, default=24)
-    parser.add_argument("--composed", type=int, default=24)
+    parser.add_argument("--varied", type=int, default=24, help="of two families, with findings")
+    parser.add_argument("--composed", type=int, default=36)
     parser.add_argument("--held-out", type=int, default=24, help="patches to measure Dice on")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)

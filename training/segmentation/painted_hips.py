@@ -1,0 +1,48 @@
+"""Patches of single hips at 3 mm, painted as for the 1 mm network: real shapes, every look of bone.
+
+Takes  FemurShelf
+Gives  HU and HipPart of a patch
+Next   training.segmentation.train_hips
+"""
+
+from typing import Final
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from models.structures import HipPart
+from training.fine.deformation import random_places
+from training.fine.femur import FemurShelf, femur_scene
+from training.fine.imaging import cut_off, imaged
+
+PATCH_MM: Final = (144, 144, 144)
+COARSE_MM: Final = 3
+JITTER_MM: Final = 30.0
+BELOW_HEAD_MM: Final = -20.0
+"""The middle of the patch lies so far from the centre of the head, along the body."""
+REAL_SHARE: Final = 0.67
+
+
+def painted_hip(shelf: FemurShelf, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw one hip, left or right; both (48, 48, 48), HU and ``HipPart``."""
+    is_real = bool(shelf.masks) and (not shelf.virtual or rng.random() < REAL_SHARE)
+    group = shelf.masks if is_real else shelf.virtual
+    specimen = group[int(rng.integers(len(group)))]
+    offset = rng.uniform(-JITTER_MM, JITTER_MM, 3)
+    offset[0] += BELOW_HEAD_MM
+    places = random_places(rng, PATCH_MM, specimen.head + offset)
+    hu, femur, hip = femur_scene(specimen, shelf.surroundings, places, rng)
+    hu, femur, hip = (_coarse(one) for one in (imaged(hu, rng), femur, hip))
+    parts = torch.zeros(hu.shape, dtype=torch.int64)
+    parts[hip < 0] = int(HipPart.HIP_BONE)
+    parts[femur < 0] = int(HipPart.FEMUR)
+    hu, parts = cut_off(hu, parts, rng)
+    if rng.random() < 0.5:
+        hu, parts = hu.flip(2), parts.flip(2)
+    return hu, parts
+
+
+def _coarse(fine: torch.Tensor) -> torch.Tensor:
+    """Mean over cubes of 3 mm."""
+    return functional.avg_pool3d(fine[None], COARSE_MM)[0]
