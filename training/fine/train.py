@@ -9,33 +9,26 @@ same code runs on CPU and CUDA. Writes ``checkpoint.safetensors`` and ``state.js
 """
 
 import argparse
-import json
-import math
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-import numpy as np
 import torch
 from monai.losses import DiceCELoss, DiceFocalLoss
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from models.networks.fine import femur_fine_network, vertebra_fine_network
-from training.checkpoint import TrainingState, averaged, restore_state, save_state
+from training.checkpoint import TrainingState
 from training.fine.curve import draw_curve
 from training.fine.femur import femur_samples, femur_shelf
 from training.fine.sample import FineSample
 from training.fine.vertebra import vertebra_samples, vertebra_shelf
+from training.patches import LEARNING_RATE, Losses, Pace, half_forward, start, train_on
 
 DEFAULT_CACHE: Final = Path("runs/cache")
-LEARNING_RATE: Final = 2e-3
-AVERAGE_DECAY: Final = 0.998
-WARM_STEPS: Final = 100
-SAVE_EVERY: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,94 +105,32 @@ class Patches(IterableDataset[dict[str, torch.Tensor]]):
             yield {"image": sample.image, "labels": sample.labels[None]}
 
 
-@dataclass(slots=True)
-class Run(TrainingState):
-    """The mutable state of a training run."""
-
-    skipped: int = 0
-    recent: list[float] = field(default_factory=list)
-
-
-def start(config: Config) -> Run:
-    """A fresh run, or the one that ``config.out`` holds."""
-    torch.manual_seed(config.seed)
-    network = _channels_last(TASKS[config.task].network().to(config.device))
-    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-5)
-    run = Run(network=network, average=averaged(network), optimizer=optimizer)
-    run.notes = {"seed": config.seed}
-    if config.resume:
-        restore_state(run, config.out, config.device)
-    return run
-
-
-def train(config: Config) -> Run:
-    """Run until the minutes (or steps) are used up; the rate falls as a cosine over them."""
+def train(config: Config) -> TrainingState:
+    """Run until the minutes (or steps) are used up."""
     torch.set_num_threads(config.threads)
-    run = start(config)
-    criterion = TASKS[config.task].loss()
-    loader = DataLoader(
-        Patches(config, run.step), batch_size=config.batch, num_workers=config.workers
+    torch.manual_seed(config.seed)
+    task = TASKS[config.task]
+    run = start(task.network(), config.out, config.device, seed=config.seed, resume=config.resume)
+    criterion = task.loss()
+
+    def losses(batch: dict[str, torch.Tensor]) -> Losses:
+        output = half_forward(run.network, batch["image"], config.device)
+        return {"loss": criterion(output, batch["labels"].to(config.device))}
+
+    train_on(
+        run,
+        DataLoader(Patches(config, run.step), batch_size=config.batch, num_workers=config.workers),
+        losses,
+        Pace(
+            out=config.out,
+            minutes=config.minutes,
+            steps=config.steps,
+            rate=config.rate,
+            log_every=config.log_every,
+        ),
     )
-    config.out.mkdir(parents=True, exist_ok=True)
-    before, first = run.seconds, run.step
-    started: float | None = None
-    with (config.out / "log.jsonl").open("a") as log:
-        for batch in loader:
-            started = started or time.monotonic()  # preparing the specimens is no training
-            elapsed = time.monotonic() - started
-            run.seconds = before + elapsed
-            share = elapsed / 60 / config.minutes
-            done = (run.step - first) / config.steps if config.steps else share
-            if done >= 1:
-                break
-            _step(run, config, {k: v.to(config.device) for k, v in batch.items()}, criterion, done)
-            if run.step % config.log_every == 0:
-                entry = {"step": run.step, "minutes": round(run.seconds / 60, 2)}
-                entry["skipped"] = run.skipped
-                if run.recent:
-                    entry["loss"] = round(float(np.mean(run.recent)), 4)
-                log.write(json.dumps(entry) + "\n")
-                log.flush()
-                run.recent.clear()
-            if run.step % SAVE_EVERY == 0:
-                save_state(run, config.out)
-    save_state(run, config.out)
     draw_curve(config.out)
     return run
-
-
-def _step(
-    run: Run, config: Config, batch: dict[str, torch.Tensor], criterion: nn.Module, done: float
-) -> None:
-    rate = config.rate * max(0.01, 0.5 * (1 + math.cos(math.pi * done)))
-    for group in run.optimizer.param_groups:
-        group["lr"] = rate * min(1.0, (run.step + 1) / WARM_STEPS)
-    image = _channels_last(batch["image"])
-    with torch.autocast(config.device.split(":")[0], dtype=torch.bfloat16):
-        output = run.network(image)
-    loss = criterion(output.float(), batch["labels"])
-    run.optimizer.zero_grad()
-    loss.backward()
-    steepness = torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
-    run.step += 1
-    if not torch.isfinite(steepness):
-        run.skipped += 1  # one bad patch must not spoil the weights
-        return
-    run.optimizer.step()
-    decay = min(AVERAGE_DECAY, (run.step + 1) / (run.step + 10))
-    for name, value in run.network.state_dict().items():
-        run.average[name].lerp_(value.to(run.average[name].dtype), 1 - decay)
-    run.recent.append(loss.item())
-
-
-def _channels_last(thing):
-    """Convolutions of five-dimensional tensors are faster with the channels last."""
-    if isinstance(thing, nn.Module):
-        flat = any(p.dim() == 4 for p in thing.parameters())
-    else:
-        flat = thing.dim() == 4
-    form = torch.channels_last if flat else torch.channels_last_3d
-    return thing.to(memory_format=form)
 
 
 def main() -> None:

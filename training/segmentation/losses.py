@@ -25,11 +25,10 @@ def merged_parts(parts: torch.Tensor) -> torch.Tensor:
     return parts - (parts >= Structure.FEMUR_RIGHT).long()
 
 
-def losses(
+def parts_and_centre(
     output: torch.Tensor, batch: dict[str, torch.Tensor], criterion: DiceCELoss
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Dice + cross-entropy of the structures, squared error of the centre heat map."""
-    output = output.float()
     parts = criterion(merged_logits(output[:, :CENTRE_CHANNEL]), merged_parts(batch["parts"]))
     heat = batch["heat"]
     weight = 1 + 20 * heat

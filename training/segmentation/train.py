@@ -11,13 +11,10 @@ that are never trained on; ``python -m training.segmentation.pictures`` draws th
 """
 
 import argparse
-import json
-import math
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,11 +22,12 @@ from monai.losses import DiceCELoss
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from models.networks.spine import spine_network
-from training.checkpoint import TrainingState, averaged, restore_state, save_state
+from training.checkpoint import TrainingState
+from training.patches import LEARNING_RATE, Losses, Pace, half_forward, start, train_on
 from training.segmentation.composed import composed_specimen
 from training.segmentation.held_out import dice_by_structure
 from training.segmentation.icrp import reference_specimen
-from training.segmentation.losses import losses
+from training.segmentation.losses import parts_and_centre
 from training.segmentation.parts import Specimen, kept, virtual_specimen
 from training.segmentation.sampler import Sample, samples
 
@@ -37,10 +35,7 @@ DEFAULT_CACHE = Path("runs/cache")
 FIRST_SEED = 1000
 FAMILIES = ("common", "slender")
 """Of skeletons; the third, ``stout``, is kept for testing."""
-AVERAGE_DECAY = 0.998
-LEARNING_RATE = 2e-3
 HELD_OUT_SEED = 9000
-HELD_OUT_EVERY = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,94 +125,34 @@ def held_out_specimens(config: Config) -> list[Specimen]:
     return specimens
 
 
-@dataclass(slots=True)
-class Run(TrainingState):
-    """The mutable state of a training run."""
-
-    skipped: int = 0
-    recent: list[tuple[float, float]] = field(default_factory=list)
-
-
-def start(config: Config) -> Run:
-    """A fresh run, or the one that ``config.out`` holds."""
-    torch.manual_seed(config.seed)
-    network = spine_network().to(config.device)
-    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-5)
-    run = Run(
-        network=network,
-        average=averaged(network),
-        optimizer=optimizer,
-        notes={"seed": config.seed},
-    )
-    if config.resume:
-        restore_state(run, config.out, config.device)
-    return run
-
-
-def train(config: Config) -> Run:
-    """Run until the minutes (or steps) are used up; the rate falls as a cosine over them."""
+def train(config: Config) -> TrainingState:
+    """Run until the minutes (or steps) are used up."""
     torch.set_num_threads(config.threads)
-    run = start(config)
+    torch.manual_seed(config.seed)
+    run = start(spine_network(), config.out, config.device, seed=config.seed, resume=config.resume)
     criterion = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False)
-    loader = DataLoader(Patches(config, run.step), batch_size=None, num_workers=config.workers)
-    config.out.mkdir(parents=True, exist_ok=True)
-    log = (config.out / "log.jsonl").open("a")
     unseen = held_out_batches(config)
-    started, before, first = time.monotonic(), run.seconds, run.step
-    for batch in loader:
-        elapsed = time.monotonic() - started
-        run.seconds = before + elapsed
-        done = (run.step - first) / config.steps if config.steps else elapsed / 60 / config.minutes
-        if done >= 1:
-            break
-        _step(run, config, {k: v.to(config.device) for k, v in batch.items()}, criterion, done)
-        if run.step % config.log_every == 0:
-            parts, centre = np.mean(run.recent, axis=0)
-            entry: dict[str, Any] = {
-                "step": run.step,
-                "minutes": round(run.seconds / 60, 2),
-            }
-            entry |= {"parts": round(float(parts), 4), "centre": round(float(centre), 4)}
-            entry["skipped"] = run.skipped
-            if unseen and run.step % HELD_OUT_EVERY == 0:
-                entry["held_out"] = dice_by_structure(run.average, unseen)
-            print(json.dumps(entry), file=log, flush=True)
-            run.recent.clear()
-        if run.step % 250 == 0:
-            save_state(run, config.out)
-    run.seconds = before + time.monotonic() - started
-    save_state(run, config.out)
-    if unseen:
-        print(
-            json.dumps({"step": run.step, "held_out": dice_by_structure(run.average, unseen)}),
-            file=log,
-        )
+
+    def losses(batch: dict[str, torch.Tensor]) -> Losses:
+        batch = {name: value.to(config.device) for name, value in batch.items()}
+        output = half_forward(run.network, batch["image"], config.device)
+        parts, centre = parts_and_centre(output, batch, criterion)
+        return {"parts": parts, "centre": centre}
+
+    train_on(
+        run,
+        DataLoader(Patches(config, run.step), batch_size=None, num_workers=config.workers),
+        losses,
+        Pace(
+            out=config.out,
+            minutes=config.minutes,
+            steps=config.steps,
+            rate=config.rate,
+            log_every=config.log_every,
+        ),
+        measured=partial(dice_by_structure, batches=unseen) if unseen else None,
+    )
     return run
-
-
-def _step(
-    run: Run, config: Config, batch: dict[str, Any], criterion: DiceCELoss, done: float
-) -> None:
-    rate = config.rate * max(0.02, 0.5 * (1 + math.cos(math.pi * done)))
-    warm = min(1.0, (run.step + 1) / 100)
-    for group in run.optimizer.param_groups:
-        group["lr"] = rate * warm
-    image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
-    with torch.autocast(config.device.split(":")[0], dtype=torch.bfloat16):
-        output = run.network(image)
-    parts, centre = losses(output, batch, criterion)
-    run.optimizer.zero_grad()
-    (parts + centre).backward()
-    steepness = torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
-    run.step += 1
-    if not torch.isfinite(steepness):
-        run.skipped += 1  # one bad patch must not spoil the weights
-        return
-    run.optimizer.step()
-    decay = min(AVERAGE_DECAY, (run.step + 1) / (run.step + 10))
-    for name, value in run.network.state_dict().items():
-        run.average[name].lerp_(value.to(run.average[name].dtype), 1 - decay)
-    run.recent.append((parts.item(), centre.item()))
 
 
 def main() -> None:

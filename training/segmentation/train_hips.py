@@ -16,10 +16,9 @@ CTs 0.40 to 0.58 against 0.60 to 0.75), so these mark the hips for the 1 mm stag
 
 import argparse
 import json
-import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -30,8 +29,9 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from models.networks.hips import hip_network
 from models.structures import HipPart, Structure
-from training.checkpoint import TrainingState, averaged, log_line, restore_state, save_state
+from training.checkpoint import TrainingState
 from training.fine.femur import FemurShelf, femur_shelf
+from training.patches import Losses, Pace, half_forward, start, train_on
 from training.segmentation.painted_hips import painted_hip
 from training.segmentation.parts import Specimen
 from training.segmentation.sampler import draw, network_input
@@ -45,9 +45,6 @@ ELSEWHERE: Final = 0.25
 PAINTED: Final = 0.35
 """Share of patches that show one hip as the 1 mm network learns it."""
 AROUND_MM: Final = 60.0
-LEARNING_RATE: Final = 2e-3
-AVERAGE_DECAY: Final = 0.998
-LOG_EVERY, SAVE_EVERY, HELD_OUT_EVERY = 25, 250, 500
 HELD_OUT_SEED: Final = 9000
 PART_OF: Final = {
     Structure.FEMUR_LEFT: HipPart.FEMUR,
@@ -158,63 +155,31 @@ def spine_config(config: Config) -> SpineConfig:
 
 
 def train(config: Config) -> TrainingState:
-    """Run until the minutes (or steps) are used up; the rate falls as a cosine over them."""
+    """Run until the minutes (or steps) are used up."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    network = hip_network().to(config.device)
-    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-5)
-    run = TrainingState(network=network, optimizer=optimizer, average=averaged(network))
-    run.notes = {"skipped": 0}
-    if config.resume:
-        restore_state(run, config.out, config.device)
-    unseen = held_out_patches(config)
+    run = start(hip_network(), config.out, config.device, seed=config.seed, resume=config.resume)
     criterion = DiceFocalLoss(to_onehot_y=True, softmax=True, include_background=False)
-    recent: list[float] = []
-    started, before, first = time.monotonic(), run.seconds, run.step
-    for patch in DataLoader(Patches(config, run.step), batch_size=None, num_workers=config.workers):
-        elapsed = time.monotonic() - started
-        run.seconds = before + elapsed
-        done = (run.step - first) / config.steps if config.steps else elapsed / 60 / config.minutes
-        if done >= 1:
-            break
-        recent.append(_step(run, patch, criterion, done, config.device))
-        if run.step % LOG_EVERY == 0:
-            told = {"step": run.step, "minutes": round(run.seconds / 60, 2)}
-            measured = unseen and run.step % HELD_OUT_EVERY == 0
-            dice = {"held_out": held_out_dice(run.average, unseen)} if measured else {}
-            log_line(config.out, **told, loss=round(float(np.nanmean(recent)), 4), **dice)
-            recent.clear()
-        if run.step % SAVE_EVERY == 0:
-            save_state(run, config.out)
-    save_state(run, config.out)
-    if unseen:
-        log_line(config.out, step=run.step, held_out=held_out_dice(run.average, unseen))
+    unseen = held_out_patches(config)
+
+    def losses(patch: Patch) -> Losses:
+        output = half_forward(run.network, patch.image, config.device)
+        return {"loss": criterion(output, patch.parts.to(config.device))}
+
+    train_on(
+        run,
+        DataLoader(Patches(config, run.step), batch_size=None, num_workers=config.workers),
+        losses,
+        Pace(
+            out=config.out,
+            minutes=config.minutes,
+            steps=config.steps,
+            log_every=25,
+            measure_every=500,
+        ),
+        measured=partial(held_out_dice, unseen=unseen) if unseen else None,
+    )
     return run
-
-
-def _step(
-    run: TrainingState, patch: Patch, criterion: DiceFocalLoss, done: float, device: str
-) -> float:
-    """One step; one with gradients that are not finite changes nothing."""
-    warm = min(1.0, (run.step + 1) / 100)
-    for group in run.optimizer.param_groups:
-        group["lr"] = LEARNING_RATE * max(0.02, 0.5 * (1 + math.cos(math.pi * done))) * warm
-    image = patch.image.to(device).contiguous(memory_format=torch.channels_last_3d)
-    with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
-        output = run.network(image)
-    loss = criterion(output.float(), patch.parts.to(device))
-    run.optimizer.zero_grad()
-    loss.backward()
-    steepness = torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
-    run.step += 1
-    if not torch.isfinite(steepness):
-        run.notes["skipped"] += 1
-        return math.nan
-    run.optimizer.step()
-    decay = min(AVERAGE_DECAY, (run.step + 1) / (run.step + 10))
-    for name, value in run.network.state_dict().items():
-        run.average[name].lerp_(value.to(run.average[name].dtype), 1 - decay)
-    return float(loss.item())
 
 
 def held_out_patches(config: Config) -> list[Patch]:
