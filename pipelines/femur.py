@@ -34,6 +34,7 @@ from pipelines.groups import (
     SegmentMask,
     Statement,
 )
+from pipelines.hips import HIPS_MODEL
 from pipelines.kernels import is_sharp
 from pipelines.provenance import models_used
 from pipelines.proximal_femur import (
@@ -96,7 +97,7 @@ def report_femora(examination: Examination, network: Network = fine_femur) -> Pi
         groups=tuple(hip.group for hip in hips),
         reasons=reasons,
         masks=tuple(hip.mask for hip in hips if hip.mask is not None),
-        models=models_used(FEMUR_MODEL, FOREST),
+        models=models_used(HIPS_MODEL, FEMUR_MODEL, FOREST),
     )
 
 

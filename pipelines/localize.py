@@ -17,6 +17,7 @@ from models.inference import SpineProbabilities, default_device, spine_probabili
 from models.structures import SPACING_MM, Structure
 from pipelines.anatomy import Level
 from pipelines.disc_planes import DiscPlane, disc_plane
+from pipelines.hips import FEMORA, find_femora
 from pipelines.naming import LUMBAR_COUNT, Names, VertebraEvidence, name_vertebrae
 from pipelines.ribs import rib_reach_mm
 from pipelines.spaces import CanonicalGrid, canonical_grid, resample_to_canonical, to_lps
@@ -29,7 +30,6 @@ Place: TypeAlias = tuple[float, float, float]
 
 SPINE_MODEL: Final = "spine"
 BODIES: Final = (Structure.LUMBAR_BODY, Structure.THORACIC_BODY)
-FEMORA: Final = (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT)
 EDGE_MM: Final = 1.5
 """A body whose mask comes this near to the first or last slice counts as cut."""
 RIB_DESCENT_MM: Final = 30.0
@@ -97,9 +97,9 @@ class Localization:
     body_probability : (slices, rows, columns) float32, read-only
         Of being inside any vertebral body, on ``grid``.
     sacrum_probability, femur_probability : likewise
-        Empty arrays where nobody asks for them.
+        Femora by two networks (`pipelines.hips`). Empty arrays where nobody asks for them.
     femur_passes : (slices, rows, columns) bool each, read-only
-        Femora as each pass of the network sees them; none where there was one pass.
+        Femora as each pass of the networks sees them; none where there was one pass.
     """
 
     vertebrae: tuple[LocatedVertebra, ...]
@@ -139,7 +139,8 @@ def localize(ct: CtVolume, device: str | None = None) -> Localization:
     mirrored = _of_mirror_image(hu, place)
     passes = (_bodies(plain), _bodies(mirrored))
     found = interpret(_mean(plain, mirrored), grid, passes)
-    return replace(found, femur_passes=(_is_femur(plain), _is_femur(mirrored)))
+    femora = find_femora(hu, (plain, mirrored), place)
+    return replace(found, femur_probability=femora.probability, femur_passes=femora.passes)
 
 
 def _of_mirror_image(hu: NDArray[np.float32], device: str) -> SpineProbabilities:
@@ -160,12 +161,6 @@ def _mean(one: SpineProbabilities, other: SpineProbabilities) -> SpineProbabilit
 
 def _bodies(found: SpineProbabilities) -> NDArray[np.float32]:
     return np.asarray(found.structures[list(BODIES)].sum(axis=0), np.float32)
-
-
-def _is_femur(found: SpineProbabilities) -> NDArray[np.bool_]:
-    there = np.asarray(found.structures[list(FEMORA)].sum(axis=0) > 0.5)
-    there.flags.writeable = False
-    return there
 
 
 def interpret(
