@@ -5,13 +5,13 @@
 
 Takes  Specimen
 Gives  weights.safetensors
-Next   training.segmentation.export
+Next   training.segmentation.export_hips
 
 The patients, the deformations and the random scanner are those of the spine network; patches lie
-around the pelvis, and some anywhere, so that arms and ribs are known to be no femora. The study
-trained with a focal loss (domain report 1.D); Dice is added to it. No weights are shipped: after 20
-minutes on a part of one core the femora of the spine network were still better (Dice on three real
-CTs 0.40 to 0.58 against 0.60 to 0.75), so these mark the hips for the 1 mm stage.
+around the pelvis, and some anywhere, so that arms and ribs are known to be no femora. A third of them
+shows one hip as the 1 mm network learns it (`training.segmentation.painted_hips`). The study trained with
+a focal loss (domain report 1.D); Dice is added to it. Alone the network takes other bones for femora
+as well; the product takes its mean with the spine network (`pipelines.hips`).
 """
 
 import argparse

@@ -19,6 +19,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from training.cohort.scenarios import AS_THE_NETWORK
 from training.cohort.studies import SCENARIOS, Scenario
 from training.lumbar.plan import PATIENTS
 from training.lumbar.train import FULL, read_stride
@@ -58,7 +59,8 @@ NOTES = (
     "The paper-like one was tuned to the published figures, so its agreement proves nothing else.",
     "Baseline: trabecular density alone, without age, sex and body mass index.",
     "Predicted density is that of a reader of trabecular bone who errs as the shipped network did on its virtual "
-    "test patients: 0.037 g/cm2 per level and 0.021 per patient. These are tables, not images: what "
+    f"test patients: {AS_THE_NETWORK.level_g_cm2} g/cm2 per level and {AS_THE_NETWORK.patient_g_cm2} "
+    "per patient. These are tables, not images: what "
     "hyperostosis does to the network itself is in docs/results/study1/hyperostosis.",
 )
 
