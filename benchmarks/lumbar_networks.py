@@ -3,7 +3,8 @@
 usage: python -m benchmarks.lumbar_networks [--runs 9] [--device cpu|cuda] [--json]
 
 Cut out of a volume of 512x512x250 voxels at 1.25 mm, normalised, averaged to 32 voxels each way and
-run through both networks as the product does, with their mirror images. Figures are medians; loading is not counted.
+run through both networks as the product does, with their mirror images. Figures are medians;
+loading is not counted.
 
 product_s : with the runtime that the product takes on this machine
 torch_s : the same on PyTorch

@@ -44,6 +44,7 @@ from training.segmentation.icrp import DISC, FEMORA, reference_specimen
 from training.segmentation.parts import SPACING_MM
 
 PATCH: Final = (96, 96, 96)
+REAL_SHARE: Final = 0.67
 SIDES: Final = (("right", 1, 3), ("left", 2, 4))
 """Side, and the labels of its femur and hip bone in the hip masks."""
 STEPS_PER_MM: Final = 8
@@ -198,6 +199,12 @@ class FemurShelf:
     virtual: tuple[FemurSpecimen, ...]
     surroundings: tuple[Surroundings, ...]
 
+    def draw(self, rng: np.random.Generator) -> FemurSpecimen:
+        """Draw one specimen, of real shape in two of three where there are any."""
+        use_mask = bool(self.masks) and (not self.virtual or rng.random() < REAL_SHARE)
+        group = self.masks if use_mask else self.virtual
+        return group[int(rng.integers(len(group)))]
+
 
 def femur_shelf(
     data: Path | None, cache: Path, *, patients: int = 40, first_seed: int = 1000
@@ -249,9 +256,7 @@ def femur_samples(shelf: FemurShelf, seed: int) -> Iterator[FineSample]:
     """Endless stream of random patches: two of three with real shapes where there are any."""
     rng = np.random.default_rng(seed)
     while True:
-        use_mask = bool(shelf.masks) and (not shelf.virtual or rng.random() < 0.67)
-        group = shelf.masks if use_mask else shelf.virtual
-        yield draw_femur(group[int(rng.integers(len(group)))], shelf.surroundings, rng)
+        yield draw_femur(shelf.draw(rng), shelf.surroundings, rng)
 
 
 def draw_femur(

@@ -21,14 +21,11 @@ COARSE_MM: Final = 3
 JITTER_MM: Final = 30.0
 BELOW_HEAD_MM: Final = -20.0
 """The middle of the patch lies so far from the centre of the head, along the body."""
-REAL_SHARE: Final = 0.67
 
 
 def painted_hip(shelf: FemurShelf, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw one hip, left or right; both (48, 48, 48), HU and ``HipPart``."""
-    is_real = bool(shelf.masks) and (not shelf.virtual or rng.random() < REAL_SHARE)
-    group = shelf.masks if is_real else shelf.virtual
-    specimen = group[int(rng.integers(len(group)))]
+    specimen = shelf.draw(rng)
     offset = rng.uniform(-JITTER_MM, JITTER_MM, 3)
     offset[0] += BELOW_HEAD_MM
     places = random_places(rng, PATCH_MM, specimen.head + offset)
