@@ -161,6 +161,7 @@ def test_noise_goes_with_dose_slice_and_kernel():
         ("noise", lambda: Scanner(noise=-0.1)),
         ("phase", lambda: Media(kvp=120, phase="late")),
         ("iodine", lambda: Media(kvp=120, phase="portal", iodine=-1)),
+        ("marrow_uptake", lambda: Media(kvp=120, phase="portal", marrow_uptake=-1)),
         ("kvp", lambda: Media(kvp=90)),
         ("water_cm", lambda: Beam(kvp=120, water_cm=-3.0)),
         ("aluminium_mm", lambda: Beam(kvp=120, aluminium_mm=90.0)),

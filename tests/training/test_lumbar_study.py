@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipelines.anatomy import Level
-from pipelines.vertebra_input import SHAPE
+from pipelines.vertebra_input import SHAPE, Normalization
 from training.checkpoint import STATE, WEIGHTS
 from training.cohort.densitometry import DXA_LEVELS
 from training.cohort.dxa_spine import scan_spine
@@ -43,6 +43,7 @@ from training.lumbar.train import (
 )
 from training.studies.study1_hyperostosis import error_rows, table_of
 from training.studies.study1_networks import bmd_rows, normalization_rows, status_rows
+from training.studies.study1_normalization import trained_rows
 
 
 @pytest.fixture(scope="module")
@@ -360,6 +361,24 @@ def test_one_window_keeps_the_density_that_minmax_removes(scanned: Path) -> None
     name = "r of the mean over the core and DXA, {}, no network"
     assert found[name.format("fixed_window")] == pytest.approx(plain, abs=0.05)
     assert len(found) == 3
+
+
+def test_normalisations_stand_beside_one_window_by_what_they_lose() -> None:
+    """Predictions that are DXA itself, DXA with noise, and noise alone: r falls in that order."""
+    test = made_up(30)
+    truth = np.array([e.abmd_g_cm2 for e in test])
+    noise = np.random.default_rng(1).normal(0, truth.std(), len(test))
+    predicted = {
+        Normalization.FIXED_WINDOW: truth,
+        Normalization.CROP_MINMAX: truth + noise,
+        Normalization.MASKED_MINMAX: noise,
+    }
+    rows = {row.metric: row for row in trained_rows(test, predicted, truth)}
+    assert rows["r, fixed_window"].reproduced == 1
+    assert rows["MAE, g/cm2, fixed_window"].reproduced == 0
+    lost = [rows[f"r of fixed_window less r of {one}"] for one in ("crop_minmax", "masked_minmax")]
+    assert 0 < (lost[0].ci_low or 0) < (lost[0].reproduced or 0) < (lost[1].reproduced or 0)
+    assert lost[1].reproduced == pytest.approx(1, abs=0.3)
 
 
 def test_a_card_says_what_its_network_was_measured_to_do(scanned: Path, tmp_path: Path) -> None:

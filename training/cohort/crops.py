@@ -76,6 +76,7 @@ def simulate_crop(
     *,
     phase: str = "none",
     iodine: float = 1.0,
+    marrow_uptake: float = 1.0,
     data: Path | None = None,
 ) -> Crop:
     """Scan what lies on a grid.
@@ -86,7 +87,8 @@ def simulate_crop(
         The phase is unknown, or ``data`` lacks the phantoms.
     """
     body = plan_body(subject)
-    media = Media(kvp=scanner.beam(patient_water_cm(body)), phase=phase, iodine=iodine)
+    beam = scanner.beam(patient_water_cm(body))
+    media = Media(kvp=beam, phase=phase, iodine=iodine, marrow_uptake=marrow_uptake)
     heights = grid.axis(2)
     water = water_profile(body, heights[0], heights[-1])
     context = None if data is None else phantom_context(data)

@@ -87,17 +87,24 @@ class Media:
         ``none``, ``arterial``, ``portal`` or ``delayed``.
     iodine
         Dose of contrast medium relative to the usual one.
+    marrow_uptake
+        Of that dose, how much marrow takes up relative to ``IODINE_MG_ML``.
     """
 
     kvp: int | Beam
     phase: str = "none"
     iodine: float = 1.0
+    marrow_uptake: float = 1.0
 
     def __post_init__(self) -> None:
         if self.phase not in IODINE_MG_ML:
             raise BadCohortConfig(f"phase = {self.phase!r}", "one of " + ", ".join(IODINE_MG_ML))
         if not 0 <= self.iodine <= 3:
             raise BadCohortConfig(f"iodine = {self.iodine:g}", "0 to 3 times the usual dose")
+        if not 0 <= self.marrow_uptake <= 3:
+            raise BadCohortConfig(
+                f"marrow_uptake = {self.marrow_uptake:g}", "0 to 3 times the usual"
+            )
         as_beam(self.kvp)  # an unknown tube voltage is refused here
 
     def hu(self, tissue: str) -> float:
@@ -110,7 +117,7 @@ class Media:
         Source: between 5 and 27 HU in the literature, less in fatty marrow (cohort
         specification 3.4).
         """
-        return (1 - marrow_fat) * self._rise_hu("marrow")
+        return (1 - marrow_fat) * self.marrow_uptake * self._rise_hu("marrow")
 
     def _rise_hu(self, tissue: str) -> float:
         mg_ml = self.iodine * IODINE_MG_ML[self.phase].get(tissue, 0.0)

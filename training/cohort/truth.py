@@ -100,6 +100,7 @@ def scan_truth(scanner: Scanner, media: Media, protocol: str = "") -> dict[str, 
         "hu_offset": round(scanner.offset_hu, 2),
         "contrast_phase": media.phase,
         "iodine": media.iodine,
+        "marrow_uptake": media.marrow_uptake,
         "water_cm": as_beam(media.kvp).water_cm,
     }
 

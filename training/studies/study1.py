@@ -4,6 +4,7 @@
     python -m training.studies.study1 --fracture-only --out docs/results/study1/fracture
 
 Without ``--fracture-only``: cohort, training of both networks (resumable), predictions, table.
+Networks trained under min-max in place of one window: `training.studies.study1_normalization`.
 
 The fracture association on the analytic cohort, under the three scenarios that were named
 before anything was run: non-differential, paper-like, null. All three are printed.
@@ -84,7 +85,6 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--stride", type=read_stride, default=FULL, help="2, or 2,4,4")
     parser.add_argument("--falling", action="store_true", help="cosine learning rate")
-    parser.add_argument("--ablations", action="store_true", help="also both kinds of min-max")
     parser.add_argument(
         "--trained", action="store_true", help="take examples and networks in --work as they are"
     )
@@ -109,7 +109,6 @@ def networks_part(args: argparse.Namespace) -> None:
         device=args.device,
         seed=args.seed,
         falling=args.falling,
-        ablations=args.ablations,
         trained=args.trained,
     )
     rows = network_rows(runs, args.out)

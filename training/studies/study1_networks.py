@@ -32,6 +32,7 @@ from training.studies.published import STUDY_1
 from training.studies.table import VIRTUAL, Row, row
 
 Values = NDArray[np.float64]
+TASKS: Final[tuple[Task, ...]] = ("bmd", "status")
 
 NOTES: Final = (
     "Settings beyond the study, for a machine without accelerator: Adam 1e-3 (the study: 1e-4) in "
@@ -59,8 +60,6 @@ class NetworkRuns:
     ----------
     minutes
         Per network.
-    ablations
-        Also train the areal density network on both readings of min-max.
     trained
         Take examples and networks as they are: nothing is scanned, nothing trained.
     """
@@ -74,19 +73,17 @@ class NetworkRuns:
     device: str
     seed: int
     falling: bool = False
-    ablations: bool = False
     trained: bool = False
 
-    def config(self, task: Task, normalization: Normalization) -> Config:
+    def config(self, task: Task) -> Config:
         """The training of one network; it goes on where it was stopped."""
         return Config(
             task=task,
             examples=self.work / "examples",
-            out=self.work / f"{task}_{normalization.value}",
+            out=self.work / f"{task}_{Normalization.FIXED_WINDOW.value}",
             epochs=self.epochs,
             minutes=self.minutes,
             stride=self.stride,
-            normalization=normalization,
             falling=self.falling,
             device=self.device,
             resume=True,
@@ -103,32 +100,18 @@ def network_rows(runs: NetworkRuns, out: Path | None) -> list[Row]:
     fitted = [e for e in everyone if not e.is_test]
     test = [e for e in everyone if e.is_test]
     plain_bmd, plain_status = baseline(fitted, test)
-    predicted: dict[str, Values] = {}
-    tasks: list[tuple[Task, Normalization]] = [
-        ("bmd", Normalization.FIXED_WINDOW),
-        ("status", Normalization.FIXED_WINDOW),
-    ]
-    if runs.ablations:
-        tasks += [("bmd", Normalization.CROP_MINMAX), ("bmd", Normalization.MASKED_MINMAX)]
-    for task, normalization in tasks:
-        config = runs.config(task, normalization)
+    predicted: dict[Task, Values] = {}
+    for task in TASKS:
+        config = runs.config(task)
         if not runs.trained:
             train(config)
-        predicted[config.out.name] = predict(test, config)
-    bmd, status = predicted["bmd_fixed_window"], predicted["status_fixed_window"]
+        predicted[task] = predict(test, config)
+    bmd, status = predicted["bmd"], predicted["status"]
     rows = bmd_rows(test, bmd, plain_bmd) + status_rows(test, status, plain_status)
-    truth = np.array([e.abmd_g_cm2 for e in test])
-    for name in ("crop_minmax", "masked_minmax"):
-        if f"bmd_{name}" in predicted:
-            found = _correlation(predicted[f"bmd_{name}"], truth)
-            cohort = f"{VIRTUAL}, test, vertebrae"
-            rows.append(
-                row(f"r with {name} in place of one window", found, n=len(test), cohort=cohort)
-            )
     rows += normalization_rows(test)
     if out:
         draw(test, bmd, status, out)
-        draw_training([runs.config(task, one).out for task, one in tasks], out / "training.png")
+        draw_training([runs.config(task).out for task in TASKS], out / "training.png")
     return rows
 
 
@@ -137,9 +120,8 @@ def training_notes(runs: NetworkRuns) -> tuple[str, ...]:
     everyone = read_examples(runs.work / "examples")
     patients = {part: len({e.patient for e in everyone if e.is_test == part}) for part in (0, 1)}
     notes = [f"Scanned: {patients[0]} patients to train, {patients[1]} to test."]
-    tasks: tuple[Task, ...] = ("bmd", "status")
-    for task in tasks:
-        folder = runs.config(task, Normalization.FIXED_WINDOW).out
+    for task in TASKS:
+        folder = runs.config(task).out
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         slices, rows, columns = np.multiply(state["notes"]["stride"], SPACING_MM)
         notes.append(
@@ -164,7 +146,7 @@ def normalization_rows(test: Sequence[Example]) -> list[Row]:
     return [
         row(
             f"r of the mean over the core and DXA, {one.value}, no network",
-            _correlation(np.array(found), truth),
+            correlation(np.array(found), truth),
             n=len(test),
             cohort=f"{VIRTUAL}, test, vertebrae",
         )
@@ -178,7 +160,7 @@ def bmd_rows(test: Sequence[Example], predicted: Values, plain: Values) -> list[
     patient = np.array([e.patient for e in test])
     cohort = f"{VIRTUAL}, test, vertebrae"
     measures: tuple[tuple[str, Callable[[Values, Values], float]], ...] = (
-        ("r_test", _correlation),
+        ("r_test", correlation),
         ("mae_test", mean_absolute_error),
         ("rmse_test", root_mean_square_error),
     )
@@ -192,7 +174,7 @@ def bmd_rows(test: Sequence[Example], predicted: Values, plain: Values) -> list[
         beside = measure(plain, truth)
         rows.append(row(STUDY_1[key], found, n=len(truth), cohort=cohort, baseline=beside))
     by_patient = [_by_patient(values, patient) for values in (predicted, truth, plain)]
-    for name, measure in (("r", _correlation), ("MAE, g/cm2", mean_absolute_error)):
+    for name, measure in (("r", correlation), ("MAE, g/cm2", mean_absolute_error)):
         rows.append(
             row(
                 f"{name}, mean of L1-L4",
@@ -237,6 +219,11 @@ def status_rows(test: Sequence[Example], predicted: Values, plain: Values) -> li
     return rows
 
 
+def correlation(one: Values, other: Values) -> float:
+    """Pearson's r."""
+    return float(np.corrcoef(one, other)[0, 1])
+
+
 def draw(test: Sequence[Example], bmd: Values, status: Values, folder: Path) -> None:
     """Scatter, Bland-Altman, ROC, confusion and calibration, as PNG."""
     truth = np.array([e.abmd_g_cm2 for e in test])
@@ -267,10 +254,6 @@ def draw_training(folders: Sequence[Path], file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=110)
     plt.close(figure)
-
-
-def _correlation(one: Values, other: Values) -> float:
-    return float(np.corrcoef(one, other)[0, 1])
 
 
 def _by_patient(values: Values, patient: NDArray[np.int_]) -> Values:
