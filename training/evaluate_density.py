@@ -15,8 +15,8 @@ portal venous scans are repeated with marrow that takes up as other publications
 With ``--whole`` also lumbar scans of other patients from T11 to the sacrum, L1 to L4, found, named
 and outlined by the product's own networks: the measurement knows nothing but the CT.
 
-Asynchronous calibration: rods of 0 to 200 mg/cm3 in a phantom of 27 cm water, computed for the beam
-of the scanner and its error of HU, fitted as ``osteonode calibrate --pairs`` does.
+Asynchronous calibration: a phantom of 27 cm water with rods of 0 to 200 mg/cm3 is scanned in the
+same scanner, its rods measured and fitted as ``osteonode calibrate phantom`` does.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from pipelines.anatomy import MEASURED_LEVELS, Level
 from pipelines.attenuation import measure_level
 from pipelines.density.calibration import Standard
 from pipelines.density.choose import DensityPath, choose_density
-from pipelines.density.fit import Pair, fit_entry
+from pipelines.density.fit import fit_entry, measure_rods
 from pipelines.density.table import CalibrationEntry, DensityTable, default_table
 from pipelines.findings import Abstained, ContrastPhase, Measured
 from pipelines.fine_vertebra import segment_vertebrae
@@ -48,7 +48,7 @@ from pipelines.volume import CtVolume, Segmentation
 from training.cohort.crops import Crop, simulate_crop, vertebra_grid
 from training.cohort.equipment import HELD_OUT
 from training.cohort.form import FAMILIES, draw_form
-from training.cohort.physics import mineral_in_water_hu_per_mg_cm3
+from training.cohort.phantom import scan_phantom
 from training.cohort.plan import BodyPlan, plan_body
 from training.cohort.scanner import Scanner
 from training.cohort.simulate import ExaminationPlan, simulate
@@ -69,8 +69,6 @@ corrects: 6.4 mg/cm3 or 8 HU in marrow with 55 % fat. Perez' donors: 27 HU in ma
 LEVEL: Final = Level.L2
 FIELD_MM: Final = (400.0, 290.0, 44.0)
 PIXEL_MM: Final = 1.0
-ROD_MG_CM3: Final = (0.0, 50.0, 100.0, 150.0, 200.0)
-PHANTOM_WATER_CM: Final = 27.0
 BIAS_GOAL: Final = "within 3"
 SD_GOAL: Final = "at most 8"
 COVERAGE_SD: Final = 1.96
@@ -272,16 +270,11 @@ def _located(body: BodyPlan) -> LocatedVertebra:
 
 
 def phantom_entry(scanner: Scanner) -> CalibrationEntry:
-    """The line of a phantom in this scanner, as ``osteonode calibrate`` fits it."""
-    slope = mineral_in_water_hu_per_mg_cm3(scanner.beam(PHANTOM_WATER_CM))
-    pairs = [
-        Pair(hu=scanner.offset_hu + slope * density, density_mg_cm3=density)
-        for density in ROD_MG_CM3
-    ]
-    conditions = AcquisitionHeader(
+    """The line of a phantom in this scanner, measured as ``osteonode calibrate phantom`` does."""
+    header = AcquisitionHeader(
         kvp=float(scanner.kvp),
         convolution_kernel=scanner.kernel,
-        slice_thickness_mm=None,
+        slice_thickness_mm=scanner.slice_thickness_mm,
         contrast_agent=None,
         patient_age_years=None,
         patient_sex=None,
@@ -289,9 +282,11 @@ def phantom_entry(scanner: Scanner) -> CalibrationEntry:
         manufacturer=scanner.model.manufacturer,
         model_name=scanner.model.name,
     )
+    scanned = scan_phantom(scanner)
+    phantom = volume(scanned.image.hu, scanned.image.affine_lps, header)
     return fit_entry(
-        pairs,
-        conditions,
+        measure_rods(phantom, scanned.rods),
+        header,
         standard=Standard.HYDROXYAPATITE,
         source="virtual phantom",
         fitted_on=date(2026, 11, 21),

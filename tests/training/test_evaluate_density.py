@@ -1,9 +1,14 @@
 """The density path against virtual patients: what is computed from scans, and one scan."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from training.cohort.equipment import HELD_OUT
+from pipelines.density.fit import measure_rods
+from training.cohort.equipment import GENERIC, HELD_OUT
+from training.cohort.phantom import WATER_CM, scan_phantom
+from training.cohort.physics import mineral_in_water_hu_per_mg_cm3
 from training.cohort.scanner import Scanner
 from training.evaluate_density import (
     UPTAKES,
@@ -17,6 +22,7 @@ from training.evaluate_density import (
     uptake_rows,
     whole_rows,
 )
+from training.simulated import volume
 
 
 def scanned(value: float | None, *, phase: str = "none", right: bool = True) -> Scanned:
@@ -40,10 +46,26 @@ def test_bias_and_spread_are_those_of_what_is_not_withheld() -> None:
 
 
 def test_the_phantom_undoes_what_a_scanner_adds() -> None:
-    """Water in the phantom reads 0 mg/cm3, whatever the scanner's error of HU."""
-    scanner = Scanner(model=HELD_OUT[0], kernel=HELD_OUT[0].kernel("standard").name)
-    density, _ = phantom_entry(scanner).calibration().density(scanner.offset_hu)
-    assert density == pytest.approx(0, abs=1e-6)
+    """Its line has the slope of the beam, and moves with the scanner's error of HU."""
+    scanner = Scanner(
+        model=HELD_OUT[0], kernel=HELD_OUT[0].kernel("standard").name, slice_thickness_mm=5
+    )
+    entry, shifted = (phantom_entry(replace(scanner, hu_drift=drift)) for drift in (0.0, 12.0))
+    slope = mineral_in_water_hu_per_mg_cm3(scanner.beam(WATER_CM))
+    assert entry.hu_per_mg_cm3 == pytest.approx(slope, rel=0.01)
+    assert shifted.hu_at_zero - entry.hu_at_zero == pytest.approx(12, abs=0.5)
+    assert entry.range_mg_cm3 == (0, 200)
+
+
+@pytest.mark.parametrize("kernel", ["smooth", "standard"])
+def test_rods_of_a_phantom_read_as_their_mineral(kernel: str) -> None:
+    """On a scanner without errors or noise; the disc of 5 mm lies clear of the border."""
+    scanner = Scanner(model=GENERIC, kernel=kernel, noise=0, slice_thickness_mm=2.5)
+    phantom = scan_phantom(scanner)
+    ct = volume(phantom.image.hu, phantom.image.affine_lps)
+    slope = mineral_in_water_hu_per_mg_cm3(scanner.beam(WATER_CM))
+    for pair in measure_rods(ct, phantom.rods):
+        assert pair.hu == pytest.approx(slope * pair.density_mg_cm3, abs=1)
 
 
 def test_a_scanned_patient_reads_near_the_truth_in_the_right_phase() -> None:
