@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,14 +13,63 @@ from models.coefficients import LinearModel, linear_model
 from pipelines.association import MODEL
 from training.association import Vertebrae, as_model, fit, read_vertebrae, virtual_group_a
 from training.cohort.population import draw_population, seeds_of
-from training.cohort.studies import PAPER_LIKE, SCENARIOS, study_groups
+from training.cohort.studies import PAPER_LIKE, SCENARIOS, Scenario, study_groups
 from training.cohort.table import write_table
 from training.statistics.errors import UnusableSample
-from training.studies.study1_fracture import draw_tables, simulate
+from training.studies.study1_fracture import ReaderError, draw_tables, simulate
 
 HEADER = "patient,is_case,age_years,sex,bmi_kg_m2," + ",".join(
     f"abmd_L{n}_g_cm2" for n in range(1, 5)
 )
+
+
+# Domain specification 3.7: AUC of group A by DXA, group B by DXA, group B predicted, by a reader who
+# errs by .03 g/cm2 at one vertebra.
+SPECIFIED = ReaderError(level_g_cm2=0.03)
+SPECIFIED_AUC = (
+    (
+        Scenario(name="shift -25, no offset", case_shift_mg_cm3=-25.0),
+        (0.87, 0.75, 0.76),
+    ),
+    (
+        replace(SCENARIOS["non-differential"], name="shift -25, equal offsets .20 (.12)"),
+        (0.87, 0.72, 0.76),
+    ),
+    (
+        Scenario(
+            name="shift -25, equal offsets .20 (.25)",
+            case_shift_mg_cm3=-25.0,
+            case_offset_g_cm2=(0.20, 0.25),
+            control_offset_g_cm2=(0.20, 0.25),
+        ),
+        (0.87, 0.68, 0.76),
+    ),
+    (
+        Scenario(
+            name="shift -25, offsets .32 against .10, controls +10",
+            case_shift_mg_cm3=-25.0,
+            control_shift_mg_cm3=10.0,
+            case_offset_g_cm2=(0.32, 0.12),
+            control_offset_g_cm2=(0.10, 0.12),
+        ),
+        (0.87, 0.50, 0.80),
+    ),
+    (
+        replace(SCENARIOS["paper-like"], name="shift -50, offsets .32 against .08"),
+        (0.92, 0.46, 0.89),
+    ),
+    (
+        Scenario(
+            name="shift -40, offsets .40 against .15, controls +10",
+            case_shift_mg_cm3=-40.0,
+            control_shift_mg_cm3=10.0,
+            case_offset_g_cm2=(0.40, 0.12),
+            control_offset_g_cm2=(0.15, 0.12),
+        ),
+        (0.905, 0.46, 0.885),
+    ),
+)
+AUC_SD = (0.08, 0.09, 0.09)
 
 
 def test_the_fit_finds_the_coefficients_that_made_the_cases():
@@ -110,6 +160,24 @@ def test_a_simulated_study_has_the_published_size():
     assert controls == 138 * 4
     cases = np.count_nonzero(tables.group_a.is_case) + np.count_nonzero(tables.group_b.is_case)
     assert abs(cases - 209) < 30
+
+
+@pytest.mark.parametrize(
+    ("scenario", "specified"), SPECIFIED_AUC, ids=[one.name for one, _ in SPECIFIED_AUC]
+)
+def test_fracture_scenarios_give_the_specified_discrimination(scenario, specified):
+    """Mean of 12 simulated studies, within the stated SD of one study over the root of 12, x 3."""
+    runs = [simulate(scenario, seed, error=SPECIFIED, kept_share=1) for seed in range(12)]
+    found = np.mean([(run.a_dxa, run.b_dxa, run.b_predicted) for run in runs], axis=0)
+    assert (np.abs(found - specified) < 3 * np.array(AUC_SD) / np.sqrt(12)).all(), found
+
+
+def test_nothing_discriminates_where_nothing_differs():
+    """The null scenario."""
+    runs = [simulate(SCENARIOS["null"], seed) for seed in range(12)]
+    for name in ("a_dxa", "b_dxa", "b_predicted"):
+        found = np.mean([getattr(run, name) for run in runs])
+        assert found == pytest.approx(0.5, abs=3 * 0.13 / np.sqrt(12))
 
 
 def test_hyperostosis_blinds_dxa_only_where_it_differs_between_cases_and_controls():

@@ -24,7 +24,6 @@ from pipelines.anatomy import Level
 from training.cohort.densitometry import AORTA_PER_100_MM3, DXA_LEVELS
 from training.cohort.findings import Findings, LevelFindings
 from training.cohort.population import Population, draw_population, joined, seeds_of
-from training.cohort.scenarios import PATIENTS
 from training.cohort.studies import SCENARIOS, Scenario, lumbar_groups
 from training.cohort.subject import OSTEOPHYTE_MM, Subject
 from training.lumbar.examples import make_examples
@@ -82,7 +81,7 @@ def plan_fracture_cohort(scenario: Scenario, seed: int = 1) -> FractureCohort:
         group = groups[name]
         if group.offset_g_cm2 is None:  # as in group A: no hyperostosis
             group = replace(group, offset_g_cm2=(0.0, 0.0))
-        parts.append(draw_population(seeds_of(seed * 10 + number, PATIENTS[name]), (group,)))
+        parts.append(draw_population(seeds_of(seed * 10 + number, group.weight), (group,)))
     people = joined(parts)
     return FractureCohort(people=people, is_test=np.ones(len(people), bool), seed=seed)
 

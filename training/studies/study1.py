@@ -20,7 +20,6 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from training.cohort.scenarios import AS_THE_NETWORK
 from training.cohort.studies import SCENARIOS, Scenario
 from training.lumbar.plan import PATIENTS
 from training.lumbar.train import FULL, read_stride
@@ -29,6 +28,7 @@ from training.statistics.estimate import central
 from training.studies import figures, study1_networks
 from training.studies.published import STUDY_1
 from training.studies.study1_fracture import (
+    AS_THE_NETWORK,
     COUNTS,
     FractureStudy,
     Tables,

@@ -15,9 +15,8 @@ from typing import Final
 import numpy as np
 
 from training.association import Fit, Vertebrae, fit, join, vertebrae_of
-from training.cohort.densitometry import DXA_LEVELS
+from training.cohort.densitometry import DXA_LEVELS, areal_density
 from training.cohort.population import LUMBAR, Population, draw_population, seeds_of
-from training.cohort.scenarios import AS_THE_NETWORK, predicted_abmd
 from training.cohort.studies import LUMBAR_AREAL_SHIFT_G_CM2, Scenario, lumbar_groups
 from training.statistics.clustered import clustered_test
 from training.statistics.delong import auc, delong_test
@@ -35,6 +34,18 @@ COUNTS: Final = {
     "hyperostotic control": STUDY_1_FRACTURE["group B control"],
     "hyperostotic fracture": STUDY_1_FRACTURE["group B fracture"],
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderError:
+    """Standard deviation of an estimate of areal density: per level, and common to a patient."""
+
+    level_g_cm2: float
+    patient_g_cm2: float = 0.0
+
+
+AS_THE_NETWORK: Final = ReaderError(level_g_cm2=0.036, patient_g_cm2=0.027)
+"""Of the shipped network on the 138 virtual test patients of study 1 (docs/results)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,16 +87,22 @@ class FractureStudy:
     by_patient: Comparison
 
 
-def draw_tables(scenario: Scenario, seed: int) -> Tables:
+def draw_tables(
+    scenario: Scenario,
+    seed: int,
+    *,
+    error: ReaderError = AS_THE_NETWORK,
+    kept_share: float = KEPT_SHARE,
+) -> Tables:
     """Patients of one study of the published size."""
     groups = {one.name: one for one in lumbar_groups(scenario)}
     draws = np.random.default_rng([seed, 11])
     dxa, predicted, vbmd = {}, {}, {}
     for number, (name, count) in enumerate(COUNTS.items()):
         people = draw_population(seeds_of(seed * 10 + number, count), (groups[name],))
-        kept = _kept(people, draws)
+        kept = _kept(people, draws, kept_share)
         # The network has learned the areal density of this cohort, its shift included.
-        estimate = predicted_abmd(people, draws, AS_THE_NETWORK) + LUMBAR_AREAL_SHIFT_G_CM2
+        estimate = predicted_abmd(people, draws, error) + LUMBAR_AREAL_SHIFT_G_CM2
         dxa[name] = vertebrae_of(people, people.abmd_g_cm2, kept)
         predicted[name] = vertebrae_of(people, estimate, kept)
         vbmd[name] = people.vbmd_mg_cm3[:, LUMBAR][kept]
@@ -98,10 +115,20 @@ def draw_tables(scenario: Scenario, seed: int) -> Tables:
     )
 
 
-def _kept(people: Population, draws: np.random.Generator) -> BoolArray:
+def predicted_abmd(
+    people: Population, draws: np.random.Generator, error: ReaderError
+) -> FloatArray:
+    """(n, 4) areal density as a reader of trabecular bone estimates it: no cortex, no osteophyte."""
+    off = error.level_g_cm2 * draws.standard_normal((len(people), len(DXA_LEVELS)))
+    if error.patient_g_cm2:
+        off += error.patient_g_cm2 * draws.standard_normal((len(people), 1))
+    return areal_density(people.vbmd_mg_cm3[:, LUMBAR], off)
+
+
+def _kept(people: Population, draws: np.random.Generator, share: float) -> BoolArray:
     """(n, 4) levels that are not fractured; every patient keeps one."""
     kept = np.ones((len(people), len(DXA_LEVELS)), bool)
-    lost = draws.random(kept.shape) > KEPT_SHARE
+    lost = draws.random(kept.shape) > share
     lost[np.arange(len(people)), draws.integers(len(DXA_LEVELS), size=len(people))] = False
     kept[people.is_case] = ~lost[people.is_case]
     return kept
@@ -142,8 +169,14 @@ def compare(tables: Tables, fitted: Fit, a_dxa: float) -> FractureStudy:
     )
 
 
-def simulate(scenario: Scenario, seed: int) -> FractureStudy:
+def simulate(
+    scenario: Scenario,
+    seed: int,
+    *,
+    error: ReaderError = AS_THE_NETWORK,
+    kept_share: float = KEPT_SHARE,
+) -> FractureStudy:
     """One whole study: draw, split once, fit, score."""
-    tables = draw_tables(scenario, seed)
+    tables = draw_tables(scenario, seed, error=error, kept_share=kept_share)
     areas, fitted = split_areas(tables, repeats=1, seed=seed)
     return compare(tables, fitted, float(areas[0]))
