@@ -23,7 +23,7 @@ from pipelines.anatomy import Level
 from pipelines.localize import Localization, localize
 from pipelines.volume import CtVolume
 from training.cohort.equipment import HELD_OUT, TRAINING
-from training.cohort.form import draw_form
+from training.cohort.form import HELD_OUT_FAMILY, draw_form
 from training.cohort.plan import BodyPlan, VertebraPlan, plan_body
 from training.cohort.protocols import draw_plan
 from training.cohort.simulate import simulate
@@ -34,7 +34,6 @@ from training.simulated import volume
 
 FIRST_SEED: Final = 95_000
 SUBJECTS: Final = 16
-HELD_OUT_FAMILY: Final = "stout"
 SIZE: Final = 256
 """Rows and columns; the names are told at 3 mm."""
 LUMBAR_FIELD_MM: Final = 180.0

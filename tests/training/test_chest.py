@@ -9,10 +9,11 @@ import torch
 
 from pipelines.anatomy import Level
 from training.chest.examples import make_subjects, read_subjects
-from training.chest.plan import HELD_OUT_FAMILY, Part, plan_cohort, qct_class
+from training.chest.plan import Part, plan_cohort, qct_class
 from training.chest.predict import classify_all, load_network, outline_all
 from training.chest.train import Config, build, slice_batch, train
 from training.cohort.equipment import HELD_OUT
+from training.cohort.form import HELD_OUT_FAMILY
 
 
 def test_classes_are_those_of_the_study() -> None:

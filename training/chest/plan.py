@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split
 from pipelines.density.categories import LOW_MG_CM3, VERY_LOW_MG_CM3
 from training.cohort.equipment import HELD_OUT, TRAINING
 from training.cohort.findings import Findings
-from training.cohort.form import draw_form
+from training.cohort.form import HELD_OUT_FAMILY, TRAINING_FAMILIES, draw_form
 from training.cohort.population import Population, draw_population, seeds_of
 from training.cohort.scanner import Scanner
 from training.cohort.studies import study_groups
@@ -32,8 +32,6 @@ FIELD_OF_VIEW_MM: Final = (330.0, 430.0)
 MATRIX: Final = 512
 MAS: Final = (50, 160)
 """Of a chest CT of a health check (assumed; the study tells 120 kVp only)."""
-FAMILIES: Final = ("common", "slender")
-HELD_OUT_FAMILY: Final = "stout"
 
 
 class Part(StrEnum):
@@ -86,7 +84,11 @@ class ChestCohort:
             )
             for level in found.levels
         }  # fmt: skip
-        family = HELD_OUT_FAMILY if self.is_test(row) else FAMILIES[row % len(FAMILIES)]
+        family = (
+            HELD_OUT_FAMILY
+            if self.is_test(row)
+            else TRAINING_FAMILIES[row % len(TRAINING_FAMILIES)]
+        )
         return replace(
             subject,
             form=draw_form(subject.seed, family),

@@ -126,6 +126,9 @@ FAMILIES: Final = MappingProxyType(
     }
 )  # fmt: skip
 """Lowest and highest of every number; ``stout`` overlaps the others in no ``body_exponent``."""
+TRAINING_FAMILIES: Final = ("common", "slender")
+HELD_OUT_FAMILY: Final = "stout"
+"""Nothing learns from it, so that tests meet another anatomy; study 1 alone splits them otherwise."""
 
 
 def draw_form(seed: int, family: str = "common") -> Form:

@@ -40,7 +40,7 @@ from pipelines.volume import CtVolume, Segmentation
 from training.cohort.crops import femur_grid, simulate_crop, vertebra_grid
 from training.cohort.equipment import HELD_OUT
 from training.cohort.femur import femur_shape, plan_femur
-from training.cohort.form import draw_form
+from training.cohort.form import HELD_OUT_FAMILY, draw_form
 from training.cohort.plan import plan_body
 from training.cohort.scanner import Scanner
 from training.cohort.subject import Subject, draw_subject
@@ -50,7 +50,6 @@ from training.fine.femur import STEPS_PER_MM, distances
 from training.simulated import located, volume
 
 FIRST_TEST_SEED: Final = 90_000
-TEST_FAMILY: Final = "stout"
 TEST_MODEL: Final = HELD_OUT[0]
 
 REAL_FEMORA: Final[Mapping[str, tuple[str, int, int]]] = MappingProxyType(
@@ -118,7 +117,7 @@ def _mean(what: str, values: list[float], goal: str) -> Row:
 def unseen_subject(seed: int) -> Subject:
     """Virtual patient whose skeleton is of a family that no training saw."""
     subject = draw_subject(seed, with_findings=True)
-    return replace(subject, form=draw_form(seed, TEST_FAMILY))
+    return replace(subject, form=draw_form(seed, HELD_OUT_FAMILY))
 
 
 def unseen_scanner(seed: int) -> Scanner:

@@ -17,7 +17,7 @@ import numpy as np
 from training.cohort.densitometry import who_class
 from training.cohort.dxa_hip import HipScan
 from training.cohort.equipment import HELD_OUT, TRAINING, KernelFamily, ScannerModel
-from training.cohort.form import draw_form
+from training.cohort.form import HELD_OUT_FAMILY, TRAINING_FAMILIES, draw_form
 from training.cohort.population import draw_population
 from training.cohort.scanner import Scanner
 from training.cohort.studies import study_groups
@@ -27,8 +27,6 @@ from training.studies.published import STUDY_3_PATIENTS
 PARTS: Final = tuple(STUDY_3_PATIENTS)
 CLASS_COUNTS: Final = STUDY_3_PATIENTS
 """Patients of each class (normal, osteopenia, osteoporosis) by part."""
-FAMILIES: Final = ("common", "slender")
-HELD_OUT_FAMILY: Final = "stout"
 FIRST_SEED: Final = MappingProxyType({"train": 300_000, "validation": 500_000, "test": 700_000})
 
 TEST_SLICE_MM: Final = 1.25
@@ -67,7 +65,7 @@ def candidate(part: str, number: int, seed: int = 1) -> Candidate:
     is_test = part == "test"
     own = seed * 1_000_000 + FIRST_SEED[part] + number
     person = subject_of(draw_population(np.array([own], np.int64), study_groups("femur")), 0)
-    family = HELD_OUT_FAMILY if is_test else FAMILIES[number % len(FAMILIES)]
+    family = HELD_OUT_FAMILY if is_test else TRAINING_FAMILIES[number % len(TRAINING_FAMILIES)]
     rng = np.random.default_rng([own, 3])
     models: tuple[ScannerModel, ...] = HELD_OUT if is_test else TRAINING
     model = models[rng.integers(len(models))]

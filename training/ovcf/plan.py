@@ -22,7 +22,7 @@ from training.cohort.densitometry import (
 )
 from training.cohort.equipment import HELD_OUT, TRAINING, KernelFamily, ScannerModel
 from training.cohort.findings import Findings, LevelFindings
-from training.cohort.form import draw_form
+from training.cohort.form import HELD_OUT_FAMILY, TRAINING_FAMILIES, draw_form
 from training.cohort.physics import water_attenuation
 from training.cohort.plan import plan_body
 from training.cohort.population import Population, draw_population, seeds_of
@@ -128,7 +128,7 @@ RECIPES: Final = MappingProxyType(
             vertebrae=(320, 320),
             models=TRAINING,
             kernels=(KernelFamily.SMOOTH, KernelFamily.STANDARD),
-            families=("common", "slender"),
+            families=TRAINING_FAMILIES,
             mas=(80, 250),
             slices_mm=THIN_MM,
             pixels_mm=(0.4, 0.85),
@@ -139,7 +139,7 @@ RECIPES: Final = MappingProxyType(
             vertebrae=(80, 80),
             models=HELD_OUT,
             kernels=(KernelFamily.SMOOTH, KernelFamily.STANDARD),
-            families=("stout",),
+            families=(HELD_OUT_FAMILY,),
             mas=(80, 250),
             slices_mm=THIN_MM,
             pixels_mm=(0.4, 0.85),

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from models.networks.spine import spine_network
 from training.checkpoint import TrainingState
+from training.cohort.form import TRAINING_FAMILIES
 from training.patches import LEARNING_RATE, Losses, Pace, half_forward, start, train_on
 from training.segmentation.composed import composed_specimen
 from training.segmentation.held_out import dice_by_structure
@@ -33,8 +34,6 @@ from training.segmentation.sampler import Sample, samples
 
 DEFAULT_CACHE = Path("runs/cache")
 FIRST_SEED = 1000
-FAMILIES = ("common", "slender")
-"""Of skeletons; the third, ``stout``, is kept for testing."""
 HELD_OUT_SEED = 9000
 
 
@@ -90,7 +89,9 @@ def load_specimens(config: Config, seed: int) -> list[Specimen]:
     seeds = [FIRST_SEED + number for number in range(config.patients)]
     found = [virtual_specimen(seed, config.cache) for seed in seeds]
     found += [
-        virtual_specimen(FIRST_SEED + number, config.cache, FAMILIES[number % len(FAMILIES)])
+        virtual_specimen(
+            FIRST_SEED + number, config.cache, TRAINING_FAMILIES[number % len(TRAINING_FAMILIES)]
+        )
         for number in range(config.varied)
     ]
     if config.data is not None and (config.data / "icrp110").is_dir():
