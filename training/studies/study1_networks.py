@@ -120,15 +120,18 @@ def training_notes(runs: NetworkRuns) -> tuple[str, ...]:
     everyone = read_examples(runs.work / "examples")
     patients = {part: len({e.patient for e in everyone if e.is_test == part}) for part in (0, 1)}
     notes = [f"Scanned: {patients[0]} patients to train, {patients[1]} to test."]
-    for task in TASKS:
-        folder = runs.config(task).out
-        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        slices, rows, columns = np.multiply(state["notes"]["stride"], SPACING_MM)
-        notes.append(
-            f"Network {task}: {state['step']} steps in {state['seconds'] / 60:.0f} minutes, voxels of "
-            f"{slices:g} x {rows:g} x {columns:g} mm (slices, rows, columns)."
-        )
+    notes += [training_note(runs.config(task).out) for task in TASKS]
     return tuple(notes)
+
+
+def training_note(folder: Path) -> str:
+    """Steps, minutes and voxels of one network."""
+    state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    slices, rows, columns = np.multiply(state["notes"]["stride"], SPACING_MM)
+    return (
+        f"Network {folder.name}: {state['step']} steps in {state['seconds'] / 60:.0f} minutes, voxels "
+        f"of {slices:g} x {rows:g} x {columns:g} mm (slices, rows, columns)."
+    )
 
 
 def normalization_rows(test: Sequence[Example]) -> list[Row]:

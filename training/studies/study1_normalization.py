@@ -27,7 +27,7 @@ from training.lumbar.predict import baseline, predict
 from training.lumbar.train import FULL, LEARNING_RATE, Config, read_stride, train
 from training.statistics.agreement import mean_absolute_error
 from training.statistics.bootstrap import bootstrap
-from training.studies.study1_networks import correlation, draw_training
+from training.studies.study1_networks import correlation, draw_training, training_note
 from training.studies.table import VIRTUAL, Row, Stopwatch, StudyTable, markdown, row, write_table
 
 Values = NDArray[np.float64]
@@ -82,7 +82,8 @@ def main() -> None:
     predicted = {one: predict(test, config) for one, config in runs.items()}
     plain, _ = baseline([one for one in everyone if not one.is_test], test)
     rows = trained_rows(test, predicted, plain)
-    table = StudyTable(study="Study 1, normalisation", run=watch.stop(), rows=rows, notes=NOTES)
+    notes = (*NOTES, *(training_note(config.out) for config in runs.values()))
+    table = StudyTable(study="Study 1, normalisation", run=watch.stop(), rows=rows, notes=notes)
     print(markdown(table))
     if out:
         write_table(table, out)
