@@ -53,7 +53,14 @@ def calibrate_from_phantom(
         raise ConfigError(f"no CT series in {folder}", "a folder with one axial CT", "")
     ct = read_volume([Path(path) for path in chosen.record.paths])
     pairs = measure_rods(ct, [parse_rod(rod) for rod in rods])
-    entry = fit_entry(pairs, ct.header, standard=standard, source=source, fitted_on=date.today())  # noqa: DTZ011  the day on the site's calendar
+    entry = fit_entry(
+        pairs,
+        ct.header,
+        standard=standard,
+        source=source,
+        fitted_on=date.today(),  # noqa: DTZ011  the day on the site's calendar
+        in_patients=False,
+    )
     add_entry(entry, table)
     return entry
 
@@ -69,7 +76,14 @@ def calibrate_from_pairs(
         The file or the line is not usable.
     """
     pairs: tuple[Pair, ...] = read_pairs(file)
-    entry = fit_entry(pairs, scanner, standard=standard, source=source, fitted_on=date.today())  # noqa: DTZ011
+    entry = fit_entry(
+        pairs,
+        scanner,
+        standard=standard,
+        source=source,
+        fitted_on=date.today(),  # noqa: DTZ011
+        in_patients=True,
+    )
     add_entry(entry, table)
     return entry
 

@@ -290,6 +290,7 @@ def phantom_entry(scanner: Scanner) -> CalibrationEntry:
         standard=Standard.HYDROXYAPATITE,
         source="virtual phantom",
         fitted_on=date(2026, 11, 21),
+        in_patients=False,
     )
 
 

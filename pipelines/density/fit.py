@@ -124,6 +124,7 @@ def fit_entry(
     standard: Standard,
     source: str,
     fitted_on: date,
+    in_patients: bool,
 ) -> CalibrationEntry:
     """Least squares of HU over density (the density is what is known), read backwards.
 
@@ -131,6 +132,8 @@ def fit_entry(
     ----------
     scan
         Scanner, tube voltage and kernel of the scans behind the pairs.
+    in_patients
+        Whether the pairs are of patients; if not, of the rods of a phantom.
 
     Returns
     -------
@@ -166,6 +169,7 @@ def fit_entry(
         uncertainty_mg_cm3=float(max(residual, 0.1)),
         range_mg_cm3=(float(density.min()), float(density.max())),
         pairs=len(pairs),
+        in_patients=in_patients,
         fitted_on=fitted_on,
         source=source,
     )

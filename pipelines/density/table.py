@@ -11,12 +11,19 @@ on another scanner is no calibration. ``osteonode calibrate`` adds entries.
 import hashlib
 from datetime import date
 from functools import cache
+from math import hypot
 from pathlib import Path
 from typing import Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipelines.density.calibration import Calibration, CalibrationKind, Standard
+from pipelines.density.calibration import (
+    PRECALIBRATED_MG_CM3,
+    SAME_MODEL_SHARE,
+    Calibration,
+    CalibrationKind,
+    Standard,
+)
 from pipelines.errors import BadDensityTable
 from pipelines.findings import ContrastPhase
 from pipelines.kernels import is_sharp
@@ -55,6 +62,9 @@ class CalibrationEntry(_Part):
     uncertainty_mg_cm3: float = Field(gt=0, description="Residual standard deviation of the fit")
     range_mg_cm3: tuple[float, float]
     pairs: int = Field(ge=2, description="Rods or pairs in the fit")
+    in_patients: bool = Field(
+        False, description="Whether the pairs are of patients; if not, of the rods of a phantom"
+    )
     fitted_on: date
     source: str = Field(min_length=1, description="Phantom or comparison, for the report")
 
@@ -77,14 +87,15 @@ class CalibrationEntry(_Part):
         )
 
     def calibration(self) -> Calibration:
-        """The line of this entry."""
+        """The line of this entry; that of rods is less sure in patients than on the rods."""
+        apart, share = (0.0, 0.0) if self.in_patients else (PRECALIBRATED_MG_CM3, SAME_MODEL_SHARE)
         return Calibration(
             kind=CalibrationKind.ASYNCHRONOUS,
             standard=self.standard,
             hu_per_mg_cm3=self.hu_per_mg_cm3,
             hu_at_zero=self.hu_at_zero,
-            relative_uncertainty=0.0,
-            uncertainty_mg_cm3=self.uncertainty_mg_cm3,
+            relative_uncertainty=share,
+            uncertainty_mg_cm3=hypot(self.uncertainty_mg_cm3, apart),
             range_mg_cm3=self.range_mg_cm3,
             source=f"asynchronous calibration of {self.fitted_on.isoformat()} ({self.source})",
         )

@@ -76,6 +76,7 @@ def test_a_scanned_patient_reads_near_the_truth_in_the_right_phase() -> None:
     for one, limit in zip(scans, (14, 19), strict=True):
         assert one.asynchronous is not None
         assert abs(one.asynchronous.value) < limit
+        assert one.asynchronous.is_covered
 
 
 def test_marrow_that_takes_up_more_reads_denser() -> None:
