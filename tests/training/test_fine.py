@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from models.fine_structures import CORE_DEPTH_MM, VertebraPart
 from training.fine import train as fine_train
@@ -201,6 +202,23 @@ def test_a_run_learns_and_goes_on_where_it_stopped(tmp_path, tiny_task):
     assert entries[3]["loss"] < entries[0]["loss"]
     assert json.loads((tmp_path / "state.json").read_text())["step"] == 50
     assert (tmp_path / "curve.png").stat().st_size > 1000
+
+
+def test_a_run_may_start_from_the_weights_of_another(tmp_path, tiny_task):
+    """Half precision, as shipped; at next to no learning rate they stay what they were."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    train(Config(task="tiny", out=first, steps=3, workers=0))
+    shipped = {k: v.half() for k, v in load_file(first / "weights.safetensors").items()}
+    save_file(shipped, tmp_path / "shipped.safetensors")
+    run = train(
+        Config(
+            task="tiny", out=second, steps=1, workers=0, rate=1e-9, seed=5,
+            start_from=tmp_path / "shipped.safetensors",
+        )
+    )  # fmt: skip
+    assert run.step == 1
+    for name, tensor in run.network.named_parameters():
+        torch.testing.assert_close(tensor.detach(), shipped[name].float(), atol=1e-5, rtol=0)
 
 
 def test_a_step_without_finite_gradients_leaves_the_weights(tmp_path, tiny_task, monkeypatch):

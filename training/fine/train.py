@@ -2,6 +2,7 @@
 
     python -m training.fine.train femur --data ../shared/data --out runs/femur --minutes 60
     python -m training.fine.train femur --out runs/femur --minutes 30 --resume
+    python -m training.fine.train femur --out runs/more --start-from models/weights/femur.safetensors
 
 No real CT takes part: shapes come from masks, meshes and the virtual cohort, tissue is painted. The
 same code runs on CPU and CUDA. Writes ``checkpoint.safetensors`` and ``state.json`` (resumable),
@@ -17,6 +18,7 @@ from typing import Final
 
 import torch
 from monai.losses import DiceCELoss, DiceFocalLoss
+from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -33,7 +35,13 @@ DEFAULT_CACHE: Final = Path("runs/cache")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """One training run."""
+    """One training run.
+
+    Parameters
+    ----------
+    start_from
+        Weights to start from, those that are shipped for one; steps count from 0.
+    """
 
     task: str
     out: Path
@@ -50,6 +58,7 @@ class Config:
     seed: int = 0
     log_every: int = 50
     rate: float = LEARNING_RATE
+    start_from: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +119,11 @@ def train(config: Config) -> TrainingState:
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     task = TASKS[config.task]
-    run = start(task.network(), config.out, config.device, seed=config.seed, resume=config.resume)
+    network = task.network()
+    if config.start_from is not None:
+        tensors = load_file(config.start_from)
+        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    run = start(network, config.out, config.device, seed=config.seed, resume=config.resume)
     criterion = task.loss()
 
     def losses(batch: dict[str, torch.Tensor]) -> Losses:
@@ -150,6 +163,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--start-from", type=Path, help="weights to start from")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     run = train(Config(**vars(parser.parse_args())))
