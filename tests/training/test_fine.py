@@ -207,12 +207,12 @@ def test_a_run_learns_and_goes_on_where_it_stopped(tmp_path, tiny_task):
 def test_a_run_may_start_from_the_weights_of_another(tmp_path, tiny_task):
     """Half precision, as shipped; at next to no learning rate they stay what they were."""
     first, second = tmp_path / "first", tmp_path / "second"
-    train(Config(task="tiny", out=first, steps=3, workers=0))
+    train(Config(task="tiny", out=first, steps=3, workers=0, log_every=1))
     shipped = {k: v.half() for k, v in load_file(first / "weights.safetensors").items()}
     save_file(shipped, tmp_path / "shipped.safetensors")
     run = train(
         Config(
-            task="tiny", out=second, steps=1, workers=0, rate=1e-9, seed=5,
+            task="tiny", out=second, steps=1, workers=0, rate=1e-9, seed=5, log_every=1,
             start_from=tmp_path / "shipped.safetensors",
         )
     )  # fmt: skip
