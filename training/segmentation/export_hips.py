@@ -16,6 +16,7 @@ from models.cards import Metric, ModelCard
 from pipelines.hips import HIPS_MODEL
 from training.checkpoint import LOG
 from training.model_files import state_of, write_network
+from training.segmentation.train_hips import Config
 
 ON: Final = "simulated patches never trained on"
 
@@ -30,8 +31,8 @@ def export(run: Path, version: str) -> ModelCard:
         name=HIPS_MODEL,
         version=version,
         network="hip_network",
-        task="Femora, hip bones and sacrum at 3 mm; only the femora are used, and only as the mean with "
-        "those of the spine network",
+        task="Femora, hip bones and sacrum at 3 mm; only the femora are used, and of these only parts in "
+        "which the spine network sees a femur as well",
         training_data="Simulation only: 48 virtual patients of training/cohort and 24 with findings, the "
         "ICRP 110 reference phantoms, 36 compositions of real vertebra, hip and sacrum masks (VerSe, CC "
         "BY-SA 4.0; Hip-Joints AutoSeg, MIT) in these, and single hips of the same masks and patients "
@@ -40,13 +41,12 @@ def export(run: Path, version: str) -> ModelCard:
         f"bf16 autocast, {state['seconds'] / 60:.0f} minutes on one CPU core (no accelerator), moving "
         "average of the weights; python -m training.segmentation.train_hips",
         metrics=tuple(
-            Metric(on=ON, what=f"Dice {part}", value=value, n=16)
+            Metric(on=ON, what=f"Dice {part}", value=value, n=Config(out=run).held_out)
             for part, value in measured.items()
         ),
         intended_use="Research use only. Tells the 1 mm network where femora are.",
-        limits="Alone it takes other bones for femora, since it learned hips only; on three real CTs the "
-        "mean of both networks is better than either (docs/results). Trained for an hour; its loss "
-        "was still falling.",
+        limits="Alone it takes vertebrae and ilia for femora, since it learned hips only (docs/results). "
+        "Trained for hours of one core; its loss was still falling.",
         licence="Apache-2.0; ICRP 110 data were read for research and are not contained.",
     )
 
