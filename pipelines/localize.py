@@ -17,7 +17,7 @@ from models.inference import SpineProbabilities, default_device, spine_probabili
 from models.structures import SPACING_MM, Structure
 from pipelines.anatomy import Level
 from pipelines.disc_planes import DiscPlane, disc_plane
-from pipelines.hips import FEMORA, find_femora
+from pipelines.hips import FEMORA, find_hips
 from pipelines.naming import LUMBAR_COUNT, Names, VertebraEvidence, name_vertebrae
 from pipelines.ribs import rib_reach_mm
 from pipelines.spaces import CanonicalGrid, canonical_grid, resample_to_canonical, to_lps
@@ -139,8 +139,13 @@ def localize(ct: CtVolume, device: str | None = None) -> Localization:
     mirrored = _of_mirror_image(hu, place)
     passes = (_bodies(plain), _bodies(mirrored))
     found = interpret(_mean(plain, mirrored), grid, passes)
-    femora = find_femora(hu, (plain, mirrored), place)
-    return replace(found, femur_probability=femora.probability, femur_passes=femora.passes)
+    hips = find_hips(hu, (plain, mirrored), place)
+    return replace(
+        found,
+        sacrum_probability=hips.sacrum,
+        femur_probability=hips.femora,
+        femur_passes=hips.passes,
+    )
 
 
 def _of_mirror_image(hu: NDArray[np.float32], device: str) -> SpineProbabilities:

@@ -5,7 +5,7 @@ import pytest
 
 from models.inference import SpineProbabilities
 from models.structures import SPACING_MM, Structure
-from pipelines.hips import FEMORA, LEAST_VOXELS, both_see, find_femora
+from pipelines.hips import FEMORA, LEAST_VOXELS, both_see, find_hips
 from training.cohort.anatomy import render
 from training.cohort.grid import Grid
 from training.cohort.media import Media
@@ -49,9 +49,9 @@ def test_the_hip_network_outlines_what_the_spine_network_calls_a_femur(patient):
     missed = femora.copy()
     missed[heights[-len(heights) // 3] :] = False
     sees_heads = said(np.where(missed, Structure.BACKGROUND, truth))
-    found = find_femora(hu, (sees_heads, sees_heads), "cpu")
+    found = find_hips(hu, (sees_heads, sees_heads), "cpu")
     assert femora.sum() > 8_000
-    assert dice(found.probability > 0.5, femora) > 0.8
+    assert dice(found.femora > 0.5, femora) > 0.8
     for one in found.passes:
         assert dice(one, femora) > 0.8
 
@@ -60,8 +60,19 @@ def test_the_mirrored_pass_is_turned_back(patient):
     """Both passes find the femora of a patient who lies 3 cm beside the middle of the image."""
     hu, truth = (np.roll(one, ASIDE, axis=2) for one in patient)
     seen = said(truth)
-    for one in find_femora(hu, (seen, seen), "cpu").passes:
+    for one in find_hips(hu, (seen, seen), "cpu").passes:
         assert dice(one, np.isin(truth, FEMORA)) > 0.8
+
+
+def test_of_the_sacrum_the_mean_counts(patient):
+    """The spine network says 0.4 of it, which alone is none; the other lifts most of it over a half."""
+    hu, truth = patient
+    sacrum = truth == Structure.SACRUM
+    seen = said(truth)
+    seen.structures[Structure.SACRUM] *= np.float32(0.4)
+    found = find_hips(hu, (seen, seen), "cpu").sacrum
+    assert dice(found > 0.5, sacrum) > 0.5
+    assert found[~sacrum].max() <= 0.5
 
 
 def test_bones_in_which_the_spine_network_sees_no_femur_are_none():
@@ -86,9 +97,9 @@ def test_far_from_the_pelvis_the_hip_network_is_not_asked(patient):
     again = hu[heights[0] : heights[-1] + 1]
     rest = np.zeros((len(air) + len(again), *hu.shape[1:]), truth.dtype)
     seen = said(np.concatenate([truth, rest]))
-    found = find_femora(np.concatenate([hu, air, again]), (seen, seen), "cpu")
-    assert found.probability[: len(hu)].max() > 0.9
-    assert not found.probability[len(hu) + EMPTY_SLICES :].any()
+    found = find_hips(np.concatenate([hu, air, again]), (seen, seen), "cpu")
+    assert found.femora[: len(hu)].max() > 0.9
+    assert not found.femora[len(hu) + EMPTY_SLICES :].any()
 
 
 def test_without_a_pelvis_the_spine_network_tells(patient):
@@ -96,5 +107,6 @@ def test_without_a_pelvis_the_spine_network_tells(patient):
     hu, truth = patient
     crumb = np.full(truth.shape, Structure.BACKGROUND)
     crumb.flat[: LEAST_VOXELS - 1] = Structure.FEMUR_LEFT
-    found = find_femora(hu, (said(crumb), said(crumb)), "cpu")
-    assert np.array_equal(found.probability, crumb == Structure.FEMUR_LEFT)
+    found = find_hips(hu, (said(crumb), said(crumb)), "cpu")
+    assert not found.sacrum.any()
+    assert np.array_equal(found.femora, crumb == Structure.FEMUR_LEFT)
