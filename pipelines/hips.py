@@ -33,8 +33,9 @@ LEAST_VOXELS: Final = 150
 LEAST_SHARE: Final = 0.1
 """Of a part that the hip network outlines, what the spine network must call femur as well. Femora
 have a quarter and more, other bones nothing."""
-AROUND_MM: Final = 60.0
-"""The hip network looks so far above and below what the spine network sees of the pelvis."""
+ABOVE_MM: Final = 60.0
+"""The hip network looks so far above what the spine network sees of the pelvis, and all the way down, where
+only thighs follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,19 +65,18 @@ def find_hips(hu: NDArray[np.float32], spine: Sequence[SpineProbabilities], devi
     spine
         Of the scan, and of its mirror image, turned back.
     """
-    pelvis = np.mean([one.structures[list(PELVIS)].sum(axis=0) for one in spine], axis=0) > 0.5
+    pelvis = largest_part(
+        np.mean([one.structures[list(PELVIS)].sum(axis=0) for one in spine], axis=0) > 0.5
+    )
     femora = [one.structures[list(FEMORA)].sum(axis=0) for one in spine]
     sacra = [one.structures[Structure.SACRUM] for one in spine]
     if int(pelvis.sum()) >= LEAST_VOXELS:
         around = _around(pelvis)
-        asked = _asked(hu[around], device)
-        for index, parts in enumerate(asked):
-            hip = np.zeros(hu.shape, np.float32)
+        for index, parts in enumerate(_asked(hu[around], device)):
+            hip, sacrum = np.zeros((2, *hu.shape), np.float32)
             hip[around] = parts[HipPart.FEMUR]
-            femora[index] = both_see(hip, femora[index])
-        sacra = [one.copy() for one in sacra]
-        for one, parts in zip(sacra, asked, strict=True):
-            one[around] = (one[around] + parts[HipPart.SACRUM]) / 2
+            sacrum[around] = (sacra[index][around] + parts[HipPart.SACRUM]) / 2
+            femora[index], sacra[index] = both_see(hip, femora[index]), sacrum
     return Hips(
         femora=_frozen(np.asarray(np.mean(femora, axis=0), np.float32)),
         sacrum=_frozen(np.asarray(np.mean(sacra, axis=0), np.float32)),
@@ -84,10 +84,18 @@ def find_hips(hu: NDArray[np.float32], spine: Sequence[SpineProbabilities], devi
     )
 
 
+def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest connected part: specks of sacrum in ribs and shoulders are no pelvis."""
+    parts, count = ndimage.label(mask)
+    if count < 2:
+        return mask
+    return np.asarray(parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:])))
+
+
 def _around(pelvis: NDArray[np.bool_]) -> slice:
-    heights = np.flatnonzero(pelvis.any(axis=(1, 2)))
-    margin = round(AROUND_MM / SPACING_MM)
-    return slice(max(0, int(heights[0]) - margin), int(heights[-1]) + 1 + margin)
+    """Slices from the lowest one to above the pelvis."""
+    highest = int(np.flatnonzero(pelvis.any(axis=(1, 2)))[-1])
+    return slice(0, highest + 1 + round(ABOVE_MM / SPACING_MM))
 
 
 def _asked(hu: NDArray[np.float32], device: str) -> tuple[NDArray[np.float32], ...]:

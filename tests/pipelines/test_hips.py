@@ -102,6 +102,23 @@ def test_far_from_the_pelvis_the_hip_network_is_not_asked(patient):
     assert not found.femora[len(hu) + EMPTY_SLICES :].any()
 
 
+def test_specks_of_sacrum_far_from_the_pelvis_are_none(patient):
+    """In ribs, say: they neither count nor make the hip network look there."""
+    hu, truth = patient
+    air = np.full((EMPTY_SLICES, *hu.shape[1:]), -1000, np.float32)
+    heights = np.flatnonzero(np.isin(truth, FEMORA).any(axis=(1, 2)))
+    again = hu[heights[0] : heights[-1] + 1]
+    above = np.full((len(air) + len(again), *hu.shape[1:]), Structure.BACKGROUND, truth.dtype)
+    above[-8:, 50:58, 60:68] = Structure.SACRUM
+    above[EMPTY_SLICES:][np.isin(truth[heights[0] : heights[-1] + 1], FEMORA)] = FEMORA[0]
+    above[EMPTY_SLICES : EMPTY_SLICES + 8] = Structure.BACKGROUND
+    seen = said(np.concatenate([truth, above]))
+    found = find_hips(np.concatenate([hu, air, again]), (seen, seen), "cpu")
+    assert not found.sacrum[len(hu) + EMPTY_SLICES :].any()
+    assert not found.femora[len(hu) + EMPTY_SLICES :].any()
+    assert found.sacrum[: len(hu)].max() > 0.9
+
+
 def test_without_a_pelvis_the_spine_network_tells(patient):
     """A few voxels of bone are not enough to ask another network."""
     hu, truth = patient
