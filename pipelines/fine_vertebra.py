@@ -23,6 +23,7 @@ from models.inference import default_device, fine_probabilities
 from pipelines.anatomy import Level
 from pipelines.crops import OrientedGrid, box_of, crop, on_ct
 from pipelines.localize import Localization, LocatedBody, LocatedVertebra
+from pipelines.parts import largest_part
 from pipelines.segment import FIRST_UNNAMED, segment_bodies
 from pipelines.spaces import Box
 from pipelines.volume import CtVolume, Segmentation
@@ -196,10 +197,5 @@ def _middle_part(
     probability: NDArray[np.float32], grid: OrientedGrid, ct: CtVolume, box: Box
 ) -> NDArray[np.bool_]:
     """Largest connected part of a mask on the voxels of the CT, its holes filled."""
-    mask = on_ct(probability, grid, ct.geometry, box) > 0.5
-    parts, count = ndimage.label(mask)
-    if count > 1:
-        sizes = np.bincount(parts.ravel())
-        sizes[0] = 0
-        mask = parts == int(np.argmax(sizes))
+    mask = largest_part(on_ct(probability, grid, ct.geometry, box) > 0.5)
     return np.asarray(ndimage.binary_fill_holes(mask))

@@ -22,6 +22,7 @@ from scipy import ndimage
 
 from models.inference import SpineProbabilities, hip_probabilities
 from models.structures import SPACING_MM, HipPart, Structure
+from pipelines.parts import largest_part
 
 HIPS_MODEL: Final = "hips"
 Array = TypeVar("Array", NDArray[np.float32], NDArray[np.bool_])
@@ -65,6 +66,7 @@ def find_hips(hu: NDArray[np.float32], spine: Sequence[SpineProbabilities], devi
     spine
         Of the scan, and of its mirror image, turned back.
     """
+    # Specks of sacrum in ribs and shoulders are no pelvis.
     pelvis = largest_part(
         np.mean([one.structures[list(PELVIS)].sum(axis=0) for one in spine], axis=0) > 0.5
     )
@@ -82,14 +84,6 @@ def find_hips(hu: NDArray[np.float32], spine: Sequence[SpineProbabilities], devi
         sacrum=_frozen(np.asarray(np.mean(sacra, axis=0), np.float32)),
         passes=tuple(_frozen(one > 0.5) for one in femora),
     )
-
-
-def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest connected part: specks of sacrum in ribs and shoulders are no pelvis."""
-    parts, count = ndimage.label(mask)
-    if count < 2:
-        return mask
-    return np.asarray(parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:])))
 
 
 def _around(pelvis: NDArray[np.bool_]) -> slice:

@@ -34,6 +34,7 @@ from pipelines.hip_checks import (
     sides_with_metal,
 )
 from pipelines.localize import Localization
+from pipelines.parts import largest_part
 from pipelines.reasons import Reason
 from pipelines.spaces import Box, CanonicalGrid, to_index, to_lps
 from pipelines.volume import CtVolume
@@ -370,7 +371,8 @@ def _on_ct(
     kept = np.where(ndimage.binary_dilation(fine), probability, 0).astype(np.float32)
     lowest = int(np.flatnonzero(fine.any(axis=(1, 2)))[0])
     kept[:lowest] = 0
-    mask = _largest_part(on_ct(kept, grid, ct.geometry, wide) > 0.5)
+    # Without chips that the finer grid of the CT splits off.
+    mask = largest_part(on_ct(kept, grid, ct.geometry, wide) > 0.5, corners=True)
     ranges = []
     for axis, part in enumerate(wide):
         others = tuple(k for k in range(3) if k != axis)
@@ -381,14 +383,6 @@ def _on_ct(
     inner = mask[tuple(slice(first, stop) for _, first, stop in ranges)].copy()
     inner.flags.writeable = False
     return (box[0], box[1], box[2]), inner
-
-
-def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The mask without chips that the finer grid of the CT splits off."""
-    parts, count = ndimage.label(mask, np.ones((3, 3, 3)))
-    if count < 2:
-        return mask
-    return np.asarray(parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:])))
 
 
 def _solid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

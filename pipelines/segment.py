@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipelines.localize import Localization, LocatedBody
+from pipelines.parts import largest_part
 from pipelines.spaces import CanonicalGrid, to_index
 from pipelines.volume import CtVolume, Segmentation
 
@@ -42,7 +43,7 @@ def segment_bodies(ct: CtVolume, found: Localization) -> Segmentation:
     for body, value in zip((*found.vertebrae, *found.unnamed), values, strict=True):
         box = _box(ct, body)
         part = labels[box]
-        part[_largest(_inside(ct, found, body, box)) & (part == 0)] = value
+        part[largest_part(_inside(ct, found, body, box)) & (part == 0)] = value
     labels.flags.writeable = False
     return Segmentation(labels=labels, geometry=ct.geometry)
 
@@ -124,13 +125,3 @@ def _across(up: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.fl
     posterior = np.cross(up, (1.0, 0.0, 0.0))
     posterior /= np.linalg.norm(posterior)
     return np.cross(posterior, up), posterior
-
-
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Largest connected part."""
-    parts, count = ndimage.label(mask)
-    if count <= 1:
-        return mask
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    return np.asarray(parts == int(np.argmax(sizes)))

@@ -24,6 +24,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -269,6 +270,7 @@ def _located(body: BodyPlan) -> LocatedVertebra:
     return located(vertebra, LEVEL, half_mm=half)
 
 
+@cache
 def phantom_entry(scanner: Scanner) -> CalibrationEntry:
     """The line of a phantom in this scanner, measured as ``osteonode calibrate phantom`` does."""
     header = AcquisitionHeader(

@@ -16,7 +16,7 @@ from training.cohort.population import draw_population, seeds_of
 from training.cohort.studies import PAPER_LIKE, SCENARIOS, Scenario, study_groups
 from training.cohort.table import write_table
 from training.statistics.errors import UnusableSample
-from training.studies.study1_fracture import ReaderError, draw_tables, simulate
+from training.studies.study1_fracture import ReaderError, analyse, draw_tables, simulate
 
 HEADER = "patient,is_case,age_years,sex,bmi_kg_m2," + ",".join(
     f"abmd_L{n}_g_cm2" for n in range(1, 5)
@@ -167,7 +167,10 @@ def test_a_simulated_study_has_the_published_size():
 )
 def test_fracture_scenarios_give_the_specified_discrimination(scenario, specified):
     """Mean of 12 simulated studies, within the stated SD of one study over the root of 12, x 3."""
-    runs = [simulate(scenario, seed, error=SPECIFIED, kept_share=1) for seed in range(12)]
+    runs = [
+        analyse(draw_tables(scenario, seed, error=SPECIFIED, kept_share=1), seed)
+        for seed in range(12)
+    ]
     found = np.mean([(run.a_dxa, run.b_dxa, run.b_predicted) for run in runs], axis=0)
     assert (np.abs(found - specified) < 3 * np.array(AUC_SD) / np.sqrt(12)).all(), found
 

@@ -19,6 +19,7 @@ from torch import nn
 
 from pipelines.anatomy import Level
 from pipelines.chest_input import SEGMENTATION_SIDE, roi_input, windowed
+from pipelines.parts import largest_part
 from training.checkpoint import STATE, WEIGHTS
 from training.chest.examples import LEVELS, SIDE, ChestSubject
 from training.chest.train import Task, build
@@ -93,20 +94,12 @@ def outline_all(
                 subject=one,
                 level=level,
                 hu=pixels,
-                mask=_largest(mask),
+                mask=np.asarray(ndimage.binary_fill_holes(largest_part(mask)), bool),
                 truth=one.core(level)[middle],
             )
             for (one, level), pixels, mask in zip(part, hu, likely, strict=True)
         ]
     return regions
-
-
-def _largest(mask: Mask) -> Mask:
-    parts, count = ndimage.label(mask)
-    if count == 0:
-        return mask
-    biggest = 1 + int(np.bincount(parts.ravel())[1:].argmax())
-    return np.asarray(ndimage.binary_fill_holes(parts == biggest), bool)
 
 
 def classify_all(

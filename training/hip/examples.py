@@ -30,10 +30,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
-from scipy import ndimage
 
 from pipelines.anatomy import Side
 from pipelines.findings import Abstained
+from pipelines.parts import largest_part
 from pipelines.proximal_femur import ProximalFemur, WithheldFemur, outline_femur
 from pipelines.radiomics.extract import extract_features
 from pipelines.radiomics.region import ScalarImage
@@ -170,8 +170,7 @@ def _read_by_hand(ct: CtVolume, bone: Mask, chosen: Candidate) -> Mask:
     spacing = (float(one) for one in ct.geometry.spacing_mm)
     drawn = repeated_masks(bone, tuple(spacing), 1, reader=Reader(), seed=chosen.subject.seed)[0]  # type: ignore[arg-type]
     drawn[_heights_lps_mm(ct) < cut] = False
-    parts, _ = ndimage.label(drawn, np.ones((3, 3, 3)))
-    return np.asarray(parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:])))
+    return largest_part(drawn, corners=True)
 
 
 def _scan(chosen: Candidate) -> Crop:

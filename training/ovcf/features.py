@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
 from pipelines.anatomy import Level
 from pipelines.findings import Abstained
+from pipelines.parts import largest_part
 from pipelines.radiomics.extract import extract_features
 from pipelines.radiomics.region import ScalarImage
 from pipelines.radiomics.settings import DIAGNOSTICS, SettingsName, feature_settings
@@ -32,7 +31,7 @@ from training.cohort.crops import Crop, simulate_crop, vertebra_grid
 from training.cohort.plan import BodyPlan, plan_body
 from training.ovcf.plan import RECIPES, OvcfCohort, plan_ovcf
 from training.parallel import for_each
-from training.selection.perturbation import Mask, repeated_masks
+from training.selection.perturbation import repeated_masks
 from training.statistics.errors import UnusableSample
 
 READERS: Final = 2
@@ -135,9 +134,9 @@ def _features(
     UnusableSample
         A region cannot be measured: a fault of the simulation.
     """
-    truth = _largest_part(crop.body(int(level)))
+    truth = largest_part(crop.body(int(level)), corners=True)
     again = repeated_masks(truth, spacing_mm, READERS, seed=seed * 100 + int(level))
-    masks = [truth, *(_largest_part(mask) for mask in again)]
+    masks = [truth, *(largest_part(mask, corners=True) for mask in again)]
     image = ScalarImage(
         values=crop.image.hu.astype(np.float32), spacing_mm=np.array(spacing_mm, np.float64)
     )
@@ -153,15 +152,6 @@ def _features(
                 {key: value for key, value in features.values.items() if key not in OF_THE_IMAGE}
             )
     return found
-
-
-def _largest_part(mask: Mask) -> Mask:
-    """A reader's outline is one piece."""
-    parts, count = ndimage.label(mask, np.ones((3, 3, 3)))
-    if count <= 1:
-        return mask
-    sizes: NDArray[np.int_] = np.bincount(parts.ravel())[1:]
-    return np.asarray(parts == 1 + int(sizes.argmax()))
 
 
 def make_features(cohort: OvcfCohort, work: Path, *, jobs: int = 1) -> Path:

@@ -169,14 +169,12 @@ def compare(tables: Tables, fitted: Fit, a_dxa: float) -> FractureStudy:
     )
 
 
-def simulate(
-    scenario: Scenario,
-    seed: int,
-    *,
-    error: ReaderError = AS_THE_NETWORK,
-    kept_share: float = KEPT_SHARE,
-) -> FractureStudy:
+def simulate(scenario: Scenario, seed: int) -> FractureStudy:
     """One whole study: draw, split once, fit, score."""
-    tables = draw_tables(scenario, seed, error=error, kept_share=kept_share)
+    return analyse(draw_tables(scenario, seed), seed)
+
+
+def analyse(tables: Tables, seed: int) -> FractureStudy:
+    """Split once, fit, score."""
     areas, fitted = split_areas(tables, repeats=1, seed=seed)
     return compare(tables, fitted, float(areas[0]))

@@ -1,0 +1,26 @@
+"""The largest connected part of a mask.
+
+Takes  mask
+Gives  mask
+Next   pipelines.segment, pipelines.hips, pipelines.proximal_femur
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+
+def largest_part(mask: NDArray[np.bool_], *, corners: bool = False) -> NDArray[np.bool_]:
+    """The largest connected part; a mask of one part or none as it is.
+
+    Parameters
+    ----------
+    mask : any number of axes
+    corners
+        Whether voxels that touch at an edge or a corner alone are connected.
+    """
+    reach = mask.ndim if corners else 1
+    parts, count = ndimage.label(mask, ndimage.generate_binary_structure(mask.ndim, reach))
+    if count < 2:
+        return mask
+    return np.asarray(parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:])))
