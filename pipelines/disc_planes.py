@@ -20,6 +20,10 @@ FEWEST_VOXELS: Final = 24
 FLATNESS: Final = 0.5
 """Largest ratio of a disc's extent across its plane to the smaller one within."""
 LARGEST_TILT_DEG: Final = 40.0
+BODY_HALF_WIDTH_MM: Final = 30.0
+"""No part of a lumbar body is farther from the middle of its disc along the disc's plane, but the
+wings of the sacrum are, and rise above it."""
+BODY_HEIGHT_MM: Final = 40.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,18 @@ def disc_plane(
     if not flat or normal @ direction < np.cos(np.deg2rad(LARGEST_TILT_DEG)):
         return square
     return DiscPlane(point=middle, normal=normal, seen=True)
+
+
+def above_disc(plane: DiscPlane, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Voxels of the canonical grid that lie right above a disc, where only a body can be."""
+    offsets = [
+        (np.arange(size, dtype=np.float64) - middle) * SPACING_MM
+        for size, middle in zip(shape, plane.point, strict=True)
+    ]
+    up, back, left = np.ix_(*offsets)
+    height = up * plane.normal[0] + back * plane.normal[1] + left * plane.normal[2]
+    aside = np.sqrt(np.maximum(up**2 + back**2 + left**2 - height**2, 0))
+    return np.asarray((height > 0) & (height < BODY_HEIGHT_MM) & (aside < BODY_HALF_WIDTH_MM))
 
 
 def _disc_voxels(

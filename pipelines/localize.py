@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from models.inference import SpineProbabilities, default_device, spine_probabilities
 from models.structures import SPACING_MM, Structure
 from pipelines.anatomy import Level
-from pipelines.disc_planes import DiscPlane, disc_plane
-from pipelines.hips import FEMORA, find_hips
+from pipelines.disc_planes import DiscPlane, above_disc, disc_plane
+from pipelines.hips import FEMORA, Hips, find_hips
 from pipelines.naming import LUMBAR_COUNT, Names, VertebraEvidence, name_vertebrae
 from pipelines.ribs import rib_reach_mm
 from pipelines.spaces import CanonicalGrid, canonical_grid, resample_to_canonical, to_lps
@@ -138,14 +138,8 @@ def localize(ct: CtVolume, device: str | None = None) -> Localization:
     plain = spine_probabilities(SPINE_MODEL, hu, place)
     mirrored = _of_mirror_image(hu, place)
     passes = (_bodies(plain), _bodies(mirrored))
-    found = interpret(_mean(plain, mirrored), grid, passes)
     hips = find_hips(hu, (plain, mirrored), place)
-    return replace(
-        found,
-        sacrum_probability=hips.sacrum,
-        femur_probability=hips.femora,
-        femur_passes=hips.passes,
-    )
+    return interpret(_mean(plain, mirrored), grid, passes, hips)
 
 
 def _of_mirror_image(hu: NDArray[np.float32], device: str) -> SpineProbabilities:
@@ -172,6 +166,7 @@ def interpret(
     found: SpineProbabilities,
     grid: CanonicalGrid,
     passes: tuple[NDArray[np.float32], ...] = (),
+    hips: Hips | None = None,
 ) -> Localization:
     """From probabilities to named vertebrae.
 
@@ -179,21 +174,28 @@ def interpret(
     ----------
     passes : (slices, rows, columns) float32 each
         Probability of bodies from every pass that ``found`` is the mean of.
+    hips
+        Femora and sacrum as two networks see them; without it, as ``found`` has them. No name
+        rests on it.
     """
-    body = _frozen(_bodies(found))
+    body = _bodies(found)
     disc = found.structures[Structure.DISC]
-    maps = _Maps(
-        body=body,
-        sacrum=_frozen(found.structures[Structure.SACRUM]),
-        femur=_frozen(found.structures[list(FEMORA)].sum(axis=0)),
-    )
+    sacrum = found.structures[Structure.SACRUM] if hips is None else hips.sacrum
+    femur = found.structures[list(FEMORA)].sum(axis=0) if hips is None else hips.femora
+    maps = _Maps(body=body, sacrum=sacrum, femur=femur, passes=() if hips is None else hips.passes)
     curve = follow_spine(body, disc)
     if curve is None:
         return _localization(maps, grid, (), (), Names(levels=(), presumed=True))
     places = find_bodies(curve, body, disc, found.centre)
     evidence = _evidence(curve, places, found)
-    names = name_vertebrae(evidence, sacrum_below=_sacrum_below(curve, places, found))
-    bodies = [_located(curve, place, grid, body, disc) for place in places]
+    sacrum_below = _sacrum_below(curve, places, found)
+    names = name_vertebrae(evidence, sacrum_below=sacrum_below)
+    planes = _disc_planes(curve, places, disc)
+    bodies = [
+        _located(curve, place, both, grid, body) for place, both in zip(places, planes, strict=True)
+    ]
+    if sacrum_below:
+        maps = _parted(maps, planes[0][0], found.structures[Structure.SACRUM])
     if passes:
         bodies = [
             replace(one, agreement=_agreement(curve, place, passes))
@@ -210,9 +212,33 @@ def interpret(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Maps:
+    """Probabilities on the 3 mm grid, and the femora of each pass."""
+
     body: NDArray[np.float32]
     sacrum: NDArray[np.float32]
     femur: NDArray[np.float32]
+    passes: tuple[NDArray[np.bool_], ...]
+
+
+def _parted(maps: _Maps, lumbosacral: DiscPlane, taken_for_sacrum: NDArray[np.float32]) -> _Maps:
+    """Give what lies above the lowest disc to the vertebra, whatever the networks call it.
+
+    The lower front of L5 looks like the first sacral body, and both networks call it so in some
+    patients; the disc between them is plain. One that was not seen parts nothing.
+
+    Parameters
+    ----------
+    taken_for_sacrum : (slices, rows, columns) float32
+        Sacrum by the network that ``maps.body`` is of.
+    """
+    if not lumbosacral.seen:
+        return maps
+    vertebra = above_disc(lumbosacral, maps.body.shape)
+    return replace(
+        maps,
+        body=np.where(vertebra, maps.body + taken_for_sacrum, maps.body),
+        sacrum=np.where(vertebra, np.float32(0), maps.sacrum),
+    )
 
 
 def _localization(
@@ -228,11 +254,12 @@ def _localization(
         presumed=names.presumed,
         unnamed=tuple(unnamed[::-1]),
         grid=grid,
-        body_probability=maps.body,
+        body_probability=_frozen(maps.body),
         confidence=names.confidence,
         lumbar_count=names.lumbar_count,
-        sacrum_probability=maps.sacrum,
-        femur_probability=maps.femur,
+        sacrum_probability=_frozen(maps.sacrum),
+        femur_probability=_frozen(maps.femur),
+        femur_passes=maps.passes,
     )
 
 
@@ -312,15 +339,32 @@ def _sacrum_below(curve: SpinalCurve, places: list[Place], found: SpineProbabili
     return bool(distance < 20.0 and below)
 
 
+def _disc_planes(
+    curve: SpinalCurve, places: Sequence[Place], disc: NDArray[np.float32]
+) -> list[tuple[DiscPlane, DiscPlane]]:
+    """Lower and upper disc of every body.
+
+    Beyond the middle of the outermost bodies the curve says nothing of the tilt: the lowest slices
+    of L5 show its front corner alone, and the curve bends there.
+    """
+    middles = [middle for _, middle, _ in places]
+
+    def plane(end: float) -> DiscPlane:
+        tilt_from = float(np.clip(end, min(middles), max(middles)))
+        return disc_plane(curve.at(end), curve.direction(tilt_from), disc)
+
+    return [(plane(low), plane(high)) for low, _, high in places]
+
+
 def _located(
     curve: SpinalCurve,
     place: Place,
+    planes: tuple[DiscPlane, DiscPlane],
     grid: CanonicalGrid,
     body: NDArray[np.float32],
-    disc: NDArray[np.float32],
 ) -> LocatedBody:
-    low, middle, high = place
-    lower, upper = (disc_plane(curve.at(end), curve.direction(end), disc) for end in (low, high))
+    _, middle, _ = place
+    lower, upper = planes
     centre = curve.at(middle)
     along = _axis_of_body(curve.direction(middle), lower, upper)
     return LocatedBody(

@@ -119,3 +119,55 @@ def test_an_empty_scan_has_no_vertebrae():
     assert found.vertebrae == ()
     assert found.unnamed == ()
     assert found.presumed
+
+
+def painted_spine(*, disc_below: bool) -> SpineProbabilities:
+    """L2 to L5 on a sacrum, upright; the network calls the lower front of L5 sacrum.
+
+    Parameters
+    ----------
+    disc_below
+        Whether the disc under L5 is seen.
+    """
+    shape = (70, 40, 40)
+    parts = np.zeros(shape, np.int64)
+    column = (slice(14, 26), slice(13, 27))
+    parts[2:14, 12:34, 6:34] = Structure.SACRUM
+    for number, low in enumerate(range(14, 58, 11)):
+        if number or disc_below:
+            parts[(slice(low, low + 3), *column)] = Structure.DISC
+        parts[(slice(low + 3, low + 11), *column)] = Structure.LUMBAR_BODY
+    parts[MISTAKEN] = Structure.SACRUM
+    structures = np.stack([(parts == one).astype(np.float32) for one in range(len(Structure))])
+    return SpineProbabilities(structures=structures, centre=np.zeros(shape, np.float32))
+
+
+MISTAKEN = (slice(17, 20), slice(14, 18), slice(13, 27))
+"""Lower front of L5."""
+GRID = CanonicalGrid(origin_lps_mm=np.zeros(3), spacing_mm=SPACING_MM, shape=(70, 40, 40))
+
+
+def test_what_lies_above_the_last_disc_is_no_sacrum():
+    """Networks take the lower front of L5 for the first sacral body; the disc tells."""
+    found = interpret(painted_spine(disc_below=True), GRID)
+    assert [v.level.name for v in found.vertebrae] == ["L2", "L3", "L4", "L5"]
+    assert (found.body_probability[MISTAKEN] > 0.5).all()
+    assert (found.sacrum_probability[MISTAKEN] < 0.5).all()
+    assert (found.sacrum_probability[2:14, 12:34, 6:34] > 0.5).all()
+
+
+def test_without_its_disc_nothing_is_taken_from_the_sacrum():
+    """A plane that only follows the axis of the spine may cut the first sacral body."""
+    made = painted_spine(disc_below=False)
+    found = interpret(made, GRID)
+    np.testing.assert_array_equal(found.sacrum_probability, made.structures[Structure.SACRUM])
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", sorted(HEIGHTS_LPS_MM))
+def test_the_last_disc_slopes_down_to_the_front(data, name):
+    """Sacral slope of people who lie: 20 to 55 degrees; the curve of the spine ends too early to
+    show it."""
+    (lowest,) = (v for v in found_in(data, name).vertebrae if v.level is Level.L5)
+    slope = np.degrees(np.arctan2(-lowest.lower_normal_lps[1], lowest.lower_normal_lps[2]))
+    assert 15 < slope < 60
