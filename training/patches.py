@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from training.checkpoint import TrainingState, averaged, log_line, restore_state, save_state
@@ -49,8 +50,25 @@ class Pace:
     measure_every: int = 250
 
 
-def start(network: nn.Module, out: Path, device: str, *, seed: int, resume: bool) -> TrainingState:
-    """A fresh run, or the one that ``out`` holds."""
+def start(
+    network: nn.Module,
+    out: Path,
+    device: str,
+    *,
+    seed: int,
+    resume: bool,
+    start_from: Path | None = None,
+) -> TrainingState:
+    """A fresh run, or the one that ``out`` holds.
+
+    Parameters
+    ----------
+    start_from
+        Weights of a fresh run, those that are shipped for one; steps count from 0.
+    """
+    if start_from is not None:
+        tensors = load_file(start_from)
+        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     network.to(device, memory_format=_channels_last(network.parameters()))  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-5)
     run = TrainingState(network=network, optimizer=optimizer, average=averaged(network))

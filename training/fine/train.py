@@ -18,7 +18,6 @@ from typing import Final
 
 import torch
 from monai.losses import DiceCELoss, DiceFocalLoss
-from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -35,13 +34,7 @@ DEFAULT_CACHE: Final = Path("runs/cache")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """One training run.
-
-    Parameters
-    ----------
-    start_from
-        Weights to start from, those that are shipped for one; steps count from 0.
-    """
+    """One training run."""
 
     task: str
     out: Path
@@ -119,11 +112,14 @@ def train(config: Config) -> TrainingState:
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     task = TASKS[config.task]
-    network = task.network()
-    if config.start_from is not None:
-        tensors = load_file(config.start_from)
-        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    run = start(network, config.out, config.device, seed=config.seed, resume=config.resume)
+    run = start(
+        task.network(),
+        config.out,
+        config.device,
+        seed=config.seed,
+        resume=config.resume,
+        start_from=config.start_from,
+    )
     criterion = task.loss()
 
     def losses(batch: dict[str, torch.Tensor]) -> Losses:

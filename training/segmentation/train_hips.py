@@ -2,6 +2,7 @@
 
     python -m training.segmentation.train_hips --data ../shared/data --out runs/hips --minutes 30
     python -m training.segmentation.train_hips --data ../shared/data --out runs/hips --resume
+    python -m training.segmentation.train_hips --data ../shared/data --out runs/more --start-from FILE
 
 Takes  Specimen
 Gives  weights.safetensors
@@ -31,7 +32,7 @@ from models.networks.hips import hip_network
 from models.structures import HipPart, Structure
 from training.checkpoint import TrainingState
 from training.fine.femur import FemurShelf, femur_shelf
-from training.patches import Losses, Pace, half_forward, start, train_on
+from training.patches import LEARNING_RATE, Losses, Pace, half_forward, start, train_on
 from training.segmentation.painted_hips import painted_hip
 from training.segmentation.parts import Specimen
 from training.segmentation.sampler import draw, network_input
@@ -72,6 +73,8 @@ class Config:
     device: str = "cpu"
     resume: bool = False
     seed: int = 0
+    rate: float = LEARNING_RATE
+    start_from: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +161,14 @@ def train(config: Config) -> TrainingState:
     """Run until the minutes (or steps) are used up."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    run = start(hip_network(), config.out, config.device, seed=config.seed, resume=config.resume)
+    run = start(
+        hip_network(),
+        config.out,
+        config.device,
+        seed=config.seed,
+        resume=config.resume,
+        start_from=config.start_from,
+    )
     criterion = DiceFocalLoss(to_onehot_y=True, softmax=True, include_background=False)
     unseen = held_out_patches(config)
 
@@ -174,6 +184,7 @@ def train(config: Config) -> TrainingState:
             out=config.out,
             minutes=config.minutes,
             steps=config.steps,
+            rate=config.rate,
             log_every=25,
             measure_every=500,
         ),
@@ -224,6 +235,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--start-from", type=Path, help="weights to start from")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     run = train(Config(**vars(parser.parse_args())))
