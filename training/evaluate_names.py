@@ -29,7 +29,8 @@ from training.cohort.protocols import draw_plan
 from training.cohort.simulate import simulate
 from training.cohort.subject import Subject, draw_subject
 from training.cohort.truth import is_covered, numbering_truth
-from training.evaluate_segmentation import SAME_BODY_MM, Row
+from training.measured import Row
+from training.segmentation.real_cts import SAME_BODY_MM
 from training.simulated import volume
 
 FIRST_SEED: Final = 95_000
@@ -171,6 +172,14 @@ def _name_at(vertebra: VertebraPlan, found: Localization) -> str | None:
         if abs(one.centre_lps_mm[2] - vertebra.centre_lps_mm[2]) < SAME_BODY_MM:
             return one.level.name
     return None
+
+
+def name_rows(seeds: Sequence[int]) -> list[Row]:
+    """The figures of some subjects."""
+    console = Console(stderr=True)
+    return summarize(
+        [one for seed in track(seeds, "subjects", console=console) for one in name_subject(seed)]
+    )
 
 
 def summarize(namings: Sequence[Naming]) -> list[Row]:

@@ -1,369 +1,121 @@
-"""Measure the shipped spine network on real CTs that took no part in training.
+"""Measure finding, naming and outlining of bones with the shipped networks: every figure there is.
 
     python -m training.evaluate_segmentation --data ../shared/data [--json] [--pictures DIR]
+    python -m training.evaluate_segmentation --parts real speed        (about two minutes)
 
 Rows: on, what, value, goal, n. ``--json`` prints them as one JSON list; ``--pictures`` writes an
-overlay of every CT, to be looked at.
+overlay of every real CT, to be looked at. The parts:
+
+real
+    Public CTs that no training saw (`training.segmentation.real_cts`).
+outlines
+    Femora and vertebrae of virtual patients of another kind than those of training
+    (`training.fine.evaluate`), and the slices of study 4 (`training.chest.evaluate`).
+names
+    Whole virtual examinations and the views that a PACS sends (`training.evaluate_names`).
+speed
+    An abdomen of 512x512x250 voxels from its files to SEG and SR (``benchmarks.examination``, in a
+    checkout only), on CUDA where there is one.
 """
 
 import argparse
 import json
+import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Protocol
 
-import nibabel as nib
-import numpy as np
-from numpy.typing import NDArray
+import torch
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.anatomy import MEASURED_LEVELS, Level
-from pipelines.fine_vertebra import segment_vertebrae, whole_vertebra
-from pipelines.localize import Localization, LocatedBody, localize
-from pipelines.segment import segment_structure
-from pipelines.spaces import Geometry, to_lps
-from pipelines.volume import CtVolume, Segmentation, read_volume
-from training.simulated import volume
+from training.chest.evaluate import outline_rows
+from training.evaluate_names import name_rows
+from training.fine.evaluate import virtual_rows
+from training.measured import Row
+from training.segmentation.pictures import overlay
+from training.segmentation.real_cts import Case, cases, evaluate
 
-REFERENCE_LEVELS = {
-    19: Level.T12,
-    20: Level.L1,
-    21: Level.L2,
-    22: Level.L3,
-    23: Level.L4,
-    24: Level.L5,
-}
-"""Body labels of ``abdomen_pelvis_3mm_vertebral_bodies`` (checked against its organ labels)."""
-
-HEIGHTS_LPS_MM: dict[str, dict[Level, float]] = {
-    "abdomen_pelvis_3mm": {
-        Level.L1: 385,
-        Level.L2: 351,
-        Level.L3: 316,
-        Level.L4: 280,
-        Level.L5: 245,
-    },
-    "colonography_1p5mm": {
-        Level.L1: -195,
-        Level.L2: -229,
-        Level.L3: -262,
-        Level.L4: -297,
-        Level.L5: -333,
-    },
-    "torso_2p5mm": {
-        Level.L1: 349,
-        Level.L2: 319,
-        Level.L3: 287,
-        Level.L4: 254,
-        Level.L5: 219,
-    },
-}
-"""Where the middle of each body lies, z of the patient. The order was counted up from the sacrum on
-sagittal pictures and agrees with the last rib, whose heads were looked up in axial slabs (torso 384
-to 370, colonography -156 to -175); the first CT's names are those of its labels. The millimetres
-are those of this program, so they test names, not places."""
-
-RIB_HEIGHTS_LPS_MM: dict[str, dict[Level, float]] = {
-    "abdomen_3mm_contrast": {Level.T11: -200, Level.T12: -227, Level.L1: -256},
-    "abdomen_5mm_dicom": {Level.T12: -235, Level.L1: -269, Level.L2: -305, Level.L3: -341},
-    "chest_1p5mm": {Level.T10: -613, Level.T11: -638, Level.T12: -662},
-}
-"""The same for CTs without a sacrum, counted once from the ribs by looking at every slice.
-
-abdomen_3mm_contrast
-    Twelfth ribs at -215 to -227 on both sides, transverse processes only at -256; the first rib at
-    the body at 15 gives twelve thoracic vertebrae.
-abdomen_5mm_dicom
-    The last long rib belongs to the body at -200. The body at -235 bears stumps of 1 to 2 cm that
-    are parted from it by joints, and facets turn from frontal to sagittal below it: taken for T12
-    with rudimentary ribs. Neither sacrum nor first rib is in the scan, so this count is the most
-    likely one, not a certain one.
-chest_1p5mm
-    First rib at the body at -431, ribs of 5 cm and more at the lowest body: T1 to T12."""
-SAME_BODY_MM = 12.0
-"""Less than half the distance of two lumbar bodies: a shift by one level counts as wrong."""
-LOWEST_WITHOUT_SACRUM = Level.L3
-
-STRUCTURES: dict[str, tuple[str, tuple[tuple[str, str, tuple[int, ...], str], ...]]] = {
-    "abdomen_pelvis_3mm": (
-        "abdomen_pelvis_3mm_organs",
-        (("sacrum", "sacrum", (25, 26), "0.88"), ("femora, coarse", "femur", (75, 76), "0.88")),
-    ),
-    "colonography_1p5mm": (
-        "colonography_1p5mm_bones",
-        (("sacrum", "sacrum", (1,), "0.85"), ("femora, coarse", "femur", (4, 5), "0.85")),
-    ),
-    "torso_2p5mm": ("torso_2p5mm_organs", (("femora, coarse", "femur", (1, 2), "0.85"),)),
-}
-"""Labels of other programs (in the first, S1 counts apart from the sacrum): file, and name, map, label values and goal of each structure. The 3 mm
-network finds femora roughly; the fine femora are measured where they are made."""
-
-SLAB_ORGANS = {30: Level.L2, 31: Level.L1, 32: Level.T12, 33: Level.T11}
-"""Labels of ``abdomen_slab_3mm_organs``."""
+PATIENTS: Final = 24
+"""Whose femur and vertebra are outlined, and whose slices of study 4."""
+SUBJECTS: Final = 17
+FIRST_SUBJECT: Final = 96_000
+"""Names: the seeds of docs/results."""
+SPEED: Final = ("-m", "benchmarks.examination", "--runs", "1", "--json")
+MIB_PER_GIB: Final = 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One measured figure."""
+class Part(Protocol):
+    """One part of the evaluation."""
 
-    on: str
-    what: str
-    value: float
-    goal: str
-    n: int
+    def __call__(self, data: Path, pictures: Path | None) -> Iterable[Row]:
+        """Measure it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One CT with what was found in it."""
-
-    name: str
-    ct: CtVolume
-    found: Localization
-    bodies: Segmentation
-    seconds: float
+def real_part(data: Path, pictures: Path | None) -> Iterator[Row]:
+    """Real CTs, one after the other."""
+    for case in cases(data):
+        yield from evaluate(case, data)
+        _tell(case)
+        if pictures is not None:
+            overlay(case.name, case.ct, case.found, case.bodies, pictures)
 
 
-def read_nifti(path: Path) -> CtVolume:
-    """NIfTI in HU as a volume without header; RAS becomes LPS."""
-    image = nib.Nifti1Image.from_filename(path)
-    hu = np.ascontiguousarray(np.asarray(image.dataobj), np.float32)
-    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
-    return volume(hu, affine)
+def _tell(case: Case) -> None:
+    names = " ".join(v.level.name for v in case.found.vertebrae)
+    sure = "presumed" if case.found.presumed else "certain"
+    more = f", {len(case.found.unnamed)} without a name" if case.found.unnamed else ""
+    doubt = f"{sure}, {case.found.confidence:.2f}{more}"
+    print(f"{case.name}: {names or 'no name'} ({doubt})", file=sys.stderr)
 
 
-def run(name: str, read: Callable[[], CtVolume]) -> Case:
-    """Localize and segment one CT."""
-    ct = read()
-    start = time.perf_counter()
-    found = localize(ct)
-    bodies = segment_vertebrae(ct, found)
-    return Case(name=name, ct=ct, found=found, bodies=bodies, seconds=time.perf_counter() - start)
+def outlines_part(data: Path, pictures: Path | None) -> Iterator[Row]:
+    """Virtual patients of a family of skeletons, in a scanner and under kernels of their own."""
+    yield from virtual_rows(PATIENTS)
+    yield from outline_rows(PATIENTS)
 
 
-def cases(data: Path) -> Iterator[Case]:
-    """All real CTs of the data folder."""
-    ct = data / "ct"
-    for path in sorted(ct.glob("*.nii.gz")):
-        name = path.name.removesuffix(".nii.gz")
-        if not any(
-            word in name for word in ("organs", "bodies", "bones", "t12", "regions", "vertebrae")
-        ):
-            yield run(name, lambda path=path: read_nifti(path))  # type: ignore[misc]
-    for folder in sorted(ct.glob("*_dicom")):
-        yield run(folder.name, lambda folder=folder: read_volume(sorted(folder.iterdir())))  # type: ignore[misc]
+def names_part(data: Path, pictures: Path | None) -> list[Row]:
+    """Names in virtual examinations."""
+    return name_rows(range(FIRST_SUBJECT, FIRST_SUBJECT + SUBJECTS))
 
 
-def evaluate(case: Case, data: Path) -> list[Row]:
-    """The figures that this CT can give."""
-    rows = [Row(on=case.name, what="seconds", value=round(case.seconds, 2), goal="", n=1)]
-    if case.name == "abdomen_pelvis_3mm":
-        rows += _against_bodies(case, data)
-    if case.name == "l3_crop_ct":
-        rows += _against_l3(case, data)
-    if case.name in HEIGHTS_LPS_MM:
-        rows += _against_heights(case)
-    agreements = [v.agreement for v in case.found.vertebrae if v.level in MEASURED_LEVELS]
-    if agreements:
-        what, value = "least agreement of two passes, L1-L4", round(min(agreements), 3)
-        rows.append(Row(on=case.name, what=what, value=value, goal="0.8", n=len(agreements)))
-    if case.name in RIB_HEIGHTS_LPS_MM:
-        expected = RIB_HEIGHTS_LPS_MM[case.name]
-        value = rightly_named(case.found, expected)
-        what = "levels rightly named, by place, counted from the ribs"
-        rows.append(
-            Row(on=case.name, what=what, value=value, goal=str(len(expected)), n=len(expected))
-        )
-    if case.name in STRUCTURES:
-        rows += _against_structures(case, data)
-    if case.name == "abdomen_slab_3mm":
-        rows += _against_slab_organs(case, data)
-    if case.name in {"pet_ct_slab_dicom", "thorax_crop_cta_1p5mm"}:
-        lumbar = sum(v.level.is_lumbar for v in case.found.vertebrae)
-        rows.append(Row(on=case.name, what="bodies called lumbar", value=lumbar, goal="0", n=1))
-    from training.fine.evaluate import real_rows  # it takes its rows from here
-
-    rows += real_rows(case.name, case.ct, case.found, data)
-    return rows
-
-
-def _against_bodies(case: Case, data: Path) -> list[Row]:
-    path = data / "ct" / "abdomen_pelvis_3mm_vertebral_bodies.nii.gz"
-    reference = np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
-    rows, distances, scores = [], [], []
-    for value, level in REFERENCE_LEVELS.items():
-        mine, theirs = case.bodies.labels == level, reference == value
-        score = dice(mine, theirs)
-        rows.append(
-            Row(on=case.name, what=f"Dice body {level.name}", value=score, goal="0.88", n=1)
-        )
-        if level in (Level.L1, Level.L2, Level.L3, Level.L4):
-            scores.append(score)
-            distances.append(_apart_mm(case, mine, theirs))
-    rows.append(
-        Row(
-            on=case.name,
-            what="largest centroid distance L1-L4, mm",
-            value=round(max(distances), 2),
-            goal="6",
-            n=4,
-        )
+def speed_part(data: Path, pictures: Path | None) -> Iterator[Row]:
+    """Seconds and memory of one examination with all pipelines of the abdomen."""
+    found = subprocess.run([sys.executable, *SPEED], check=True, capture_output=True, text=True)
+    measured = json.loads(found.stdout.splitlines()[-1])
+    on, goal = (
+        ("one GPU", "2") if torch.cuda.is_available() else (f"{measured['cpus']} cores", "40")
     )
-    mean = round(float(np.mean(scores)), 4)
-    rows.append(Row(on=case.name, what="mean Dice body L1-L4", value=mean, goal="0.88", n=4))
-    return rows
+    what = "512x512x250 at 1.25 mm, files to SEG and SR"
+    yield Row(on=on, what=f"{what}: seconds", value=measured["seconds_total"], goal=goal, n=1)
+    gib = round(measured["peak_rss_mb"] / MIB_PER_GIB, 2)
+    yield Row(on=on, what=f"{what}: memory, GiB", value=gib, goal="6", n=1)
 
 
-def _against_heights(case: Case) -> list[Row]:
-    """Names by place, of the whole scan and of the scan without anything below L3.
-
-    The second asks how well the ribs alone name: most chest and upper abdominal scans show no more.
-    """
-    expected = HEIGHTS_LPS_MM[case.name]
-    rest = {level: z for level, z in expected.items() if level <= LOWEST_WITHOUT_SACRUM}
-    middle = (expected[LOWEST_WITHOUT_SACRUM] + expected[Level.L4]) / 2
-    cropped = localize(above(case.ct, middle))
-    return [
-        Row(
-            on=case.name,
-            what="lumbar levels rightly named, by place",
-            value=rightly_named(case.found, expected),
-            goal=str(len(expected)),
-            n=len(expected),
-        ),
-        Row(
-            on=case.name,
-            what="lumbar levels rightly named where the scan ends below L3",
-            value=rightly_named(cropped, rest),
-            goal=str(len(rest)),
-            n=len(rest),
-        ),
-    ]
-
-
-def rightly_named(found: Localization, heights_lps_mm: dict[Level, float]) -> int:
-    """How many levels were found where they are, by the height of their middle."""
-    return sum(
-        vertebra.level in heights_lps_mm
-        and abs(vertebra.centre_lps_mm[2] - heights_lps_mm[vertebra.level]) < SAME_BODY_MM
-        for vertebra in found.vertebrae
-    )
-
-
-def above(ct: CtVolume, height_lps_mm: float) -> CtVolume:
-    """The part of an axis-aligned CT above a height: a scan that ends there."""
-    affine = ct.geometry.affine
-    axis = int(np.argmax(np.abs(affine[2, :3])))
-    border = (height_lps_mm - affine[2, 3]) / affine[2, axis]
-    count = ct.hu.shape[axis]
-    if affine[2, axis] > 0:
-        start, stop = max(0, int(np.ceil(border))), count
-    else:
-        start, stop = 0, min(count, int(np.floor(border)) + 1)
-    ranges = [slice(None)] * 3
-    ranges[axis] = slice(start, stop)
-    hu = np.ascontiguousarray(ct.hu[tuple(ranges)])
-    moved = affine.copy()
-    moved[:3, 3] += affine[:3, axis] * start
-    geometry = Geometry(
-        affine=moved,
-        shape=(hu.shape[0], hu.shape[1], hu.shape[2]),
-        frame_of_reference_uid=ct.geometry.frame_of_reference_uid,
-    )
-    return CtVolume(hu=hu, geometry=geometry, frames=(), header=ct.header)
-
-
-def _against_structures(case: Case, data: Path) -> list[Row]:
-    """Sacrum and both femora of the 3 mm network."""
-    file, structures = STRUCTURES[case.name]
-    path = data / "ct" / f"{file}.nii.gz"
-    reference = np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
-    rows = []
-    for name, which, values, goal in structures:
-        probability = getattr(case.found, f"{which}_probability")
-        mine = segment_structure(case.ct, case.found.grid, probability)
-        score = dice(mine, np.isin(reference, values))
-        rows.append(Row(on=case.name, what=f"Dice {name}", value=score, goal=goal, n=1))
-    return rows
-
-
-def _against_slab_organs(case: Case, data: Path) -> list[Row]:
-    """Names of the bodies by the organ label that most of their voxels carry."""
-    path = data / "ct" / "abdomen_slab_3mm_organs.nii.gz"
-    organs = np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
-    right = 0
-    for vertebra in case.found.vertebrae:
-        under = organs[(case.bodies.labels == vertebra.level) & np.isin(organs, list(SLAB_ORGANS))]
-        right += (
-            bool(under.size) and SLAB_ORGANS[int(np.bincount(under).argmax())] is vertebra.level
-        )
-    count = len(case.found.vertebrae)
-    what = "bodies rightly named, of those named"
-    return [Row(on=case.name, what=what, value=right, goal=str(count), n=count)]
-
-
-def _against_l3(case: Case, data: Path) -> list[Row]:
-    """Sub-region labels of L3: 49 border and 50 inside of the body."""
-    path = data / "ct" / "l3_crop_subregions.nii.gz"
-    vertebrae = data / "ct" / "l3_crop_vertebrae.nii.gz"
-    body = np.isin(np.asarray(nib.Nifti1Image.from_filename(path).dataobj), (49, 50))
-    vertebra = np.asarray(nib.Nifti1Image.from_filename(vertebrae).dataobj) == 22
-    theirs = body & vertebra
-    mine = case.bodies.labels
-    best = max((dice(mine == value, theirs) for value in np.unique(mine) if value), default=0.0)
-    complete = [one for one in case.found.bodies if one.complete]
-    whole = max((_whole_dice(case.ct, one, vertebra) for one in complete), default=0.0)
-    return [
-        Row(on=case.name, what="Dice body L3, any name", value=best, goal="0.90", n=1),
-        Row(on=case.name, what="Dice whole L3, any name", value=whole, goal="0.90", n=1),
-    ]
-
-
-def _whole_dice(ct: CtVolume, body: LocatedBody, theirs: NDArray[np.bool_]) -> float:
-    box, mask = whole_vertebra(ct, body)
-    mine = np.zeros(ct.hu.shape, bool)
-    mine[box] = mask
-    return dice(mine, theirs)
-
-
-def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Dice coefficient, four digits."""
-    total = int(one.sum()) + int(other.sum())
-    return round(2 * int((one & other).sum()) / total, 4) if total else 0.0
-
-
-def _apart_mm(case: Case, one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    if not one.any():
-        return float("inf")
-    affine = case.ct.geometry.affine
-    places = [to_lps(affine, np.argwhere(mask).mean(axis=0)) for mask in (one, other)]
-    return float(np.linalg.norm(places[0] - places[1]))
+PARTS: Final[Mapping[str, Part]] = MappingProxyType(
+    {"real": real_part, "outlines": outlines_part, "names": names_part, "speed": speed_part}
+)
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--pictures", type=Path)
     arguments = parser.parse_args()
-    rows = []
-    for case in cases(arguments.data):
-        rows += evaluate(case, arguments.data)
-        names = " ".join(v.level.name for v in case.found.vertebrae)
-        sure = "presumed" if case.found.presumed else "certain"
-        more = f", {len(case.found.unnamed)} without a name" if case.found.unnamed else ""
-        doubt = f"{sure}, {case.found.confidence:.2f}{more}"
-        print(f"{case.name}: {names or 'no name'} ({doubt})", file=sys.stderr)
-        if arguments.pictures:
-            from training.segmentation.pictures import overlay
-
-            overlay(case.name, case.ct, case.found, case.bodies, arguments.pictures)
+    rows = [
+        row for part in arguments.parts for row in PARTS[part](arguments.data, arguments.pictures)
+    ]
     if arguments.json:
-        print(json.dumps([asdict(row) for row in rows]))
+        print(json.dumps([asdict(row) for row in rows], indent=1))
         return
     table = Table("on", "what", "value", "goal", "n")
     for row in rows:

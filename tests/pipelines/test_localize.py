@@ -13,7 +13,7 @@ from pipelines.anatomy import Level
 from pipelines.localize import Localization, interpret, localize
 from pipelines.spaces import CanonicalGrid, Geometry
 from pipelines.volume import CtVolume, read_volume
-from training.evaluate_segmentation import HEIGHTS_LPS_MM, above, read_nifti, rightly_named
+from training.segmentation.real_cts import HEIGHTS_LPS_MM, above, read_nifti, rightly_named
 
 LABELLED = "abdomen_pelvis_3mm"
 

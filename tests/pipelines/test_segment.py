@@ -9,7 +9,8 @@ import pytest
 from pipelines.anatomy import Level
 from pipelines.localize import localize
 from pipelines.segment import FIRST_UNNAMED, segment_bodies
-from training.evaluate_segmentation import REFERENCE_LEVELS, Case, dice, read_nifti
+from training.measured import dice
+from training.segmentation.real_cts import REFERENCE_LEVELS, Case, read_nifti
 
 LUMBAR = (Level.L1, Level.L2, Level.L3, Level.L4)
 

@@ -102,6 +102,11 @@ def outline_all(
     return regions
 
 
+def mean_dice(regions: Sequence[Region]) -> float:
+    """Mean over slices."""
+    return float(np.mean([one.dice for one in regions]))
+
+
 def classify_all(
     regions: Sequence[Region], network: nn.Module, task: Task, device: str = "cpu"
 ) -> Values:

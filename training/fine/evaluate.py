@@ -2,7 +2,7 @@
 
     python -m training.fine.evaluate --virtual 12            (rows as JSON)
 
-``training.evaluate_segmentation`` adds ``real_rows`` of every real CT to its own.
+All rows are part of ``training.evaluate_segmentation``.
 
 The virtual test set differs from training in anatomy (the held-out family of skeletons, with
 findings), in the scanner and in the kernel: the images come from the cohort's own imaging chain, with
@@ -45,8 +45,8 @@ from training.cohort.plan import plan_body
 from training.cohort.scanner import Scanner
 from training.cohort.subject import Subject, draw_subject
 from training.cohort.vertebra import body_shape
-from training.evaluate_segmentation import Row, dice
 from training.fine.femur import STEPS_PER_MM, distances
+from training.measured import Row, dice
 from training.simulated import located, volume
 
 FIRST_TEST_SEED: Final = 90_000

@@ -32,7 +32,7 @@ from pipelines.volume import CtVolume
 from training.cohort.densitometry import DXA_LEVELS
 from training.cohort.raster import BODY_PARTS
 from training.cohort.simulate import ExaminationPlan, simulate
-from training.evaluate_segmentation import dice
+from training.measured import dice
 from training.ovcf.plan import OvcfCohort, plan_ovcf
 from training.simulated import volume
 from training.statistics.errors import UnusableSample

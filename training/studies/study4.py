@@ -27,6 +27,7 @@ from training.chest.predict import (
     Region,
     classify_all,
     load_network,
+    mean_dice,
     mean_hu,
     outline_all,
     true_mean_hu,
@@ -218,11 +219,6 @@ def segmentation_rows(
             few = mean_dice(outline_all(test, load_network(run, device), device))
             rows.append(row(name, few, n=len(dice), cohort=cohort))
     return rows
-
-
-def mean_dice(regions: Sequence[Region]) -> float:
-    """Mean over slices."""
-    return float(np.mean([one.dice for one in regions]))
 
 
 def class_rows(truth: NDArray[np.int_], found: Outcome) -> list[Row]:
