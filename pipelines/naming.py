@@ -133,6 +133,8 @@ def name_vertebrae(evidence: Sequence[VertebraEvidence], *, sacrum_below: bool) 
     all_chest = border <= 0 and len(evidence) >= WHOLE_CHEST
     if not sacrum_below and (confidence < WORTH_NAMING or not (ribs_end or all_chest)):
         return nothing
+    if sacrum_below and _is_cut_wrongly(evidence):
+        return nothing
     levels = [lowest - index for index in range(len(evidence))]
     certain = both and best.lumbar == LUMBAR_COUNT and confidence >= SURE
     return Names(
@@ -151,6 +153,23 @@ def _some_look_lumbar(bare: Sequence[VertebraEvidence]) -> bool:
 def _last_rib_is_plain(evidence: Sequence[VertebraEvidence], border: int) -> bool:
     """Whether T12 bears a rib that is no stump, and L1 none: else it may be a variant."""
     return evidence[border].rib_reach_mm > RIB_MM > evidence[border - 1].rib_reach_mm
+
+
+def _is_cut_wrongly(evidence: Sequence[VertebraEvidence]) -> bool:
+    """Whether the column was cut into too many bodies, as where thick slices blur the discs.
+
+    Then there are more bodies without ribs than a sixth lumbar vertebra or a stump for a last rib
+    explain, and these, which are the highest of a spine, come out lower than those above.
+    """
+    ribs = [index for index, one in enumerate(evidence) if one.rib_reach_mm > RIB_MM]
+    if not ribs or ribs[0] <= LUMBAR_COUNT + 1:
+        return False
+    above = evidence[ribs[0] : ribs[0] + LUMBAR_COUNT]
+    return _usual_height(evidence[:LUMBAR_COUNT]) < _usual_height(above)
+
+
+def _usual_height(bodies: Sequence[VertebraEvidence]) -> float:
+    return float(np.median([one.height_mm for one in bodies]))
 
 
 def _weigh(

@@ -36,6 +36,20 @@ def test_disagreeing_anchors_give_presumed_names_from_the_sacrum(lumbar_count):
     assert names.presumed
 
 
+def test_a_column_cut_into_too_many_bodies_gets_no_names():
+    """A colonography in slices of 6 mm: seven low bodies without ribs between sacrum and ribs."""
+    heights_mm = [25.5, 25.5, 25.5, 25.5, 27.0, 28.5, 28.5, 30.0, 30.0, 28.5]
+    reaches_mm = [35.0, 31, 27, 30, 26, 28, 31, 91, 110, 109]
+    shares = [1.0] * 6 + [0.98, 0.82, 0.05, 0.0]
+    bodies = [
+        VertebraEvidence(lumbar=share, rib_reach_mm=reach, height_mm=height)
+        for share, height, reach in zip(shares, heights_mm, reaches_mm, strict=True)
+    ]
+    names = name_vertebrae(bodies, sacrum_below=True)
+    assert names.levels == (None,) * len(bodies)
+    assert names.presumed
+
+
 @given(lumbar_count=st.integers(1, 4), thoracic_count=st.integers(1, 6))
 def test_without_the_sacrum_the_last_rib_names_and_names_are_presumed(lumbar_count, thoracic_count):
     """A chest that ends at L1 to L4: counted downward from T12."""
