@@ -118,7 +118,7 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.FILE_LOST: "The stored file is missing or damaged, as after a power cut. Send the "
     "object again.",
     Reason.LEVELS_NOT_COVERED: "The scan does not cover the lumbar vertebrae L1 to L4, or "
-    "shows neither sacrum nor ribs to name them by.",
+    "shows neither sacrum nor ribs to name them by, or these contradict each other.",
     Reason.TOO_FEW_VALID_LEVELS: "Fewer than two levels could be measured, so no mean is given.",
     Reason.NO_SPINE_FOUND: "No vertebra was found in the scan.",
     Reason.UNCALIBRATED: "Density is a generic estimate: this scanner has no calibration entry.",

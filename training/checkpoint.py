@@ -13,6 +13,8 @@ CHECKPOINT: Final = "checkpoint.safetensors"
 WEIGHTS: Final = "weights.safetensors"
 STATE: Final = "state.json"
 LOG: Final = "log.jsonl"
+STARTED_FROM: Final = "started_from"
+"""Note: SHA-256 of the weights file that a run began with."""
 
 
 MOMENTS: Final = {"m": "exp_avg", "v": "exp_avg_sq"}

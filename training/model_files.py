@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from models.cards import WEIGHTS_FOLDER, ModelCard
-from training.checkpoint import STATE, WEIGHTS
+from training.checkpoint import STARTED_FROM, STATE, WEIGHTS
 
 
 def write_model(folder: Path, content: bytes, **description: Any) -> ModelCard:
@@ -55,3 +55,25 @@ def state_of(run: Path) -> dict[str, Any]:
     """How far a run is: ``step``, ``seconds`` (`training.checkpoint`)."""
     found: dict[str, Any] = json.loads((run / STATE).read_text(encoding="utf-8"))
     return found
+
+
+def trained_before(name: str, state: dict[str, Any], folder: Path = WEIGHTS_FOLDER) -> str:
+    """How the weights that a run started from were trained, for its card; empty for a fresh run.
+
+    Parameters
+    ----------
+    folder
+        Holds the card of the earlier version, which is about to be replaced.
+
+    Raises
+    ------
+    ValueError
+        The run started from other weights than those of that card.
+    """
+    digest = state["notes"].get(STARTED_FROM)
+    if digest is None:
+        return ""
+    earlier = ModelCard.model_validate_json((folder / f"{name}.json").read_text(encoding="utf-8"))
+    if earlier.sha256 != digest:
+        raise ValueError(f"started from {digest[:16]}, but {name} is {earlier.sha256[:16]}")
+    return f"; before that version {earlier.version}: {earlier.training}"

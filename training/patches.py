@@ -5,6 +5,7 @@ Gives  weights.safetensors, log.jsonl
 Next   training.checkpoint
 """
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +18,14 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from training.checkpoint import TrainingState, averaged, log_line, restore_state, save_state
+from training.checkpoint import (
+    STARTED_FROM,
+    TrainingState,
+    averaged,
+    log_line,
+    restore_state,
+    save_state,
+)
 
 LEARNING_RATE: Final = 2e-3
 AVERAGE_DECAY: Final = 0.998
@@ -73,6 +81,8 @@ def start(
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-5)
     run = TrainingState(network=network, optimizer=optimizer, average=averaged(network))
     run.notes = {"seed": seed}
+    if start_from is not None:
+        run.notes[STARTED_FROM] = hashlib.sha256(start_from.read_bytes()).hexdigest()
     if resume:
         restore_state(run, out, device)
     run.notes.setdefault("skipped", 0)

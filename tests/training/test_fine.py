@@ -1,5 +1,6 @@
 """Samples for the 1 mm networks: geometry that is kept, sides that are right, runs that resume."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from models.cards import card
 from models.fine_structures import CORE_DEPTH_MM, VertebraPart
 from training.fine import train as fine_train
 from training.fine.bone import coverage, paint_bone
@@ -25,6 +27,7 @@ from training.fine.femur import (
 from training.fine.imaging import OUTSIDE_HU, cut_off, imaged
 from training.fine.train import Config, Task, train
 from training.fine.vertebra import parts_of
+from training.model_files import trained_before
 
 PATCH = (32, 32, 32)
 
@@ -217,8 +220,21 @@ def test_a_run_may_start_from_the_weights_of_another(tmp_path, tiny_task):
         )
     )  # fmt: skip
     assert run.step == 1
+    digest = hashlib.sha256((tmp_path / "shipped.safetensors").read_bytes()).hexdigest()
+    assert run.notes["started_from"] == digest
     for name, tensor in run.network.named_parameters():
         torch.testing.assert_close(tensor.detach(), shipped[name].float(), atol=1e-5, rtol=0)
+
+
+def test_a_card_tells_what_its_weights_were_trained_from(tmp_path):
+    """Steps of the earlier version are no steps of this run; other weights are refused."""
+    fresh = {"notes": {"seed": 0}}
+    assert trained_before("vertebra", fresh) == ""
+    shipped = card("vertebra")
+    went_on = {"notes": {"started_from": shipped.sha256}}
+    assert trained_before("vertebra", went_on).endswith(shipped.training)
+    with pytest.raises(ValueError, match="started from"):
+        trained_before("vertebra", {"notes": {"started_from": card("femur").sha256}})
 
 
 def test_a_step_without_finite_gradients_leaves_the_weights(tmp_path, tiny_task, monkeypatch):

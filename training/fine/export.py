@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from models.cards import Metric, ModelCard
-from training.model_files import state_of, write_network
+from training.model_files import state_of, trained_before, write_network
 
 LICENCE: Final = "Apache-2.0"
 
@@ -38,7 +38,7 @@ DESCRIPTIONS: Final = MappingProxyType(
             "AutoSeg masks, MIT) and of virtual patients of training/cohort; cortex, trabecular "
             "bone and soft tissue painted at random (also soft tissue of the ICRP 110 phantoms); "
             "random deformation, resolution, slices and noise. No real CT.",
-            recipe="one 96x96x96 patch per step, Dice + focal loss, AdamW 2e-3 with cosine decay",
+            recipe="one 96x96x96 patch per step, Dice + focal loss, AdamW with cosine decay",
             intended_use="Research use only. Outlines the proximal femur for measurement.",
             limits="A VB-Net of the study's widths on folded voxels (2x2x2), trained for minutes, "
             "not for the study's 1001 epochs. No prosthesis, fracture or osteophyte took part. "
@@ -52,7 +52,7 @@ DESCRIPTIONS: Final = MappingProxyType(
             "degeneration and fractures) and the shapes of 14 real vertebrae (VerSe masks, CC "
             "BY-SA 4.0) painted at random; random deformation, resolution, slices and noise. No "
             "real CT.",
-            recipe="one 48x64x64 crop per step, Dice + cross-entropy, AdamW 2e-3 with cosine decay",
+            recipe="one 48x64x64 crop per step, Dice + cross-entropy, AdamW with cosine decay",
             intended_use="Research use only. Outlines vertebral bodies for measurement.",
             limits="Few shapes and a short training. Metal, cement and severe fractures are rare "
             "or absent in training. Real scans of few patients were looked at.",
@@ -74,7 +74,7 @@ def export(name: str, run: Path, version: str, metrics: tuple[Metric, ...]) -> M
         training_data=about.training_data,
         training=f"{state['step']} steps, {about.recipe}, bf16 autocast, "
         f"{state['seconds'] / 60:.0f} minutes on a fraction of two shared CPU cores, moving "
-        f"average of the weights; python -m training.fine.train {name}",
+        f"average of the weights; python -m training.fine.train {name}{trained_before(name, state)}",
         metrics=metrics,
         intended_use=about.intended_use,
         limits=about.limits,

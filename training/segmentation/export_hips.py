@@ -15,7 +15,7 @@ from typing import Final
 from models.cards import Metric, ModelCard
 from pipelines.hips import HIPS_MODEL
 from training.checkpoint import LOG
-from training.model_files import state_of, write_network
+from training.model_files import state_of, trained_before, write_network
 from training.segmentation.train_hips import Config
 
 ON: Final = "simulated patches never trained on"
@@ -31,15 +31,16 @@ def export(run: Path, version: str) -> ModelCard:
         name=HIPS_MODEL,
         version=version,
         network="hip_network",
-        task="Femora, hip bones and sacrum at 3 mm; only the femora are used, and of these only parts in "
-        "which the spine network sees a femur as well",
+        task="Femora, hip bones and sacrum at 3 mm; of the femora only parts count in which the spine "
+        "network sees a femur as well, of the sacrum the mean with that network",
         training_data="Simulation only: 48 virtual patients of training/cohort and 24 with findings, the "
         "ICRP 110 reference phantoms, 36 compositions of real vertebra, hip and sacrum masks (VerSe, CC "
         "BY-SA 4.0; Hip-Joints AutoSeg, MIT) in these, and single hips of the same masks and patients "
         "painted as for the 1 mm network. No real CT.",
-        training=f"{state['step']} steps of one patch, AdamW 2e-3 with cosine decay, focal and Dice loss, "
+        training=f"{state['step']} steps of one patch, AdamW with cosine decay, focal and Dice loss, "
         f"bf16 autocast, {state['seconds'] / 60:.0f} minutes on one CPU core (no accelerator), moving "
-        "average of the weights; python -m training.segmentation.train_hips",
+        "average of the weights; python -m training.segmentation.train_hips"
+        f"{trained_before(HIPS_MODEL, state)}",
         metrics=tuple(
             Metric(on=ON, what=f"Dice {part}", value=value, n=Config(out=run).held_out)
             for part, value in measured.items()
