@@ -8,6 +8,9 @@ overlay of every real CT, to be looked at. The parts:
 
 real
     Public CTs that no training saw (`training.segmentation.real_cts`).
+changed
+    Names in some of these after changes of patient, scanner and view
+    (`training.segmentation.perturbed`).
 outlines
     Femora and vertebrae of virtual patients of another kind than those of training
     (`training.fine.evaluate`), and the slices of study 4 (`training.chest.evaluate`).
@@ -36,8 +39,9 @@ from training.chest.evaluate import outline_rows
 from training.evaluate_names import name_rows
 from training.fine.evaluate import virtual_rows
 from training.measured import Row
+from training.segmentation.perturbed import perturbed_rows
 from training.segmentation.pictures import overlay
-from training.segmentation.real_cts import Case, cases, evaluate
+from training.segmentation.real_cts import HEIGHTS_LPS_MM, Case, cases, evaluate, read_named
 
 PATIENTS: Final = 24
 """Whose femur and vertebra are outlined, and whose slices of study 4."""
@@ -72,6 +76,11 @@ def _tell(case: Case) -> None:
     print(f"{case.name}: {names or 'no name'} ({doubt})", file=sys.stderr)
 
 
+def changed_part(data: Path, pictures: Path | None) -> Iterator[Row]:
+    """The same patients as others might have been scanned."""
+    yield from perturbed_rows({name: read_named(data, name) for name in HEIGHTS_LPS_MM})
+
+
 def outlines_part(data: Path, pictures: Path | None) -> Iterator[Row]:
     """Virtual patients of a family of skeletons, in a scanner and under kernels of their own."""
     yield from virtual_rows(PATIENTS)
@@ -97,7 +106,13 @@ def speed_part(data: Path, pictures: Path | None) -> Iterator[Row]:
 
 
 PARTS: Final[Mapping[str, Part]] = MappingProxyType(
-    {"real": real_part, "outlines": outlines_part, "names": names_part, "speed": speed_part}
+    {
+        "real": real_part,
+        "changed": changed_part,
+        "outlines": outlines_part,
+        "names": names_part,
+        "speed": speed_part,
+    }
 )
 
 

@@ -120,6 +120,11 @@ def read_nifti(path: Path) -> CtVolume:
     return volume(hu, affine)
 
 
+def read_named(data: Path, name: str) -> CtVolume:
+    """A CT of the data folder that is stored as NIfTI."""
+    return read_nifti(data / "ct" / f"{name}.nii.gz")
+
+
 def run(name: str, read: Callable[[], CtVolume]) -> Case:
     """Localize and segment one CT."""
     ct = read()
