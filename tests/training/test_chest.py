@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pipelines.anatomy import Level
+from training.chest.evaluate import outline_rows
 from training.chest.examples import make_subjects, read_subjects
 from training.chest.plan import Part, plan_cohort, qct_class
 from training.chest.predict import classify_all, load_network, outline_all
@@ -119,3 +120,11 @@ def test_classifiers_take_their_levels(task: str, channels: int) -> None:
 def test_a_missing_cohort_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"training\.chest\.examples"):
         train(Config(task="dcnn", examples=tmp_path, out=tmp_path / "run", steps=1))
+
+
+def test_the_shipped_dcnn_outlines_subjects_that_no_training_saw() -> None:
+    """Study 4's Dice on slices of the test part, by the weights of the registry."""
+    (row,) = outline_rows(2)
+
+    assert (row.what, row.n) == ("Dice chest DCNN", 4)
+    assert row.value >= 0.951

@@ -15,11 +15,12 @@ from safetensors.torch import load_file, save_file
 from models.cards import card
 from models.fine_structures import CORE_DEPTH_MM, VertebraPart
 from training.fine import train as fine_train
-from training.fine.bone import coverage, paint_bone
+from training.fine.bone import BoneLook, coverage, paint_bone
 from training.fine.deformation import random_places
 from training.fine.femur import (
     STEPS_PER_MM,
     FemurSpecimen,
+    _with_column,
     draw_femur,
     hip_specimens,
     signed_distance,
@@ -205,6 +206,22 @@ def test_a_run_learns_and_goes_on_where_it_stopped(tmp_path, tiny_task):
     assert entries[3]["loss"] < entries[0]["loss"]
     assert json.loads((tmp_path / "state.json").read_text())["step"] == 50
     assert (tmp_path / "curve.png").stat().st_size > 1000
+
+
+def test_beside_the_column_of_trabeculae_a_head_is_dim():
+    """The head alone changes; its densest place lies within the column, no darker than marrow."""
+    rng = np.random.default_rng(8)
+    lines = [torch.arange(-50.0, 51.0)] * 3
+    away = torch.stack(torch.meshgrid(*lines, indexing="ij"), dim=-1)
+    look = BoneLook(cortex_hu=1000.0, trabecular_hu=250.0, marrow_hu=-50.0)
+    before = torch.full(away.shape[:3], 250.0)
+    after = _with_column(before, away, look, rng)
+    outside = away.norm(dim=-1) > 48
+    torch.testing.assert_close(after[outside], before[outside], atol=10, rtol=0)
+    head = away.norm(dim=-1) < 20
+    assert after[head].min() < 220
+    assert after[head].min() >= look.marrow_hu
+    assert 245 < after[head].max() <= 250
 
 
 def test_a_run_may_start_from_the_weights_of_another(tmp_path, tiny_task):
