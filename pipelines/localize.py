@@ -19,6 +19,7 @@ from pipelines.anatomy import Level
 from pipelines.disc_planes import DiscPlane, above_disc, disc_plane
 from pipelines.hips import FEMORA, Hips, find_hips
 from pipelines.naming import LUMBAR_COUNT, Names, VertebraEvidence, name_vertebrae
+from pipelines.parts import largest_part
 from pipelines.ribs import rib_reach_mm
 from pipelines.spaces import CanonicalGrid, canonical_grid, resample_to_canonical, to_lps
 from pipelines.spinal_curve import SpinalCurve, find_bodies, follow_spine
@@ -196,6 +197,7 @@ def interpret(
     ]
     if sacrum_below:
         maps = _parted(maps, planes[0][0], found.structures[Structure.SACRUM])
+    maps = replace(maps, sacrum=_one_sacrum(maps.sacrum))
     if passes:
         bodies = [
             replace(one, agreement=_agreement(curve, place, passes))
@@ -239,6 +241,12 @@ def _parted(maps: _Maps, lumbosacral: DiscPlane, taken_for_sacrum: NDArray[np.fl
         body=np.where(vertebra, maps.body + taken_for_sacrum, maps.body),
         sacrum=np.where(vertebra, np.float32(0), maps.sacrum),
     )
+
+
+def _one_sacrum(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Without specks in ribs, shoulders and the arch of L5: midline and height of hips rest on it."""
+    there = probability > 0.5
+    return np.where(there & ~largest_part(there), np.float32(0), probability)
 
 
 def _localization(

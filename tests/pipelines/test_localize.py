@@ -156,11 +156,25 @@ def test_what_lies_above_the_last_disc_is_no_sacrum():
     assert (found.sacrum_probability[2:14, 12:34, 6:34] > 0.5).all()
 
 
-def test_without_its_disc_nothing_is_taken_from_the_sacrum():
+def test_there_is_one_sacrum():
+    """Specks elsewhere are none of it: midline and height of the hips rest on the sacrum."""
+    made = painted_spine(disc_below=True)
+    speck = (slice(60, 62), slice(2, 5), slice(2, 5))
+    made.structures[(slice(None), *speck)] = 0
+    made.structures[(Structure.SACRUM, *speck)] = 1
+    found = interpret(made, GRID)
+    assert not (found.sacrum_probability[speck] > 0.5).any()
+    assert (found.sacrum_probability[2:14, 12:34, 6:34] > 0.5).all()
+
+
+def test_without_its_disc_nothing_is_taken_for_a_vertebra():
     """A plane that only follows the axis of the spine may cut the first sacral body."""
     made = painted_spine(disc_below=False)
     found = interpret(made, GRID)
-    np.testing.assert_array_equal(found.sacrum_probability, made.structures[Structure.SACRUM])
+    np.testing.assert_array_equal(
+        found.body_probability, made.structures[Structure.LUMBAR_BODY], strict=True
+    )
+    assert (found.sacrum_probability[2:14, 12:34, 6:34] > 0.5).all()
 
 
 @pytest.mark.data

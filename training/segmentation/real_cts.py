@@ -13,6 +13,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from pipelines.anatomy import MEASURED_LEVELS, Level
 from pipelines.fine_vertebra import segment_vertebrae, whole_vertebra
@@ -86,7 +87,12 @@ LOWEST_WITHOUT_SACRUM = Level.L3
 STRUCTURES: dict[str, tuple[str, tuple[tuple[str, str, tuple[int, ...], str], ...]]] = {
     "abdomen_pelvis_3mm": (
         "abdomen_pelvis_3mm_organs",
-        (("sacrum", "sacrum", (25, 26), "0.88"), ("femora, coarse", "femur", (75, 76), "0.88")),
+        (
+            ("sacrum", "sacrum", (25, 26), "0.88"),
+            ("femora, coarse", "femur", (75, 76), "0.88"),
+            ("femur right, coarse", "femur", (76,), "0.88"),
+            ("femur left, which holds metal, coarse", "femur", (75,), "0.88"),
+        ),
     ),
     "colonography_1p5mm": (
         "colonography_1p5mm_bones",
@@ -273,9 +279,20 @@ def _against_structures(case: Case, data: Path) -> list[Row]:
     for name, which, values, goal in structures:
         probability = getattr(case.found, f"{which}_probability")
         mine = segment_structure(case.ct, case.found.grid, probability)
-        score = dice(mine, np.isin(reference, values))
+        theirs = np.isin(reference, values)
+        whole = {value for _, map_, all_, _ in structures if map_ == which for value in all_}
+        others = np.isin(reference, list(whole.difference(values)))
+        score = dice(mine & _nearer(theirs, others), theirs)
         rows.append(Row(on=case.name, what=f"Dice {name}", value=score, goal=goal, n=1))
     return rows
+
+
+def _nearer(one: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Voxels that are nearer to one reference than to all others; everything where there are none."""
+    if not others.any():
+        return np.ones_like(one)
+    far, near = (ndimage.distance_transform_edt(~mask) for mask in (others, one))
+    return np.asarray(near < far)
 
 
 def _against_slab_organs(case: Case, data: Path) -> list[Row]:
