@@ -44,7 +44,7 @@ from training.studies.table import VIRTUAL, Row, Stopwatch, StudyTable, markdown
 
 SEED: Final = 1
 TREES: Final = 500
-VERSION: Final = "0.1.0"
+VERSION: Final = "0.2.0"
 FOLDS: Final = 5
 FEWEST: Final = 8
 """Cases of each class, for the resamples of an area: a part with fewer is left out."""
