@@ -38,6 +38,9 @@ CLASS_WEIGHT, NEAR_WEIGHT = 1.2, 0.6
 LOOKS_LUMBAR: Final = 0.5
 """Share of a body called lumbar that at least one body below the ribs must have."""
 
+LEAST_GROWTH: Final = 1.1
+"""Lumbar over thoracic height from disc to disc; about a quarter more is usual."""
+
 NECK, RIB_IN_NECK = 0.5, 2.0
 """Cost of a body that would lie above T1 (a chest shows none to three of them), and the most that
 bone beside it, which may be a shoulder, can add to that."""
@@ -158,14 +161,14 @@ def _last_rib_is_plain(evidence: Sequence[VertebraEvidence], border: int) -> boo
 def _is_cut_wrongly(evidence: Sequence[VertebraEvidence]) -> bool:
     """Whether the column was cut into too many bodies, as where thick slices blur the discs.
 
-    Then there are more bodies without ribs than a sixth lumbar vertebra or a stump for a last rib
-    explain, and these, which are the highest of a spine, come out lower than those above.
+    Then there are more bodies without ribs than a sixth lumbar vertebra and a stump for a last rib
+    explain, and these, which are the highest of a spine, come out hardly higher than those above.
     """
     ribs = [index for index, one in enumerate(evidence) if one.rib_reach_mm > RIB_MM]
     if not ribs or ribs[0] <= LUMBAR_COUNT + 1:
         return False
     above = evidence[ribs[0] : ribs[0] + LUMBAR_COUNT]
-    return _usual_height(evidence[:LUMBAR_COUNT]) < _usual_height(above)
+    return _usual_height(evidence[:LUMBAR_COUNT]) < LEAST_GROWTH * _usual_height(above)
 
 
 def _usual_height(bodies: Sequence[VertebraEvidence]) -> float:

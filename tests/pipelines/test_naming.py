@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,11 +37,25 @@ def test_disagreeing_anchors_give_presumed_names_from_the_sacrum(lumbar_count):
     assert names.presumed
 
 
-def test_a_column_cut_into_too_many_bodies_gets_no_names():
+@pytest.mark.parametrize(
+    ("heights_mm", "reaches_mm", "shares"),
+    [
+        pytest.param(
+            [25.5, 25.5, 25.5, 25.5, 27.0, 28.5, 28.5, 30.0, 30.0, 28.5],
+            [35.0, 31, 27, 30, 26, 28, 31, 91, 110, 109],
+            [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.98, 0.82, 0.05, 0.0],
+            id="lower than those above",
+        ),
+        pytest.param(
+            [25.5] * 7 + [24.0] * 7,
+            [36.0, 26, 28, 30, 29, 26, 30, 91, 26, 109, 109, 109, 109, 108],
+            [1.0] * 7 + [0.88, 0.42, 0.01, 0.0, 0.0, 0.0, 0.01],
+            id="hardly higher",
+        ),
+    ],
+)
+def test_a_column_cut_into_too_many_bodies_gets_no_names(heights_mm, reaches_mm, shares):
     """A colonography in slices of 6 mm: seven low bodies without ribs between sacrum and ribs."""
-    heights_mm = [25.5, 25.5, 25.5, 25.5, 27.0, 28.5, 28.5, 30.0, 30.0, 28.5]
-    reaches_mm = [35.0, 31, 27, 30, 26, 28, 31, 91, 110, 109]
-    shares = [1.0] * 6 + [0.98, 0.82, 0.05, 0.0]
     bodies = [
         VertebraEvidence(lumbar=share, rib_reach_mm=reach, height_mm=height)
         for share, height, reach in zip(shares, heights_mm, reaches_mm, strict=True)
