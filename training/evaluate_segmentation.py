@@ -1,7 +1,7 @@
 """Measure finding, naming and outlining of bones with the shipped networks: every figure there is.
 
     python -m training.evaluate_segmentation --data ../shared/data [--json] [--pictures DIR]
-    python -m training.evaluate_segmentation --parts real speed        (about two minutes)
+    python -m training.evaluate_segmentation --parts real speed        (about five minutes)
 
 Rows: on, what, value, goal, n. ``--json`` prints them as one JSON list; ``--pictures`` writes an
 overlay of every real CT, to be looked at. The parts:
@@ -31,10 +31,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Protocol
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
+from models.inference import default_device
 from training.chest.evaluate import outline_rows
 from training.evaluate_names import name_rows
 from training.fine.evaluate import virtual_rows
@@ -98,7 +98,7 @@ def speed_part(data: Path, pictures: Path | None) -> Iterator[Row]:
     found = subprocess.run([sys.executable, *SPEED], check=True, capture_output=True, text=True)
     measured = json.loads(found.stdout.splitlines()[-1])
     on, goal = (
-        ("one GPU", "2") if torch.cuda.is_available() else (f"{measured['cpus']} cores", "40")
+        ("one GPU", "2") if default_device() == "cuda" else (f"{measured['cpus']} cores", "40")
     )
     what = "512x512x250 at 1.25 mm, files to SEG and SR"
     yield Row(on=on, what=f"{what}: seconds", value=measured["seconds_total"], goal=goal, n=1)
