@@ -16,6 +16,7 @@ from tests.e2e.node_process import OSTEONODE, Node, running_node, write_config
 from tests.node.ct_objects import write_series
 from tests.peers.dcmtk import dcmsend, echoscu
 from tests.peers.ports import free_port
+from tests.peers.processes import still_running
 from tests.peers.waiting import wait_until
 
 pytestmark = pytest.mark.peer("dcmtk")
@@ -59,7 +60,7 @@ def test_stop_leaves_nothing_running(tmp_path: Path, node_port: int) -> None:
         names = {path.name for path in (node.folder / "run").iterdir()}
         assert {"ready", "listener.pid", "listener-2.pid", "coordinator.pid", "worker.pid"} <= names
 
-    assert not [one for one in family if one.is_running() and one.status() != "zombie"]
+    assert not still_running(family, timeout_s=0)
     assert {path.name for path in (node.folder / "run").iterdir()} <= {"supervisor.pid"}
     events = _events(node)
     assert "process_killed" not in events
@@ -117,8 +118,7 @@ def test_children_die_with_a_killed_supervisor(tmp_path: Path, node_port: int) -
         family = psutil.Process(node.pid("supervisor")).children(recursive=True)
         assert len(family) >= 3
         node.kill("supervisor")
-        _, alive = psutil.wait_procs(family, timeout=10)
-        assert not [one for one in alive if one.status() != "zombie"]
+        assert not still_running(family, timeout_s=10)
     with running_node(config, port=node_port, options=["--no-worker"]):
         wait_until(lambda: echoscu(node_port).returncode == 0, 15, what="the new node")
 

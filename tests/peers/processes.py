@@ -3,9 +3,11 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from tests.peers.ports import is_listening
 from tests.peers.waiting import wait_until
@@ -14,6 +16,22 @@ from tests.peers.waiting import wait_until
 def find_program(name: str) -> str | None:
     """Path of a program, also where only an administrator's PATH reaches (``/usr/sbin``)."""
     return shutil.which(name) or shutil.which(name, path="/usr/sbin")
+
+
+def still_running(
+    processes: Iterable[psutil.Process], *, timeout_s: float = 20
+) -> list[psutil.Process]:
+    """Those that still work after ``timeout_s``; a zombie, which nobody has waited for, does not.
+
+    A process may end between any two questions, so each question may be the one too many.
+    """
+    _, left = psutil.wait_procs(processes, timeout=timeout_s)
+    working = []
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                working.append(process)
+    return working
 
 
 @contextmanager
