@@ -1,10 +1,12 @@
 # make demo            a CT in, SEG and Structured Report back, on this machine, no server needed
 # make demo CT=PATH    the same with a DICOM folder or a NIfTI file of your own
 # make test            set-up, formatting, lint, types, import contracts, tests
+# make tests WORKERS=4 the tests alone, in four processes at once
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+WORKERS ?= 2
 
 .PHONY: demo test check tests format peers clean
 
@@ -31,7 +33,7 @@ peers:
 	sh tests/peers/install.sh
 
 tests: $(STAMP)-dev peers
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: check tests
 

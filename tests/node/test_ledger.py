@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -35,16 +37,19 @@ SEG = SR.model_copy(update={"kind": "seg", "path": "/seg.dcm", "sop_instance_uid
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """A PostgreSQL cluster of the tests alone; URL of its server."""
+    # Not below tmp_path, whose parents are closed to other users.
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        yield from _served(Path(folder))
+
+
+def _served(folder: Path) -> Iterator[str]:
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
-    folder = tmp_path_factory.mktemp("postgres")
     as_user: list[str] = []
     if os.getuid() == 0:  # the server refuses to run as root
         as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        for place in (folder, *folder.parents[:2]):
-            place.chmod(0o755)
-        subprocess.run(["chown", "postgres", folder], check=True)
+        shutil.chown(folder, "postgres")
     cluster = folder / "cluster"
     start = [*as_user, str(programs / "initdb"), "-D", str(cluster), "-U", "node", "-A", "trust"]
     subprocess.run(start, check=True, stdout=subprocess.DEVNULL)
