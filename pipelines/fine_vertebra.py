@@ -24,7 +24,7 @@ from pipelines.anatomy import Level
 from pipelines.crops import OrientedGrid, box_of, crop, on_ct
 from pipelines.localize import Localization, LocatedBody, LocatedVertebra
 from pipelines.parts import largest_part
-from pipelines.segment import FIRST_UNNAMED, segment_bodies
+from pipelines.segment import FIRST_UNNAMED, interpolated, segment_bodies
 from pipelines.spaces import Box
 from pipelines.volume import CtVolume, Segmentation
 
@@ -38,6 +38,8 @@ LEAST_AGREEMENT: Final = 0.75
 """Dice of the fine with the coarse body; below, the coarse one stays."""
 BODY_VOLUME_MM3: Final = (8_000.0, 90_000.0)
 """Thoracic bodies of small women to L5 of large men, with osteophytes."""
+LEAST_BONE: Final = 0.01
+"""Of a whole vertebra: where the 3 mm network is surer than this that there is no bone, there is none."""
 LONE_BODIES: Final = 3
 """So few bodies without a name are a crop around a vertebra, and are outlined at 1 mm as well."""
 BODY_PARTS: Final = (VertebraPart.BODY_SHELL, VertebraPart.TRABECULAR_CORE)
@@ -57,15 +59,14 @@ class FineVertebra:
         Its value in the label map.
     box
         Index ranges (slices, rows, columns) in the CT.
-    bone, body, core : (slices, rows, columns) bool
-        Body with what is seen of the arch; body with its cortex; trabecular core. On ``box``.
+    body, core : (slices, rows, columns) bool
+        Body with its cortex; trabecular core. On ``box``.
     agreement
         Dice of ``body`` with the 3 mm body.
     """
 
     label: int
     box: Box
-    bone: NDArray[np.bool_]
     body: NDArray[np.bool_]
     core: NDArray[np.bool_]
     agreement: float
@@ -151,18 +152,16 @@ def look_at(
     if min(part.stop - part.start for part in box) == 0:
         return None
     parts = network(crop(ct, grid))
-    body = _middle_part(_share(parts, BODY_PARTS), grid, ct, box)
+    body = _middle_part(on_ct(_share(parts, BODY_PARTS), grid, ct.geometry, box))
     volume = float(body.sum()) * ct.geometry.voxel_mm3
     if not BODY_VOLUME_MM3[0] <= volume <= BODY_VOLUME_MM3[1]:
         return None
     core = on_ct(parts[VertebraPart.TRABECULAR_CORE], grid, ct.geometry, box) > 0.5
-    bone = on_ct(_share(parts, OWN_PARTS), grid, ct.geometry, box) > 0.5
     before = coarse.labels[box] == label
     both = int(body.sum()) + int(before.sum())
     return FineVertebra(
         label=label,
         box=box,
-        bone=bone | body,
         body=body,
         core=core & body,
         agreement=float(2 * (body & before).sum() / max(1, both)),
@@ -170,9 +169,18 @@ def look_at(
 
 
 def whole_vertebra(
-    ct: CtVolume, vertebra: LocatedBody, network: Network = fine_vertebra
+    ct: CtVolume,
+    vertebra: LocatedBody,
+    found: Localization | None = None,
+    network: Network = fine_vertebra,
 ) -> tuple[Box, NDArray[np.bool_]]:
     """Body, arch and processes of one vertebra, which no measurement needs.
+
+    Parameters
+    ----------
+    found
+        Where ribs are, and where no bone is: close by, the fine network takes the first for
+        processes, and at the ends of a scan muscle.
 
     Returns
     -------
@@ -185,17 +193,17 @@ def whole_vertebra(
     box = box_of(ct.geometry, grid)
     if min(part.stop - part.start for part in box) == 0:
         return box, np.zeros([part.stop - part.start for part in box], bool)
-    own = _share(network(crop(ct, grid)), OWN_PARTS)
-    return box, _middle_part(own, grid, ct, box)
+    own = on_ct(_share(network(crop(ct, grid)), OWN_PARTS), grid, ct.geometry, box)
+    if found is not None:
+        own[interpolated(ct, found.grid, found.rib_probability, box) > 0.5] = 0
+        own[interpolated(ct, found.grid, found.bone_probability, box) < LEAST_BONE] = 0
+    return box, _middle_part(own)
 
 
 def _share(parts: NDArray[np.float32], which: tuple[VertebraPart, ...]) -> NDArray[np.float32]:
     return np.asarray(parts[list(which)].sum(axis=0), np.float32)
 
 
-def _middle_part(
-    probability: NDArray[np.float32], grid: OrientedGrid, ct: CtVolume, box: Box
-) -> NDArray[np.bool_]:
-    """Largest connected part of a mask on the voxels of the CT, its holes filled."""
-    mask = largest_part(on_ct(probability, grid, ct.geometry, box) > 0.5)
-    return np.asarray(ndimage.binary_fill_holes(mask))
+def _middle_part(probability: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Largest connected part of a mask, its holes filled."""
+    return np.asarray(ndimage.binary_fill_holes(largest_part(probability > 0.5)))

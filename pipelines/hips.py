@@ -34,6 +34,11 @@ LEAST_VOXELS: Final = 150
 LEAST_SHARE: Final = 0.1
 """Of a part that the hip network outlines, what the spine network must call femur as well. Femora
 have a quarter and more, other bones nothing."""
+CLOSED_VOXELS: Final = 3
+"""Gaps and holes of a femur up to twice this width are closed: a femur is one piece without holes, but
+metal, the dark beside it and fat in the shaft look like none."""
+CLOSED: Final = 0.75
+"""Probability of what was closed."""
 ABOVE_MM: Final = 60.0
 """The hip network looks so far above what the spine network sees of the pelvis, and all the way down, where
 only thighs follow."""
@@ -46,7 +51,7 @@ class Hips:
     Parameters
     ----------
     femora, sacrum : (slices, rows, columns) float32, read-only
-        Probability, mean over passes.
+        Probability, mean over passes; femora without gaps and holes.
     passes : (slices, rows, columns) bool each, read-only
         Femora by the scan and by its mirror image.
     """
@@ -80,7 +85,7 @@ def find_hips(hu: NDArray[np.float32], spine: Sequence[SpineProbabilities], devi
             sacrum[around] = (sacra[index][around] + parts[HipPart.SACRUM]) / 2
             femora[index], sacra[index] = both_see(hip, femora[index]), sacrum
     return Hips(
-        femora=_frozen(np.asarray(np.mean(femora, axis=0), np.float32)),
+        femora=_frozen(closed(np.asarray(np.mean(femora, axis=0), np.float32))),
         sacrum=_frozen(np.asarray(np.mean(sacra, axis=0), np.float32)),
         passes=tuple(_frozen(one > 0.5) for one in femora),
     )
@@ -115,6 +120,38 @@ def both_see(hips: NDArray[np.float32], spine: NDArray[np.float32]) -> NDArray[n
     # One voxel more keeps the slope of the probability, on which the border between voxels rests.
     near = ndimage.binary_dilation(is_femur[parts])
     return np.where(near, hips, 0).astype(np.float32)
+
+
+def closed(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Femora without gaps and holes.
+
+    Parameters
+    ----------
+    probability : (slices, rows, columns) float32
+        Of femur; what holes held becomes ``CLOSED``, what lies outside stays.
+    """
+    there = probability > 0.5
+    if not there.any():
+        return probability
+    box = ndimage.find_objects(there.astype(np.uint8))[0]
+    # Room to grow into, else closing would open what touches an edge.
+    part = np.pad(there[box], CLOSED_VOXELS)
+    part = ndimage.binary_closing(part, iterations=CLOSED_VOXELS)
+    inner = part[(slice(CLOSED_VOXELS, -CLOSED_VOXELS),) * part.ndim]
+    found = probability.copy()
+    np.maximum(found[box], CLOSED * without_holes(inner), out=found[box], casting="same_kind")
+    return found
+
+
+def without_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Holes filled plane by plane along every axis: at the end of a scan a shaft is an open tube."""
+    filled = mask.copy()
+    for axis in range(mask.ndim):
+        for plane, into in zip(
+            np.moveaxis(mask, axis, 0), np.moveaxis(filled, axis, 0), strict=True
+        ):
+            into |= ndimage.binary_fill_holes(plane)
+    return filled
 
 
 def _frozen(values: Array) -> Array:

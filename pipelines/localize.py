@@ -99,6 +99,8 @@ class Localization:
         Of being inside any vertebral body, on ``grid``.
     sacrum_probability, femur_probability : likewise
         Femora by two networks (`pipelines.hips`). Empty arrays where nobody asks for them.
+    rib_probability, bone_probability : likewise
+        Of ribs; of any bone or disc.
     femur_passes : (slices, rows, columns) bool each, read-only
         Femora as each pass of the networks sees them; none where there was one pass.
     """
@@ -113,6 +115,8 @@ class Localization:
     sacrum_probability: NDArray[np.float32] = field(default_factory=_no_map)
     femur_probability: NDArray[np.float32] = field(default_factory=_no_map)
     femur_passes: tuple[NDArray[np.bool_], ...] = ()
+    rib_probability: NDArray[np.float32] = field(default_factory=_no_map)
+    bone_probability: NDArray[np.float32] = field(default_factory=_no_map)
 
     @property
     def bodies(self) -> tuple[LocatedBody, ...]:
@@ -183,7 +187,14 @@ def interpret(
     disc = found.structures[Structure.DISC]
     sacrum = found.structures[Structure.SACRUM] if hips is None else hips.sacrum
     femur = found.structures[list(FEMORA)].sum(axis=0) if hips is None else hips.femora
-    maps = _Maps(body=body, sacrum=sacrum, femur=femur, passes=() if hips is None else hips.passes)
+    maps = _Maps(
+        body=body,
+        sacrum=sacrum,
+        femur=femur,
+        rib=found.structures[Structure.RIB],
+        bone=1 - found.structures[Structure.BACKGROUND],
+        passes=() if hips is None else hips.passes,
+    )
     curve = follow_spine(body, disc)
     if curve is None:
         return _localization(maps, grid, (), (), Names(levels=(), presumed=True))
@@ -219,6 +230,8 @@ class _Maps:
     body: NDArray[np.float32]
     sacrum: NDArray[np.float32]
     femur: NDArray[np.float32]
+    rib: NDArray[np.float32]
+    bone: NDArray[np.float32]
     passes: tuple[NDArray[np.bool_], ...]
 
 
@@ -268,6 +281,8 @@ def _localization(
         sacrum_probability=_frozen(maps.sacrum),
         femur_probability=_frozen(maps.femur),
         femur_passes=maps.passes,
+        rib_probability=_frozen(maps.rib),
+        bone_probability=_frozen(maps.bone),
     )
 
 

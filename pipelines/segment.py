@@ -53,7 +53,7 @@ def segment_structure(
 ) -> NDArray[np.bool_]:
     """Where a probability on the 3 mm grid exceeds one half, on the grid of the CT."""
     everything = (slice(0, ct.hu.shape[0]), slice(0, ct.hu.shape[1]), slice(0, ct.hu.shape[2]))
-    return _interpolated(ct, grid, probability, everything) > 0.5
+    return interpolated(ct, grid, probability, everything) > 0.5
 
 
 def _box(ct: CtVolume, vertebra: LocatedBody) -> tuple[slice, slice, slice]:
@@ -68,7 +68,7 @@ def _box(ct: CtVolume, vertebra: LocatedBody) -> tuple[slice, slice, slice]:
     return ranges[0], ranges[1], ranges[2]
 
 
-def _interpolated(
+def interpolated(
     ct: CtVolume,
     grid: CanonicalGrid,
     probability: NDArray[np.float32],
@@ -98,7 +98,7 @@ def _inside(
     shape = tuple(part.stop - part.start for part in box)
     if min(shape) == 0:
         return np.zeros(shape, bool)
-    probability = _interpolated(ct, found.grid, found.body_probability, box)
+    probability = interpolated(ct, found.grid, found.body_probability, box)
     up = np.asarray(vertebra.up_lps)
     affine = ct.geometry.affine
 

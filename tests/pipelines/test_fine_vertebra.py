@@ -1,12 +1,14 @@
 """Vertebral bodies at 1 mm: the way to the crop and back, and when the fine outline is taken."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from models.fine_structures import VertebraPart
 from pipelines.anatomy import Level
 from pipelines.crops import OrientedGrid, box_of, crop, on_ct
-from pipelines.fine_vertebra import refine_bodies, vertebra_grid
+from pipelines.fine_vertebra import refine_bodies, vertebra_grid, whole_vertebra
 from pipelines.localize import Localization, LocatedVertebra
 from pipelines.spaces import CanonicalGrid, Geometry, to_lps
 from pipelines.volume import CtVolume, Segmentation
@@ -108,6 +110,41 @@ def test_a_body_of_impossible_volume_is_not_taken():
     refined, found = refine_bodies(ct, localization(), coarse, sliver)
     assert Level.L3 not in found or not found[Level.L3].is_confident
     assert np.array_equal(refined.labels, coarse.labels)
+
+
+def everything_dense(hu):
+    """A network that takes all bone for this vertebra, whatever it is."""
+    parts = np.zeros((len(VertebraPart), *hu.shape), np.float32)
+    parts[VertebraPart.POSTERIOR_ELEMENTS] = hu > 250
+    return parts
+
+
+@pytest.mark.parametrize("what", ["ribs", "muscle"])
+def test_a_whole_vertebra_holds_neither_ribs_nor_muscle(what):
+    """The fine network takes both for processes; the 3 mm one knows what they are."""
+    plain, inside = volume()
+    (_, front, right), (_, back, left) = (
+        np.argwhere(inside).min(axis=0),
+        np.argwhere(inside).max(axis=0),
+    )
+    grid = CanonicalGrid(origin_lps_mm=np.zeros(3), spacing_mm=3.0, shape=(27, 31, 31))
+    rib, bone = np.zeros(grid.shape, np.float32), np.ones(grid.shape, np.float32)
+    hu = np.array(plain.hu)
+    if what == "ribs":
+        hu[18:22, front : front + 8, :] = 500
+        rib[:, :, : right // 3] = rib[:, :, left // 3 + 1 :] = 1
+    else:
+        hu[14:26, back : back + 20, 28:62] = 500
+        bone[:, back // 3 + 1 :] = 0
+    ct = replace(plain, hu=hu)
+    found = replace(localization(), grid=grid, rib_probability=rib, bone_probability=bone)
+    _, expected = whole_vertebra(plain, vertebra(), None, everything_dense)
+    _, alone = whole_vertebra(ct, vertebra(), None, everything_dense)
+    _, mask = whole_vertebra(ct, vertebra(), found, everything_dense)
+    added = int((alone & ~expected).sum())
+    assert added > 1_000
+    assert (mask & ~expected).sum() < 0.4 * added  # a voxel of 3 mm beside the border
+    assert (mask & expected).sum() > 0.97 * expected.sum()
 
 
 def test_the_axes_of_a_crop_are_up_posterior_and_left():

@@ -5,7 +5,7 @@ import pytest
 
 from models.inference import SpineProbabilities
 from models.structures import SPACING_MM, Structure
-from pipelines.hips import FEMORA, LEAST_VOXELS, both_see, find_hips
+from pipelines.hips import CLOSED, FEMORA, LEAST_VOXELS, both_see, closed, find_hips
 from training.cohort.anatomy import render
 from training.cohort.grid import Grid
 from training.cohort.media import Media
@@ -87,6 +87,28 @@ def test_bones_in_which_the_spine_network_sees_no_femur_are_none():
     found = both_see(hips, spine) > 0.5
     assert found.sum() == 1000
     assert found[5:15, 10:20, 2:12].all()
+
+
+def test_a_femur_has_no_holes_and_keeps_its_outside():
+    """A tube of 12 mm within thick walls that the scan cuts, and a gap that metal leaves in them."""
+    femur = np.zeros((20, 30, 30), bool)
+    femur[:, 8:22, 8:22] = True
+    seen = np.where(femur, 0.8, 0.2).astype(np.float32)
+    seen[:, 12:16, 12:16] = 0.1
+    seen[5:9, 8:12, 14] = 0.1
+    found = closed(seen)
+    assert np.array_equal(found > 0.5, femur)
+    assert np.allclose(found[~femur], 0.2)
+    assert np.allclose(found[:, 13:15, 13:15], CLOSED)
+    assert np.allclose(seen[:, 13:15, 13:15], 0.1)
+
+
+@pytest.mark.parametrize("empty", [0, 1], ids=["none", "at the edge"])
+def test_closing_leaves_what_has_no_holes(empty):
+    """No femur at all, and one that fills the scan to its edge."""
+    seen = np.zeros((12, 12, 12), np.float32)
+    seen[:, :6] = 0.9 * empty
+    assert np.allclose(closed(seen), seen)
 
 
 def test_far_from_the_pelvis_the_hip_network_is_not_asked(patient):

@@ -35,6 +35,9 @@ REFERENCE_LEVELS = {
 }
 """Body labels of ``abdomen_pelvis_3mm_vertebral_bodies`` (checked against its organ labels)."""
 
+WHOLE = {32: Level.T12, 31: Level.L1, 30: Level.L2, 29: Level.L3, 28: Level.L4, 27: Level.L5}
+"""Labels of whole vertebrae in ``abdomen_pelvis_3mm_organs``."""
+
 HEIGHTS_LPS_MM: dict[str, dict[Level, float]] = {
     "abdomen_pelvis_3mm": {
         Level.L1: 385,
@@ -158,6 +161,7 @@ def evaluate(case: Case, data: Path) -> list[Row]:
     rows = [Row(on=case.name, what="seconds", value=round(case.seconds, 2), goal="", n=1)]
     if case.name == "abdomen_pelvis_3mm":
         rows += _against_bodies(case, data)
+        rows += _against_vertebrae(case, data)
     if case.name == "l3_crop_ct":
         rows += _against_l3(case, data)
     if case.name in HEIGHTS_LPS_MM:
@@ -180,6 +184,8 @@ def evaluate(case: Case, data: Path) -> list[Row]:
     if case.name in {"pet_ct_slab_dicom", "thorax_crop_cta_1p5mm"}:
         lumbar = sum(v.level.is_lumbar for v in case.found.vertebrae)
         rows.append(Row(on=case.name, what="bodies called lumbar", value=lumbar, goal="0", n=1))
+    if case.name == "thorax_crop_cta_1p5mm":
+        rows.append(_against_t12(case, data))
     rows += real_rows(case.name, case.ct, case.found, data)
     return rows
 
@@ -209,6 +215,29 @@ def _against_bodies(case: Case, data: Path) -> list[Row]:
     mean = round(float(np.mean(scores)), 4)
     rows.append(Row(on=case.name, what="mean Dice body L1-L4", value=mean, goal="0.88", n=4))
     return rows
+
+
+def _against_vertebrae(case: Case, data: Path) -> list[Row]:
+    """Whole vertebrae with arch and processes."""
+    path = data / "ct" / "abdomen_pelvis_3mm_organs.nii.gz"
+    reference = np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
+    by_level = {vertebra.level: vertebra for vertebra in case.found.vertebrae}
+    rows = []
+    for value, level in WHOLE.items():
+        theirs, found = reference == value, by_level.get(level)
+        score = 0.0 if found is None else _whole_dice(case, found, theirs)
+        rows.append(
+            Row(on=case.name, what=f"Dice whole {level.name}", value=score, goal="0.88", n=1)
+        )
+    return rows
+
+
+def _against_t12(case: Case, data: Path) -> Row:
+    """A whole T12 between its ribs."""
+    path = data / "ct" / f"{case.name}_t12.nii.gz"
+    theirs = np.asarray(nib.Nifti1Image.from_filename(path).dataobj) > 0
+    best = max((_whole_dice(case, one, theirs) for one in case.found.bodies), default=0.0)
+    return Row(on=case.name, what="Dice whole T12, any name", value=best, goal="", n=1)
 
 
 def _against_heights(case: Case) -> list[Row]:
@@ -320,16 +349,16 @@ def _against_l3(case: Case, data: Path) -> list[Row]:
     mine = case.bodies.labels
     best = max((dice(mine == value, theirs) for value in np.unique(mine) if value), default=0.0)
     complete = [one for one in case.found.bodies if one.complete]
-    whole = max((_whole_dice(case.ct, one, vertebra) for one in complete), default=0.0)
+    whole = max((_whole_dice(case, one, vertebra) for one in complete), default=0.0)
     return [
         Row(on=case.name, what="Dice body L3, any name", value=best, goal="0.90", n=1),
         Row(on=case.name, what="Dice whole L3, any name", value=whole, goal="0.90", n=1),
     ]
 
 
-def _whole_dice(ct: CtVolume, body: LocatedBody, theirs: NDArray[np.bool_]) -> float:
-    box, mask = whole_vertebra(ct, body)
-    mine = np.zeros(ct.hu.shape, bool)
+def _whole_dice(case: Case, body: LocatedBody, theirs: NDArray[np.bool_]) -> float:
+    box, mask = whole_vertebra(case.ct, body, case.found)
+    mine = np.zeros(case.ct.hu.shape, bool)
     mine[box] = mask
     return dice(mine, theirs)
 
