@@ -28,7 +28,10 @@ PASSAGE_MM: Final = (52.0, 64.0)
 """From the axis: farther out than processes end, and nearer than the shortest proper ribs."""
 CONNECTED: Final = np.ones((3, 3, 3))
 FEWEST_VOXELS: Final = 4
-RISE: Final = 0.3
+RISE: Final = 0.1
+"""Of its height: how far above its lower and its upper border a vertebra owns what begins there. On
+real CTs ribs begin from a third below to a third above the middle of their own body: below where
+discs are ossified and the column is cut too high."""
 UNTOLD_MM: Final = 54.0
 """Between the longest transverse processes (50 mm) and the shortest ribs that are no stumps."""
 ROOM_MM: Final = 62.0
@@ -47,9 +50,7 @@ def rib_reach_mm(
     Parameters
     ----------
     places
-        Lower border, middle, upper border of each body along the curve. Ribs leave the spine above
-        the middle of their vertebra, so a vertebra owns what begins between a third of its height
-        above its lower and above its upper border.
+        Lower border, middle, upper border of each body along the curve.
     bone : (slices, rows, columns) float32
         Probability of ribs and posterior elements.
     """

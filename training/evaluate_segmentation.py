@@ -39,9 +39,9 @@ from training.chest.evaluate import outline_rows
 from training.evaluate_names import name_rows
 from training.fine.evaluate import virtual_rows
 from training.measured import Row
-from training.segmentation.perturbed import perturbed_rows
+from training.segmentation.perturbed import COUNTED_LPS_MM, perturbed_rows
 from training.segmentation.pictures import overlay
-from training.segmentation.real_cts import HEIGHTS_LPS_MM, Case, cases, evaluate, read_named
+from training.segmentation.real_cts import Case, cases, evaluate, read_named
 
 PATIENTS: Final = 24
 """Whose femur and vertebra are outlined, and whose slices of study 4."""
@@ -79,7 +79,7 @@ def _tell(case: Case) -> None:
 
 def changed_part(data: Path, pictures: Path | None) -> Iterator[Row]:
     """The same patients as others might have been scanned."""
-    yield from perturbed_rows({name: read_named(data, name) for name in HEIGHTS_LPS_MM})
+    yield from perturbed_rows((name, read_named(data, name)) for name in COUNTED_LPS_MM)
 
 
 def outlines_part(data: Path, pictures: Path | None) -> Iterator[Row]:

@@ -12,8 +12,14 @@ from models.structures import SPACING_MM, Structure
 from pipelines.anatomy import Level
 from pipelines.localize import Localization, interpret, localize
 from pipelines.spaces import CanonicalGrid, Geometry
-from pipelines.volume import CtVolume, read_volume
-from training.segmentation.real_cts import HEIGHTS_LPS_MM, above, read_nifti, rightly_named
+from pipelines.volume import CtVolume
+from training.segmentation.real_cts import (
+    HEIGHTS_LPS_MM,
+    RIB_HEIGHTS_LPS_MM,
+    above,
+    read_named,
+    rightly_named,
+)
 
 LABELLED = "abdomen_pelvis_3mm"
 
@@ -21,10 +27,7 @@ LABELLED = "abdomen_pelvis_3mm"
 @cache
 def real(data: Path, name: str) -> CtVolume:
     """A real CT of the data folder, read once."""
-    folder = data / "ct" / name
-    if folder.is_dir():
-        return read_volume(sorted(folder.iterdir()))
-    return read_nifti(data / "ct" / f"{name}.nii.gz")
+    return read_named(data, name)
 
 
 @cache
@@ -91,6 +94,16 @@ def test_names_are_never_certain_without_the_sacrum(data, name):
     expected = HEIGHTS_LPS_MM[name]
     middle = (expected[Level.L3] + expected[Level.L4]) / 2
     assert localize(above(real(data, name), middle)).presumed
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", sorted(RIB_HEIGHTS_LPS_MM))
+def test_names_follow_the_ribs_where_the_sacrum_is_not_in_the_scan(data, name):
+    """By place, and presumed."""
+    expected = RIB_HEIGHTS_LPS_MM[name]
+    found = found_in(data, name)
+    assert rightly_named(found, expected) == len(expected)
+    assert found.presumed
 
 
 @pytest.mark.data

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from models.cards import ModelCard, checked_content
-from models.coefficients import LinearModel
+from models.coefficients import LinearModel, linear_model
 from pipelines.anatomy import Level
 from training.cohort.equipment import TRAINING
 from training.ovcf.agreement import Pair, agreement_rows
 from training.ovcf.features import VertebraRow, make_woman, read_vertebrae
-from training.ovcf.model import fit_product, product_rows, ship
+from training.ovcf.model import fit_product, product_rows, ship, shipped_model
 from training.ovcf.own_outline import outline_woman, with_own
 from training.ovcf.plan import RECIPES, plan_ovcf
 from training.statistics.delong import auc
@@ -174,6 +174,28 @@ def test_the_shipped_formula_is_the_chain_of_scikit_learn(tables):
     assert model.formula.link == "identity"
     assert "MeshVolume" not in model.in_words()
     assert (model.rows, model.women) == (80, 40)
+
+
+def test_the_shipped_formula_is_judged_without_another_fit():
+    """On outlines of a newer network: same formula, cut at the best of these rows."""
+    terms = linear_model("ovcf_rscore").terms
+    values = np.array([[term.centre + step * term.scale for term in terms] for step in (-1, 0, 1)])
+    table = FeatureTable(
+        patient=np.array(["a", "b", "c"]),
+        is_fracture=np.array([True, True, False]),
+        t_score=np.zeros(3),
+        names=tuple(term.name for term in terms),
+        features=values,
+        repeats=values[:, None],
+        cohort="test",
+        baselines={},
+    )
+    model = shipped_model(table)
+    scores = model.score(table)
+    assert model.formula == linear_model("ovcf_rscore")
+    assert scores[1] == pytest.approx(model.formula.intercept)
+    assert scores[0] > scores[1] > scores[2]
+    assert scores[1] >= model.cut > scores[2]
 
 
 def test_figures_of_the_product_count_women_and_compare_outlines(tables):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from pipelines.anatomy import Level
-from training.segmentation.perturbed import CHANGES, Scan
+from training.segmentation.perturbed import CHANGES, ENDS, Scan
 
 SHAPE = (120, 60, 64)
+ALL = {**CHANGES, **ENDS}
 HEIGHTS = {Level.L1: 90, Level.L2: 78, Level.L3: 66, Level.L4: 54, Level.L5: 42}
 
 
@@ -20,10 +21,10 @@ def scan() -> Scan:
     return Scan(hu=hu, bodies=bodies)
 
 
-@pytest.mark.parametrize("name", sorted(CHANGES))
+@pytest.mark.parametrize("name", sorted(ALL))
 def test_bodies_are_where_the_change_put_them(name):
     """The brightest place near each body that is still shown is its centre, within a voxel and a half."""
-    changed = CHANGES[name](scan())
+    changed = ALL[name](scan())
     shown = {
         level: at
         for level, at in changed.bodies.items()
@@ -42,6 +43,6 @@ def test_a_change_leaves_the_scan_that_it_was_given():
     """All changes start from the same CT."""
     given = scan()
     before = given.hu.copy()
-    for change in CHANGES.values():
+    for change in ALL.values():
         change(given)
     np.testing.assert_array_equal(given.hu, before)

@@ -6,14 +6,14 @@ Next   models.coefficients, pipelines.ovcf
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from models.cards import Metric
-from models.coefficients import LinearModel
+from models.coefficients import LinearModel, linear_model
 from pipelines.ovcf import MODEL
 from pipelines.radiomics.units import feature_unit
 from training.export import linear_model_of, save_model
@@ -46,7 +46,7 @@ class ProductModel:
     cut
         Youden's, on the training rows; used in tables, not in the product.
     lambda_
-        Chosen penalty.
+        Chosen penalty; not a number where nothing was fitted.
     rows, women
         Counts of training.
     """
@@ -80,20 +80,23 @@ def fit_product(table: FeatureTable, *, folds: int = FOLDS, seed: int = 1) -> Pr
         outcome=OUTCOME,
         units={name: feature_unit(name) for name in table.names},
     )
+    return _on(table, _rounded(formula), float(chain["lasso"].lambda_))
+
+
+def shipped_model(table: FeatureTable) -> ProductModel:
+    """The formula that the product uses now; its cut as on ``table``."""
+    return _on(table, linear_model(MODEL), float("nan"))
+
+
+def _on(table: FeatureTable, formula: LinearModel, lambda_: float) -> ProductModel:
     model = ProductModel(
-        formula=_rounded(formula),
+        formula=formula,
         cut=0.0,
-        lambda_=float(chain["lasso"].lambda_),
+        lambda_=lambda_,
         rows=len(table.patient),
         women=len(np.unique(table.patient)),
     )
-    return ProductModel(
-        formula=model.formula,
-        cut=youden_cut(table.is_fracture, model.score(table)),
-        lambda_=model.lambda_,
-        rows=model.rows,
-        women=model.women,
-    )
+    return replace(model, cut=youden_cut(table.is_fracture, model.score(table)))
 
 
 def _rounded(formula: LinearModel) -> LinearModel:

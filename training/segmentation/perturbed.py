@@ -1,6 +1,6 @@
-"""Names of lumbar levels in real CTs that were changed as other patients, scanners and views differ.
+"""Names of levels in real CTs that were changed as other patients, scanners and views differ.
 
-Takes  the real CTs whose levels were counted from the sacrum
+Takes  the real CTs whose levels were counted from the sacrum or the ribs
 Gives  Row
 Next   training.evaluate_segmentation
 
@@ -9,7 +9,7 @@ and larger people, tilted ones, narrow fields of view and scans that begin or en
 same CT many times. A name is right where it lies on the body that it lay on before.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -23,7 +23,12 @@ from pipelines.localize import Localization, localize
 from pipelines.spaces import CanonicalGrid, canonical_grid, resample_to_canonical, to_index
 from pipelines.volume import AIR_HU, CtVolume
 from training.measured import Row
-from training.segmentation.real_cts import HEIGHTS_LPS_MM, SAME_BODY_MM, rightly_named
+from training.segmentation.real_cts import (
+    HEIGHTS_LPS_MM,
+    RIB_HEIGHTS_LPS_MM,
+    SAME_BODY_MM,
+    rightly_named,
+)
 from training.simulated import volume
 
 SEED: Final = 5
@@ -45,7 +50,7 @@ class Scan:
     hu : (slices, rows, columns)
         Axes up, posterior, left.
     bodies : (3,) each
-        Index of the centre of every lumbar body.
+        Index of the centre of every body that was counted.
     """
 
     hu: Hu
@@ -53,6 +58,11 @@ class Scan:
 
 
 Change = Callable[[Scan], Scan]
+
+COUNTED_LPS_MM: Final[Mapping[str, Mapping[Level, float]]] = MappingProxyType(
+    {**HEIGHTS_LPS_MM, **RIB_HEIGHTS_LPS_MM}
+)
+"""Heights of bodies whose names are known, by CT."""
 
 
 def _values(of: Callable[[Hu], Hu]) -> Change:
@@ -162,65 +172,73 @@ CHANGES: Final[Mapping[str, Change]] = MappingProxyType(
         "turned by 20 degrees": _turned(0, 20),
         "field of 180 mm": _narrow(90),
         "field of 270 mm": _narrow(135),
+    }
+)
+"""What can be asked of every CT."""
+ENDS: Final[Mapping[str, Change]] = MappingProxyType(
+    {
         "from L2 down": _between(None, Level.L2),
         "from L4 down": _between(None, Level.L4),
         "to the first sacral body": _between(Level.L5, None),
         "L1 to the first sacral body": _between(Level.L5, Level.L1),
     }
 )
+"""What can be asked of one that shows L1 to the sacrum."""
 
 
-def perturbed_rows(cts: Mapping[str, CtVolume]) -> Iterator[Row]:
-    """Lumbar names over all changes of every CT, by place.
+def perturbed_rows(cts: Iterable[tuple[str, CtVolume]]) -> Iterator[Row]:
+    """Names over all changes of every CT, by place.
 
     Parameters
     ----------
     cts
-        By name, those of ``HEIGHTS_LPS_MM``.
+        By name, those of ``COUNTED_LPS_MM``.
     """
-    for name, ct in cts.items():
+    for name, ct in cts:
         yield from _rows_of(name, ct)
 
 
 def _rows_of(name: str, ct: CtVolume) -> Iterator[Row]:
     found = localize(ct)
-    scan = _scan(ct, found)
-    if rightly_named(found, HEIGHTS_LPS_MM[name]) < len(scan.bodies):
+    heights = COUNTED_LPS_MM[name]
+    if rightly_named(found, heights) < len(heights):
         raise ValueError(f"{name} is not named rightly as it is: nothing to compare with")
-    told = [_names(change(scan)) for change in CHANGES.values()]
-    on = f"{name}, changed in {len(CHANGES)} ways"
-    total = sum(one.shown for one in told)
+    scan = _scan(ct, found, heights)
+    changes = {**CHANGES, **(ENDS if name in HEIGHTS_LPS_MM else {})}
+    told = {change: _names(of(scan)) for change, of in changes.items()}
+    on = f"{name}, changed in {len(changes)} ways"
+    total = sum(one.shown for one in told.values())
     figures = {
-        "lumbar levels rightly named, by place": (sum(one.right for one in told), "0.99"),
-        "lumbar levels wrongly named": (sum(one.wrong for one in told), "0"),
-        "lumbar levels wrongly named and called certain": (
-            sum(one.wrong for one in told if not one.presumed),
+        "levels rightly named, by place": (sum(one.right for one in told.values()), "0.99"),
+        "levels wrongly named": (sum(one.wrong for one in told.values()), "0"),
+        "levels wrongly named and called certain": (
+            sum(one.wrong for one in told.values() if not one.presumed),
             "0",
         ),
     }
     for what, (count, goal) in figures.items():
         yield Row(on=on, what=what, value=round(count / total, 4), goal=goal, n=total)
-    for change, one in zip(CHANGES, told, strict=True):
+    for change, one in told.items():
         if one.right < one.shown:
-            what = f"lumbar levels rightly named, by place: {change}"
+            what = f"levels rightly named, by place: {change}"
             yield Row(on=name, what=what, value=one.right, goal=str(one.shown), n=one.shown)
 
 
-def _scan(ct: CtVolume, found: Localization) -> Scan:
+def _scan(ct: CtVolume, found: Localization, heights: Mapping[Level, float]) -> Scan:
     grid = canonical_grid(ct.geometry, GRID_MM)
     return Scan(
         hu=resample_to_canonical(ct.hu, ct.geometry, grid, outside=AIR_HU),
         bodies={
             one.level: to_index(grid.affine, np.asarray(one.centre_lps_mm))
             for one in found.vertebrae
-            if one.level.is_lumbar
+            if one.level in heights
         },
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Told:
-    """Names in one changed scan; ``shown``: lumbar bodies that are whole in it."""
+    """Names in one changed scan; ``shown``: counted bodies that are whole in it."""
 
     shown: int
     right: int

@@ -6,7 +6,7 @@
 
 Scans the women that are missing in ``--work`` (resumable), extracts the features, and runs the
 study's chain on them: faithful settings and those of the product, split by vertebra as printed and
-by patient. ``--ship`` also writes the product's model and its card. For a table of features of real
+by patient. ``--ship`` also writes the product's model and its card, ``--as-shipped`` judges the one that is there. For a table of features of real
 patients see ``training.studies.study2_rscore``.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from pipelines.radiomics.settings import SettingsName
 from training.ovcf import plan
 from training.ovcf.features import VertebraRow, make_features, read_vertebrae
-from training.ovcf.model import fit_product, product_rows, ship
+from training.ovcf.model import fit_product, product_rows, ship, shipped_model
 from training.ovcf.own_outline import make_own, with_own
 from training.ovcf.plan import Effect, plan_ovcf
 from training.selection.recipes import FOLDS
@@ -100,7 +100,11 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=SPLITS, help="for the leakage")
     parser.add_argument("--folds", type=int, default=FOLDS, help="of the LASSO")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--ship", type=Path, help="folder for the product's model and card")
+    product = parser.add_mutually_exclusive_group()
+    product.add_argument("--ship", type=Path, help="folder for the product's model and card")
+    product.add_argument(
+        "--as-shipped", action="store_true", help="judge the product's formula, fit no other"
+    )
     parser.add_argument(
         "--as-specified", action="store_true", help="only the effect that was set down first"
     )
@@ -125,10 +129,11 @@ def study_part(args: argparse.Namespace) -> None:
         with_own(rows_of, make_own(plan_ovcf(name, seed=args.seed), args.work, jobs=args.jobs))
         for name, rows_of in (("product", product), ("held_out", held_out))
     ]
-    model = fit_product(
-        feature_table(outlined[0], "study2_product", f"{VIRTUAL}, product", outline=OWN),
-        folds=args.folds,
-        seed=args.seed,
+    fitted_on = feature_table(outlined[0], "study2_product", f"{VIRTUAL}, product", outline=OWN)
+    model = (
+        shipped_model(fitted_on)
+        if args.as_shipped
+        else fit_product(fitted_on, folds=args.folds, seed=args.seed)
     )
     unseen = [
         feature_table(
