@@ -28,9 +28,9 @@ every 6 mm. Transverse processes end at 50 mm at the latest; ribs pass 80 mm in 
 NO_RIB, NO_LAST_RIB, SURE_RIB = -2.5, -1.6, 5.0
 """Least log-likelihood of a missing rib at T3 to T11, and at T12, where it may be a stump; and
 the most that a rib can say."""
-NO_FIRST_RIB, NO_SECOND_RIB, FIRST_RIB = -0.3, -1.0, 1.0
+NO_FIRST_RIB, NO_SECOND_RIB, FIRST_RIB = -0.3, -1.0, 2.0
 """The first rib turns forward at once and is rarely followed, the second not always (of 12 virtual
-chests 2 and 8); and the most that a first rib can say."""
+chests 2 and 8); and the most that a first rib can say: T1 may get the second one."""
 CLASS_RANGE: Final = (0.06, 0.94)
 CLASS_WEIGHT, NEAR_WEIGHT = 1.2, 0.6
 """Of what the network calls a body, and of what it calls T12 and L1, which look alike to it."""
@@ -41,9 +41,9 @@ LOOKS_LUMBAR: Final = 0.5
 LEAST_GROWTH: Final = 1.1
 """Lumbar over thoracic height from disc to disc; about a quarter more is usual."""
 
-NECK, RIB_IN_NECK = 0.5, 2.0
-"""Cost of a body that would lie above T1 (a chest shows none to three of them), and the most that
-bone beside it, which may be a shoulder, can add to that."""
+NECK: Final = 0.5
+"""Cost of a body that would lie above T1: a chest shows none to three of them. Bone beside it may be a
+shoulder and says nothing."""
 ENDS_ABOVE_T12: Final = 0.35
 """How often a scan ends above T12, against lower: a chest CT is to show the adrenal glands."""
 WHOLE_CHEST: Final = 11
@@ -241,5 +241,5 @@ def _log_likelihoods(evidence: Sequence[VertebraEvidence]) -> _LogLikelihoods:
         ribbed=thoracic + np.clip(reach, NO_RIB, SURE_RIB),
         second=thoracic + np.clip(reach, NO_SECOND_RIB, SURE_RIB),
         first=thoracic + np.clip(reach, NO_FIRST_RIB, FIRST_RIB),
-        neck=thoracic - NECK - np.clip(reach, 0, RIB_IN_NECK),
+        neck=thoracic - NECK,
     )
