@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from models.errors import DigestMismatch, UnknownModel
 
 WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
-CODE_GENERATION: Final = 3
+CODE_GENERATION: Final = 4
 """Raised when the same weights would give other results (post-processing, regions of interest)."""
 
 

@@ -39,6 +39,18 @@ def test_a_falling_rib_belongs_to_the_vertebra_at_its_head():
     assert max(reach[:3]) < 50
 
 
+@pytest.mark.parametrize("offset", [-3.0, 3.0], ids=["cut too high", "as usual"])
+def test_ribs_stay_with_their_vertebra_though_the_column_is_cut_a_third_too_high(offset):
+    """Ossified discs do that; ribs then begin below the middle of their own body."""
+    bone = np.zeros(SHAPE, np.float32)
+    for side in (1, -1):
+        for _, middle, _ in PLACES[2:]:
+            piece(bone, middle + offset, side=side, to_mm=95, drop=0.0)
+    reach = rib_reach_mm(CURVE, PLACES, bone)
+    assert min(reach[2:]) > 85
+    assert max(reach[:2]) < 50
+
+
 def test_one_missing_rib_leaves_doubt():
     """The mean of both sides lies between a process and a rib."""
     bone = np.zeros(SHAPE, np.float32)

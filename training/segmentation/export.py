@@ -1,17 +1,18 @@
 """Turn the averaged weights of a run into what the node ships: fp16 safetensors and a card.
 
-python -m training.segmentation.export --run runs/spine --version 0.1.0 [--metrics FILE]
+python -m training.segmentation.export --run runs/spine --version 0.1.0
+
+Its figures follow by ``training.segmentation.cards``.
 """
 
 import argparse
-import json
 from pathlib import Path
 
-from models.cards import Metric, ModelCard
+from models.cards import ModelCard
 from training.model_files import state_of, write_network
 
 
-def export(run: Path, version: str, metrics: tuple[Metric, ...]) -> ModelCard:
+def export(run: Path, version: str) -> ModelCard:
     """Write ``models/weights/spine.safetensors`` and its card."""
     state = state_of(run)
     return write_network(
@@ -31,7 +32,7 @@ def export(run: Path, version: str, metrics: tuple[Metric, ...]) -> ModelCard:
         "1e-3, with cosine decay, "
         f"bf16 autocast, {state['seconds'] / 60:.0f} minutes on two CPU cores shared with much "
         "else, moving average of the weights; python -m training.segmentation.train",
-        metrics=metrics,
+        metrics=(),
         intended_use="Research use only. Finds the region of interest for trabecular attenuation.",
         limits="Necks, transitional vertebrae and scoliosis over about 30 degrees took no part in "
         "training. It tells T12 from L1 badly; names come from ribs and sacrum "
@@ -46,16 +47,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--version", required=True)
-    parser.add_argument("--metrics", type=Path, help="rows of training.evaluate_segmentation")
     arguments = parser.parse_args()
-    rows = json.loads(arguments.metrics.read_text()) if arguments.metrics else []
-    metrics = tuple(
-        Metric(on=r["on"], what=r["what"], value=r["value"], n=r["n"])
-        for r in rows
-        if r["what"] != "seconds"
-    )
-    card = export(arguments.run, arguments.version, metrics)
-    print(f"{card.file} {card.sha256[:16]} {len(card.metrics)} metrics")
+    card = export(arguments.run, arguments.version)
+    print(f"{card.file} {card.sha256[:16]}")
 
 
 if __name__ == "__main__":
