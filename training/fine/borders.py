@@ -4,7 +4,7 @@
 
 Takes  real CTs with labels of their femora
 Gives  Row
-Next   docs/results
+Next   nothing
 
 A scanner blurs the edge of bone; where the attenuation is half way between cortex and surroundings
 is where the edge was. Two outlines may differ by a voxel all around, which costs a femur 0.1 of its
