@@ -52,6 +52,7 @@ def test_the_hip_network_outlines_what_the_spine_network_calls_a_femur(patient):
     found = find_hips(hu, (sees_heads, sees_heads), "cpu")
     assert femora.sum() > 8_000
     assert dice(found.femora > 0.5, femora) > 0.8
+    assert (found.femora == CLOSED).sum() > 20, "gaps at 3 mm are closed"
     for one in found.passes:
         assert dice(one, femora) > 0.8
 
