@@ -22,7 +22,7 @@ from scipy import ndimage
 
 from models.inference import SpineProbabilities, hip_probabilities
 from models.structures import SPACING_MM, HipPart, Structure
-from pipelines.parts import largest_part
+from pipelines.parts import largest_part, without_holes
 
 HIPS_MODEL: Final = "hips"
 Array = TypeVar("Array", NDArray[np.float32], NDArray[np.bool_])
@@ -139,19 +139,10 @@ def closed(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     part = ndimage.binary_closing(part, iterations=CLOSED_VOXELS)
     inner = part[(slice(CLOSED_VOXELS, -CLOSED_VOXELS),) * part.ndim]
     found = probability.copy()
-    np.maximum(found[box], CLOSED * without_holes(inner), out=found[box], casting="same_kind")
+    # At the end of a scan a shaft is an open tube, but closed in the planes across it.
+    solid = without_holes(inner, axes=(0, 1, 2))
+    np.maximum(found[box], CLOSED * solid, out=found[box], casting="same_kind")
     return found
-
-
-def without_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Holes filled plane by plane along every axis: at the end of a scan a shaft is an open tube."""
-    filled = mask.copy()
-    for axis in range(mask.ndim):
-        for plane, into in zip(
-            np.moveaxis(mask, axis, 0), np.moveaxis(filled, axis, 0), strict=True
-        ):
-            into |= ndimage.binary_fill_holes(plane)
-    return filled
 
 
 def _frozen(values: Array) -> Array:

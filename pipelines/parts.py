@@ -1,9 +1,11 @@
-"""The largest connected part of a mask.
+"""The largest connected part of a mask, and a mask without holes.
 
 Takes  mask
 Gives  mask
 Next   pipelines.segment, pipelines.hips, pipelines.proximal_femur
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,3 +26,21 @@ def largest_part(mask: NDArray[np.bool_], *, corners: bool = False) -> NDArray[n
     if count < 2:
         return mask
     return np.asarray(parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:])))
+
+
+def without_holes(mask: NDArray[np.bool_], axes: Sequence[int] = (0,)) -> NDArray[np.bool_]:
+    """Holes filled plane by plane: what a plane surrounds may be open in space.
+
+    Parameters
+    ----------
+    mask : (slices, rows, columns)
+    axes
+        The planes across each of these are filled.
+    """
+    filled = mask.copy()
+    for axis in axes:
+        for plane, into in zip(
+            np.moveaxis(mask, axis, 0), np.moveaxis(filled, axis, 0), strict=True
+        ):
+            into |= ndimage.binary_fill_holes(plane)
+    return filled

@@ -34,7 +34,7 @@ from pipelines.hip_checks import (
     sides_with_metal,
 )
 from pipelines.localize import Localization
-from pipelines.parts import largest_part
+from pipelines.parts import largest_part, without_holes
 from pipelines.reasons import Reason
 from pipelines.spaces import Box, CanonicalGrid, to_index, to_lps
 from pipelines.volume import CtVolume
@@ -394,7 +394,7 @@ def _solid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     sizes[0] = 0
     main = parts == int(np.argmax(sizes))
     whole = ndimage.binary_dilation(main, iterations=BRIDGE_MM + 1) & mask
-    return np.stack([ndimage.binary_fill_holes(one) for one in whole])
+    return without_holes(whole)
 
 
 def _symmetric(

@@ -1,7 +1,10 @@
-"""What an evaluation says: one measured figure, and how two masks overlap."""
+"""What an evaluation says: one measured figure, the labels it is held against, how two masks overlap."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +18,11 @@ class Row:
     value: float
     goal: str
     n: int
+
+
+def given_labels(data: Path, name: str) -> NDArray[Any]:
+    """A label map of the data folder, on the grid of its CT."""
+    return np.asarray(nib.Nifti1Image.from_filename(data / "ct" / f"{name}.nii.gz").dataobj)
 
 
 def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipelines.anatomy import MEASURED_LEVELS
+from pipelines.parts import largest_part, without_holes
 from pipelines.spaces import Geometry, canonical_grid, resample_to_canonical, to_lps
 from pipelines.volume import CtVolume, Segmentation
 
@@ -88,14 +89,7 @@ def _slab(ct: CtVolume, start: int, stop: int) -> tuple[NDArray[np.float32], Geo
 
 def _patient(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Trunk with its lungs and bowel gas, slice by slice; not the table, which is thin or apart."""
-    dense = ndimage.binary_opening(hu > SKIN_HU, iterations=2)
-    parts, count = ndimage.label(dense)
-    if count == 0:
-        return np.zeros(hu.shape, bool)
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    trunk = parts == int(np.argmax(sizes))
-    return np.stack([ndimage.binary_fill_holes(plane) for plane in trunk])
+    return without_holes(largest_part(ndimage.binary_opening(hu > SKIN_HU, iterations=2)))
 
 
 def _median(

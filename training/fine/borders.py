@@ -18,7 +18,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -26,7 +25,7 @@ from scipy import ndimage
 from pipelines.localize import localize
 from pipelines.proximal_femur import ProximalFemur, segment_femora
 from training.fine.evaluate import REAL_FEMORA, proximal_part
-from training.measured import Row
+from training.measured import Row, given_labels
 from training.segmentation.real_cts import read_named
 
 CORTEX_MM: Final = 4.0
@@ -69,9 +68,7 @@ def border_rows(data: Path) -> Iterator[Row]:
     """Of every proximal femur that the node outlines and a label shows as well."""
     for name, (file, *labels) in REAL_FEMORA.items():
         ct = read_named(data, name)
-        reference = np.asarray(
-            nib.Nifti1Image.from_filename(data / "ct" / f"{file}.nii.gz").dataobj
-        )
+        reference = given_labels(data, file)
         up = int(np.argmax(np.abs(ct.geometry.affine[2, :3])))
         for found, label in zip(segment_femora(ct, localize(ct)), labels, strict=True):
             if not isinstance(found, ProximalFemur):

@@ -17,7 +17,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,7 +45,7 @@ from training.cohort.scanner import Scanner
 from training.cohort.subject import Subject, draw_subject
 from training.cohort.vertebra import body_shape
 from training.fine.femur import STEPS_PER_MM, distances
-from training.measured import Row, dice
+from training.measured import Row, dice, given_labels
 from training.simulated import located, volume
 
 FIRST_TEST_SEED: Final = 90_000
@@ -66,8 +65,7 @@ def real_rows(name: str, ct: CtVolume, found: Localization, data: Path) -> list[
     if name not in REAL_FEMORA:
         return []
     file, *labels = REAL_FEMORA[name]
-    image = nib.Nifti1Image.from_filename(data / "ct" / f"{file}.nii.gz")
-    reference = np.asarray(image.dataobj)
+    reference = given_labels(data, file)
     rows = []
     for result, label in zip(segment_femora(ct, found), labels, strict=True):
         score = 0.0

@@ -6,7 +6,7 @@ Next   training.evaluate_segmentation
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from pipelines.segment import segment_structure
 from pipelines.spaces import Geometry, to_lps
 from pipelines.volume import CtVolume, Segmentation, read_volume
 from training.fine.evaluate import real_rows
-from training.measured import Row, dice
+from training.measured import Row, dice, given_labels
 from training.simulated import volume
 
 REFERENCE_LEVELS = {
@@ -198,8 +198,7 @@ def evaluate(case: Case, data: Path) -> list[Row]:
 
 
 def _against_bodies(case: Case, data: Path) -> list[Row]:
-    path = data / "ct" / "abdomen_pelvis_3mm_vertebral_bodies.nii.gz"
-    reference = np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
+    reference = given_labels(data, "abdomen_pelvis_3mm_vertebral_bodies")
     rows, distances, scores = [], [], []
     for value, level in REFERENCE_LEVELS.items():
         mine, theirs = case.bodies.labels == level, reference == value
@@ -226,8 +225,7 @@ def _against_bodies(case: Case, data: Path) -> list[Row]:
 
 def _against_vertebrae(case: Case, data: Path) -> list[Row]:
     """Whole vertebrae with arch and processes."""
-    path = data / "ct" / "abdomen_pelvis_3mm_organs.nii.gz"
-    reference = np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
+    reference = given_labels(data, "abdomen_pelvis_3mm_organs")
     by_level = {vertebra.level: vertebra for vertebra in case.found.vertebrae}
     rows = []
     for value, level in WHOLE.items():
@@ -241,9 +239,7 @@ def _against_vertebrae(case: Case, data: Path) -> list[Row]:
 
 def _against_t12(case: Case, data: Path) -> Row:
     """A whole T12 between its ribs."""
-    path = data / "ct" / f"{case.name}_t12.nii.gz"
-    theirs = np.asarray(nib.Nifti1Image.from_filename(path).dataobj) > 0
-    best = max((_whole_dice(case, one, theirs) for one in case.found.bodies), default=0.0)
+    best = _best_whole(case, case.found.bodies, given_labels(data, f"{case.name}_t12") > 0)
     return Row(on=case.name, what="Dice whole T12, any name", value=best, goal="", n=1)
 
 
@@ -309,8 +305,7 @@ def above(ct: CtVolume, height_lps_mm: float) -> CtVolume:
 def _against_structures(case: Case, data: Path) -> list[Row]:
     """Sacrum and both femora of the 3 mm network."""
     file, structures = STRUCTURES[case.name]
-    path = data / "ct" / f"{file}.nii.gz"
-    reference = np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
+    reference = given_labels(data, file)
     rows = []
     for name, which, values, goal in structures:
         probability = getattr(case.found, f"{which}_probability")
@@ -333,8 +328,7 @@ def _nearer(one: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.boo
 
 def _against_slab_organs(case: Case, data: Path) -> list[Row]:
     """Names of the bodies by the organ label that most of their voxels carry."""
-    path = data / "ct" / "abdomen_slab_3mm_organs.nii.gz"
-    organs = np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
+    organs = given_labels(data, "abdomen_slab_3mm_organs")
     right = 0
     for vertebra in case.found.vertebrae:
         under = organs[(case.bodies.labels == vertebra.level) & np.isin(organs, list(SLAB_ORGANS))]
@@ -348,19 +342,22 @@ def _against_slab_organs(case: Case, data: Path) -> list[Row]:
 
 def _against_l3(case: Case, data: Path) -> list[Row]:
     """Sub-region labels of L3: 49 border and 50 inside of the body."""
-    path = data / "ct" / "l3_crop_subregions.nii.gz"
-    vertebrae = data / "ct" / "l3_crop_vertebrae.nii.gz"
-    body = np.isin(np.asarray(nib.Nifti1Image.from_filename(path).dataobj), (49, 50))
-    vertebra = np.asarray(nib.Nifti1Image.from_filename(vertebrae).dataobj) == 22
+    body = np.isin(given_labels(data, "l3_crop_subregions"), (49, 50))
+    vertebra = given_labels(data, "l3_crop_vertebrae") == 22
     theirs = body & vertebra
     mine = case.bodies.labels
     best = max((dice(mine == value, theirs) for value in np.unique(mine) if value), default=0.0)
     complete = [one for one in case.found.bodies if one.complete]
-    whole = max((_whole_dice(case, one, vertebra) for one in complete), default=0.0)
+    whole = _best_whole(case, complete, vertebra)
     return [
         Row(on=case.name, what="Dice body L3, any name", value=best, goal="0.90", n=1),
         Row(on=case.name, what="Dice whole L3, any name", value=whole, goal="0.90", n=1),
     ]
+
+
+def _best_whole(case: Case, bodies: Iterable[LocatedBody], theirs: NDArray[np.bool_]) -> float:
+    """Of the body that a label without a name belongs to."""
+    return max((_whole_dice(case, one, theirs) for one in bodies), default=0.0)
 
 
 def _whole_dice(case: Case, body: LocatedBody, theirs: NDArray[np.bool_]) -> float:

@@ -6,8 +6,8 @@
 
 Scans the women that are missing in ``--work`` (resumable), extracts the features, and runs the
 study's chain on them: faithful settings and those of the product, split by vertebra as printed and
-by patient. ``--ship`` also writes the product's model and its card, ``--as-shipped`` judges the one that is there. For a table of features of real
-patients see ``training.studies.study2_rscore``.
+by patient. ``--ship`` also writes the product's model and its card, ``--as-shipped`` judges the one
+that is there. For a table of features of real patients see ``training.studies.study2_rscore``.
 """
 
 import argparse
@@ -129,11 +129,13 @@ def study_part(args: argparse.Namespace) -> None:
         with_own(rows_of, make_own(plan_ovcf(name, seed=args.seed), args.work, jobs=args.jobs))
         for name, rows_of in (("product", product), ("held_out", held_out))
     ]
-    fitted_on = feature_table(outlined[0], "study2_product", f"{VIRTUAL}, product", outline=OWN)
+    outlined_women = feature_table(
+        outlined[0], "study2_product", f"{VIRTUAL}, product", outline=OWN
+    )
     model = (
-        shipped_model(fitted_on)
+        shipped_model(outlined_women)
         if args.as_shipped
-        else fit_product(fitted_on, folds=args.folds, seed=args.seed)
+        else fit_product(outlined_women, folds=args.folds, seed=args.seed)
     )
     unseen = [
         feature_table(
