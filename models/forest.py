@@ -154,7 +154,7 @@ class ForestModel:
 
         Source
         ------
-        Domain report 4.4: Mahalanobis distance beyond the 99.5th percentile.
+        docs/domain.md 4.4: Mahalanobis distance beyond the 99.5th percentile.
         """
         away = self._scaled(values)
         if self.reach is None:

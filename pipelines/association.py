@@ -6,7 +6,7 @@ Next   pipelines.reporting.wording
 
 The study fits case status (a fracture elsewhere, now) on age, sex, body mass index and areal
 density. That tells whom a person resembles, not who will break a bone: the value is an index, never a
-probability (domain.md A9). The coefficients are those of the model card ``fracture_association``.
+probability (docs/domain.md A9). The coefficients are those of the model card ``fracture_association``.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ MODEL: Final = "fracture_association"
 INDEX_UNIT: Final = "1"
 """UCUM: no unit. The index lies between 0 and 1."""
 SCOPE_YEARS: Final = (40.0, 90.0)
-"""Outside it the index is withheld (domain.md 4.4)."""
+"""Outside it the index is withheld (docs/domain.md 4.4)."""
 SEXES: Final = {"F": 1.0, "M": 0.0}
 """Patient's Sex (0010,0040) as the model takes it; any other value is unknown to it."""
 
@@ -73,7 +73,7 @@ def association_index(
 
     Source
     ------
-    Study 1, External Validation; domain.md 1.A, 4.4.
+    Study 1, External Validation; docs/domain.md 1.A, 4.4.
     """
     if isinstance(abmd, Abstained):
         return abmd

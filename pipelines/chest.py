@@ -9,7 +9,7 @@ nothing but a reason, a chest-abdomen-pelvis CT has this beside L1 to L4 and the
 both levels, model 2 L1 where the scan ends within L2 or L2 does not count. The density of the same
 levels stands beside the class; where they lie more than one class apart, the class is withheld.
 
-Source: study 4; domain report 1.C (C5: mean attenuation alone tells as much) and 4.4.
+Source: study 4; docs/domain.md 1.C, 4.4 and C5 (mean attenuation alone does as well).
 """
 
 from collections.abc import Callable, Sequence

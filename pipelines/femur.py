@@ -9,7 +9,7 @@ forest that was made from simulated patients. A side whose outline fails a check
 and no number; where the scan or the patient is not what the forest was made for, the class alone is
 withheld.
 
-Source: study 3; domain report 1.D (laterality, D3; no radiomics on a failed mask, D6) and 4.4.
+Source: study 3; docs/domain.md 1.D, 4.4, D3 (laterality) and D6 (no radiomics on a failed mask).
 """
 
 from collections.abc import Mapping

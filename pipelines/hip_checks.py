@@ -4,7 +4,7 @@ Takes  masks at 1 mm, CtVolume
 Gives  bool
 Next   pipelines.proximal_femur
 
-A side that fails is withheld, each check with a reason of its own (domain report 4.4: volume, shape
+A side that fails is withheld, each check with a reason of its own (docs/domain.md 4.4: volume, shape
 and symmetry outliers, metal, truncation).
 """
 

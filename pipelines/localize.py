@@ -134,8 +134,8 @@ def localize(ct: CtVolume, device: str | None = None) -> Localization:
 
     Source
     ------
-    Two anchors for the names, sacrum and last rib, as the numbering rule of the domain report
-    asks; transitional anatomy and half-seen spines are ``presumed``.
+    Two anchors for the names, sacrum and last rib, as docs/domain.md 4.4
+    requires; transitional anatomy and half-seen spines are ``presumed``.
     """
     place = device or default_device()
     grid = canonical_grid(ct.geometry, SPACING_MM)

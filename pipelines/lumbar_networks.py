@@ -6,7 +6,7 @@ Next   pipelines.secondary
 
 Experimental: the networks learned from a virtual cohort only (`docs/results/study1/networks`). The
 areal density is what DXA might measure of the vertebra, cortex included, without osteophytes: it is no
-trabecular density (domain.md A4), and no T-score is made of it.
+trabecular density (docs/domain.md A4), and no T-score is made of it.
 """
 
 from collections.abc import Mapping
@@ -44,9 +44,9 @@ ERROR_METRIC: Final = "RMSE, test, g/cm2"
 CLASSES: Final = ("class_normal", "class_osteopenia", "class_osteoporosis")
 """Outputs of the class network, as keys of ``codes.QUANTITY``."""
 LIKELY_HU: Final = (160.0, 110.0)
-"""Without a density: above it low density is unlikely, below it likely (domain.md 4.2)."""
+"""Without a density: above it low density is unlikely, below it likely (docs/domain.md 4.2)."""
 SCOPE_YEARS: Final = 50.0
-"""WHO classes are for postmenopausal women and men from 50 years (domain.md A8)."""
+"""WHO classes are for postmenopausal women and men from 50 years (docs/domain.md A8)."""
 SENTENCES: Final = (
     "Experimental: areal density and classes are estimated by networks that learned from virtual "
     "patients only. No DXA was measured. Osteophytes are meant not to count.",
@@ -75,7 +75,7 @@ def report_lumbar_networks(examination: Examination) -> PipelineResult:
 
     Source
     ------
-    Study 1; domain.md 1.A, 4.1, 4.4.
+    Study 1; docs/domain.md 1.A, 4.1, 4.4.
     """
     findings = examination.lumbar.findings
     if findings.status is Status.NOT_REPORTED:

@@ -6,7 +6,7 @@ Next   pipelines.secondary
 
 The R-score is a weighted sum of radiomic features of the whole vertebral body with its cortex. It
 rises the more a body resembles those of women who have a compression fracture at another level. That
-is association with fractures that are there (domain.md B8), learned from simulated women: no
+is association with fractures that are there (docs/domain.md B8), learned from simulated women: no
 probability, and no prediction. Every feature and what it adds to the score are shown.
 """
 
@@ -34,7 +34,7 @@ SCORE: Final = "r_score"
 CONTRIBUTION: Final = "contribution_"
 """Before the name of a feature: what it adds to the score."""
 SCOPE_YEARS: Final = (50.0, 90.0)
-"""Postmenopausal women: menopause is not in the header, 50 years stand for it (domain.md 4.2)."""
+"""Postmenopausal women: menopause is not in the header, 50 years stand for it (docs/domain.md 4.2)."""
 THICKEST_MM: Final = 2.0
 """Of slices, and their distance: training had none thicker."""
 ROUNDING_MM: Final = 0.05

@@ -7,7 +7,7 @@ Next   pipelines.run
 The 3 mm network finds the femora of the whole scan, the 1 mm network outlines each within a crop
 around its head; a right femur enters mirrored. The side of a femur follows from patient
 coordinates, never from what a network calls it: in study 3 two of 101 segmentations were of the
-other hip (domain report 1.D, D3).
+other hip (docs/domain.md 1.D, D3).
 
 Source: study 3 (head to the level of the lesser trochanter; 3 mm, then 1 mm).
 """

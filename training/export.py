@@ -127,7 +127,7 @@ def linear_model_of(
 
 
 REACH_SHARE: Final = 0.995
-"""Of the training cases within the reach of a forest (domain report 4.4)."""
+"""Of the training cases within the reach of a forest (docs/domain.md 4.4)."""
 
 
 def training_reach(left: Shrunk, X: NDArray[np.float64], names: Sequence[str]) -> TrainingReach:

@@ -2,7 +2,7 @@
 
 Source
 ------
-Study 4, section "Segmentation model" (domain report 1.C). Levels 1 to 5: a 1x1 convolution, then a
+Study 4, section "Segmentation model" (docs/domain.md 1.C). Levels 1 to 5: a 1x1 convolution, then a
 residual 3x3 convolution; level 6: a 2x2 convolution in place of the 1x1, then the residual one;
 level 7: a 2x2 convolution alone. The decoder enlarges by 2x2 transposed convolutions; at level 6
 high- and low-level maps meet in a channel attention block (Yu et al. 2018, discriminative feature

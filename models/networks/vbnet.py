@@ -2,7 +2,7 @@
 
 Source
 ------
-Study 3, section "Automatic segmentation" (domain report 1.D); V-Net: Milletari et al. 2016
+Study 3, section "Automatic segmentation" (docs/domain.md 1.D); V-Net: Milletari et al. 2016
 (levels of 16 to 256 channels with 1, 2, 3, 3, 3 convolutions); the bottleneck 1-3-1 block: He et
 al. 2016. Widths are not in the study's text. Group normalisation stands in for the batch
 normalisation that a batch of one or two cannot feed.

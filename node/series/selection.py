@@ -158,7 +158,7 @@ def ineligible(record: SeriesRecord, stack: Stack) -> Reason | None:
 
     Source
     ------
-    Rules for flagging and withholding of the domain report: no localizers, derived images,
+    Rules for flagging and withholding, docs/domain.md 4.4: no localizers, derived images,
     values other than Hounsfield units, slices over 5 mm, gaps.
     """
     words = {word.upper() for word in record.image_type}

@@ -87,7 +87,7 @@ def test_the_shipped_model_takes_the_inputs_of_the_study():
 
 
 def test_the_sentence_promises_nothing():
-    """domain.md 4.2: no diagnosis, no T-score, no prediction, no advice."""
+    """docs/domain.md 4.2: no diagnosis, no T-score, no prediction, no advice."""
     text = association_sentence(Measured(value=0.42, unit="1"))
     assert text.startswith("Fracture-association index 0.42")
     assert "not the probability" in text

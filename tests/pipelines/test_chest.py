@@ -301,7 +301,7 @@ def test_ranges_of_a_density(density: float, expected: int) -> None:
 
 
 def test_the_report_names_no_probability_of_fracture(tmp_path: Path) -> None:
-    """Wording of the specification, 4.4: likeness to ranges, no T-score, no risk."""
+    """docs/domain.md 4.2: likeness to ranges, no T-score, no risk."""
     run(tmp_path)
 
     words = str(pydicom.dcmread(tmp_path / "output" / "sr.dcm")).lower()

@@ -14,7 +14,7 @@ from tests.pipelines.stacks import Stack, known_localization, known_segmentation
 
 
 def test_fixed_window_keeps_bright_bone_apart() -> None:
-    """Domain report C6: 215 to 450 HU are one value in the 8-bit window, not in the 16-bit one."""
+    """docs/domain.md C6: 215 to 450 HU are one value in the 8-bit window, not in the 16-bit one."""
     hu = np.array([215.0, 300.0, 450.0, 600.0], np.float32)
 
     fixed = windowed(hu)

@@ -233,7 +233,7 @@ def test_score_features_and_contributions_travel(tmp_path: Path) -> None:
 
 
 def test_the_words_claim_association_alone(tmp_path: Path) -> None:
-    """Domain.md 4.2: experimental, virtual cohort; no diagnosis, T-score, risk or advice."""
+    """docs/domain.md 4.2: experimental, virtual cohort; no diagnosis, T-score, risk or advice."""
     _, result = run(tmp_path)
 
     words = " ".join(

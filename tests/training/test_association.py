@@ -23,7 +23,7 @@ HEADER = "patient,is_case,age_years,sex,bmi_kg_m2," + ",".join(
 )
 
 
-# Domain specification 3.7: AUC of group A by DXA, group B by DXA, group B predicted, by a reader who
+# docs/domain.md 3.7: AUC of group A by DXA, group B by DXA, group B predicted, by a reader who
 # errs by .03 g/cm2 at one vertebra.
 SPECIFIED = ReaderError(level_g_cm2=0.03)
 SPECIFIED_AUC = (
@@ -184,7 +184,7 @@ def test_nothing_discriminates_where_nothing_differs():
 
 
 def test_hyperostosis_blinds_dxa_only_where_it_differs_between_cases_and_controls():
-    """Domain.md 3.7, means of 12 studies: .46 and .89 paper-like, .72 and .76 without difference."""
+    """docs/domain.md 3.7, means of 12 studies: .46 and .89 paper-like, .72 and .76 without difference."""
     found = {
         name: [simulate(scenario, seed) for seed in range(12)]
         for name, scenario in SCENARIOS.items()

@@ -104,7 +104,7 @@ def test_total_is_mineral_over_area(spine):
     ],
 )
 def test_degeneration_adds_to_dxa_what_is_published(spine, found, low, high):
-    """All of L1 to L4 alike (domain specification 3.6: Orwoll, Drinka)."""
+    """All of L1 to L4 alike (docs/domain.md 3.6: Orwoll, Drinka)."""
     findings = Findings(levels=dict.fromkeys(DXA_LEVELS, found))
     sick = scan_spine(replace(WOMAN, findings=findings), precision_cv=0)
     rise = sick.total.abmd_g_cm2 - spine.total.abmd_g_cm2
@@ -112,7 +112,7 @@ def test_degeneration_adds_to_dxa_what_is_published(spine, found, low, high):
 
 
 def test_dxa_sees_hyperostosis_and_trabecular_bone_does_not(spine):
-    """Bridging osteophytes and plaques: +0.2 to +0.45 g/cm2 (domain specification 3.6)."""
+    """Bridging osteophytes and plaques: +0.2 to +0.45 g/cm2 (docs/domain.md 3.6)."""
     other = scan_spine(DEGENERATED, precision_cv=0)
     rise = other.total.abmd_g_cm2 - spine.total.abmd_g_cm2
     assert 0.1 < rise < 0.5
@@ -132,7 +132,7 @@ def core_hu(subject):
 
 
 def test_half_of_the_mineral_lies_behind_the_body():
-    """L3 of the young: 51.4 % posterior, SD 4.2 (Lee 2009, as cited in the specification)."""
+    """L3 of the young: 51.4 % posterior, SD 4.2 (Lee 2009, docs/domain.md 3.3)."""
     subject = draw_subject(3, sex="F", age_years=25)
     x, y, z = plan_body(subject).vertebra(Level.L3).centre_lps_mm
     grid = Grid(

@@ -33,10 +33,10 @@ CLINICAL = {
     "water": (-0.01, 0.01),
 }
 
-# Spectrum behind 25 cm of water, 120 kVp: mineral (mg/cm3), marrow fat, HU (specification 3.4).
+# Spectrum behind 25 cm of water, 120 kVp: mineral (mg/cm3), marrow fat, HU (docs/domain.md 3.4).
 SPECTRAL = [(50, 0.62, 15), (80, 0.55, 67), (120, 0.47, 134), (150, 0.40, 184), (200, 0.25, 272)]
 
-# The same at 120 mg/cm3 and a marrow fat of 0.47, by kVp (specification 2.5).
+# The same at 120 mg/cm3 and a marrow fat of 0.47, by kVp (docs/domain.md 2.5).
 BY_KVP = [(80, 185), (100, 152), (120, 134), (140, 121)]
 
 # ESR/textbook ranges of HU of fat by kVp: fat is darker at low voltage.
@@ -87,21 +87,21 @@ def test_qct_and_mineral_undo_each_other(vbmd, fat, kvp):
 
 
 def test_fat_in_the_marrow_lowers_the_reading_of_qct():
-    """10 % more fat: 14 HU and 11 mg/cm3 less (specification 2.4)."""
+    """10 % more fat: 14 HU and 11 mg/cm3 less (docs/domain.md 2.4)."""
     low, high = (float(spongiosa(fat, 120).at(120.0)) for fat in (0.40, 0.50))
     assert low - high == pytest.approx(14, abs=2)
     assert qct_mg_cm3(low, 120) - qct_mg_cm3(high, 120) == pytest.approx(11, abs=1.5)
 
 
 def test_a_large_patient_hardens_the_beam():
-    """Bone reads 5 to 15 HU less in the obese (specification 2.5)."""
+    """Bone reads 5 to 15 HU less in the obese (docs/domain.md 2.5)."""
     slim, obese = (spongiosa(0.5, Beam(kvp=120, water_cm=cm)).at(150.0) for cm in (24.0, 36.0))
     assert 5 < slim - obese < 18
     assert mean_energy_kev(Beam(kvp=120, water_cm=36.0)) > mean_energy_kev(120)
 
 
 def test_the_spectrum_has_the_mean_energy_computed_elsewhere():
-    """79.9 keV behind 25 cm of water at 120 kVp (specification 3.4)."""
+    """79.9 keV behind 25 cm of water at 120 kVp (docs/domain.md 3.4)."""
     assert mean_energy_kev(Beam(kvp=120, water_cm=25.0)) == pytest.approx(79.9, abs=1.0)
 
 
@@ -127,7 +127,7 @@ def test_phases_reach_their_clinical_aortic_hu():
 
 @pytest.mark.parametrize("phase", ["arterial", "portal", "delayed"])
 def test_marrow_enhances_less_when_fatty(phase):
-    """5 to 27 HU in the literature (specification 2.5 and 3.4)."""
+    """5 to 27 HU in the literature (docs/domain.md 2.5 and 3.4)."""
     media = Media(kvp=120, phase=phase)
     young, old = media.marrow_rise_hu(0.3), media.marrow_rise_hu(0.6)
     assert 5 <= old < young <= 27

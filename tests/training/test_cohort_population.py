@@ -29,7 +29,7 @@ from training.cohort.table import columns, write_table
 ROOT = Path(__file__).parents[2]
 
 # Study 4, Table 1: mean and SD over all 1048; class shares of normal strata with these numbers
-# (domain specification 1.C and 3.2). The study's own counts give 59.3, 28.2 and 12.5 %.
+# (docs/domain.md 1.C and 3.2). The study's own counts give 59.3, 28.2 and 12.5 %.
 MEAN, SD = 130.3, 42.9
 SHARES = (0.609, 0.258, 0.133)
 REPORTED_SHARES = (0.593, 0.282, 0.125)

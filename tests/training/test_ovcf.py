@@ -56,7 +56,7 @@ def test_only_levels_without_fracture_count(study):
 
 
 def test_t_scores_are_those_of_the_closed_form(study):
-    """Domain.md 3.6: 0.60 + 0.0029 v + d and more, referred to NHANES III (1.047, 0.110)."""
+    """docs/domain.md 3.6: 0.60 + 0.0029 v + d and more, referred to NHANES III (1.047, 0.110)."""
     people = study.people
     found = study.t_scores(3)
     expected = (people.abmd_g_cm2[3, 1] - (1.047 - 0.005)) / 0.110
@@ -81,7 +81,7 @@ def test_another_effect_leaves_women_without_fracture_as_they_are(study):
 
 
 def test_the_held_out_scanner_and_family_are_in_no_other_cohort():
-    """Hold out by generator parameter (domain.md 3.7)."""
+    """Hold out by generator parameter (docs/domain.md 3.7)."""
     others = [recipe for name, recipe in RECIPES.items() if name != "held_out"]
     own = RECIPES["held_out"]
     assert not set(own.models) & {model for one in others for model in one.models}

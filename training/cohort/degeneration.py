@@ -2,9 +2,9 @@
 
 Every shape lies next to one vertebra and is evaluated in a box of its own.
 
-Source: cohort specification 3.3 (lips of 0 to 12 mm, 300 to 900 mg hydroxyapatite per cm3, in front
+Source: docs/domain.md 3.3 (lips of 0 to 12 mm, 300 to 900 mg hydroxyapatite per cm3, in front
 and aside); forms by the figures of Kellgren & Lawrence and of Resnick & Niwayama (DISH); thickness
-and extent so that DXA rises as published (domain specification 3.6, ``VALIDATION.md``).
+and extent so that DXA rises as published (docs/domain.md 3.6, ``VALIDATION.md``).
 """
 
 import numpy as np

@@ -12,7 +12,7 @@ there, so every shape that is painted is seen.
 Source
 ------
 Two-material decomposition with the soft tissue beside the bone as baseline; pixel, blur and
-precision from the domain specification 3.6.
+precision from docs/domain.md 3.6.
 """
 
 from dataclasses import dataclass, replace
@@ -44,7 +44,7 @@ PRECISION_CV: Final = 0.013
 VENDOR_SCALE: Final = 1.07
 """Areal density of the vendor per g/cm2 of hydroxyapatite: one factor for all regions and patients.
 Fitted by ``python -m training.cohort dxa --fit-scale`` so that women of 20 to 29 years have a mean
-of 1.05 g/cm2 at L1 to L4 (domain specification 3.6); standard error 0.010 with 60 women."""
+of 1.05 g/cm2 at L1 to L4 (docs/domain.md 3.6); standard error 0.010 with 60 women."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

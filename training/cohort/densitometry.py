@@ -53,7 +53,7 @@ NHANES_III: Final = Reference(
     femoral_neck=(0.858, 0.120),
     total_hip=(0.942, 0.122),
 )
-"""The reference of the WHO classes (domain specification 2.6). Used for both sexes, as by ISCD."""
+"""The reference of the WHO classes (docs/domain.md 2.6). Used for both sexes, as by ISCD."""
 
 
 def t_score(abmd_g_cm2: ArrayLike, reference: tuple[float, float]) -> Values:
@@ -84,7 +84,7 @@ def areal_density(vbmd_mg_cm3: Values, residual_g_cm2: Values) -> Values:
 
     Source
     ------
-    Domain specification 3.6, closed form.
+    docs/domain.md 3.6, closed form.
     """
     offsets = np.array(LEVEL_OFFSET_G_CM2)
     return np.asarray(INTERCEPT_G_CM2 + SLOPE_CM * vbmd_mg_cm3 + offsets + residual_g_cm2)

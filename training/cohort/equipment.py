@@ -35,9 +35,9 @@ class Kernel:
     fwhm_mm
         Width of the in-plane point spread.
     noise_cut_per_mm
-        fc of the noise power spectrum f exp(-(f / fc)^2); cohort specification 3.5.
+        fc of the noise power spectrum f exp(-(f / fc)^2); docs/domain.md 3.5.
     noise
-        Relative to the standard kernel of the specification at the same dose.
+        Relative to the standard kernel of docs/domain.md 3.5 at the same dose.
     overshoot
         How much an edge is raised above its height (0: not at all).
     """
@@ -59,7 +59,7 @@ class ScannerModel:
     aluminium_mm
         Filtration beyond the reference beam: hardens it.
     noise
-        Relative to the specification at the same dose (detector, dose efficiency).
+        Relative to the noise of docs/domain.md 3.5 at the same dose (detector, dose efficiency).
     hu_drift
         Error of the calibration of this scanner.
     cupping_hu
@@ -122,7 +122,7 @@ GENERIC: Final = ScannerModel(
     name="OsteoNode virtual cohort",
     kernels=_kernels(("SMOOTH", "STANDARD", "SHARP")),
 )
-"""The reference of the cohort's specification: no error of its own."""
+"""Reference scanner (docs/domain.md 3.5), without an error of its own."""
 
 TRAINING: Final = (
     ScannerModel(

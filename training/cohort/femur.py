@@ -100,7 +100,7 @@ def cortex_depth(femur: FemurPlan, patch: Patch, side: int, density: float = 1.0
 
     Source
     ------
-    Cohort specification 3.3: shaft 4.2 to 5 mm, below the neck 2.5, above it 1.0, elsewhere 0.8.
+    docs/domain.md 3.3: shaft 4.2 to 5 mm, below the neck 2.5, above it 1.0, elsewhere 0.8.
     """
     along, across = _in_neck(femur, patch, side)
     in_neck = np.clip((along - femur.head_radius + 4) / 6, 0, 1) * np.clip((46 - along) / 10, 0, 1)
@@ -124,7 +124,7 @@ def _in_neck(femur: FemurPlan, patch: Patch, side: int) -> tuple[Floats, Floats]
 def core_density(femur: FemurPlan, patch: Patch, side: int) -> Floats:
     """Trabecular density relative to the head: head 1, neck 0.55, trochanter 0.4, marrow cavity 0.
 
-    Source: cohort specification 3.3 (head 230, neck 130, trochanter 100 mg/cm3 at the peak).
+    Source: docs/domain.md 3.3 (head 230, neck 130, trochanter 100 mg/cm3 at the peak).
     """
     x = patch.x * np.float32(side)
     dx, dy, dz = x - femur.head[0], patch.y - femur.head[1], patch.z - femur.head[2]

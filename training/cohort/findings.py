@@ -23,7 +23,7 @@ THORACOLUMBAR: Final = ("regular", "lumbar_ribs", "short_ribs", "no_ribs")
 FUSED_SIDES: Final = ("both", "left", "right")
 
 GENANT_LIMITS: Final = (0.20, 0.25, 0.40)
-"""Least loss of height of grade 1, 2 and 3. Source: Genant 1993; specification 3.3."""
+"""Least loss of height of grade 1, 2 and 3. Source: Genant 1993; docs/domain.md 3.3."""
 
 MODELLED: Final = tuple(Level(n) for n in range(Level.T1, Level.L5 + 1))
 PLAQUE_LEVELS: Final = (Level.L1, Level.L2, Level.L3, Level.L4)

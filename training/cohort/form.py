@@ -1,7 +1,7 @@
 """The form of one skeleton: what differs between people of the same size.
 
 The default is the form of the tables. A family is a range for every number: a network that is
-trained on ``common`` and ``slender`` has never seen a ``stout`` patient (specification 3.7: hold
+trained on ``common`` and ``slender`` has never seen a ``stout`` patient (docs/domain.md 3.7: hold
 out by generator parameter, not only by seed).
 
 Takes  nothing

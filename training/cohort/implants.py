@@ -4,7 +4,7 @@ The HU are not clipped: the scanner does that. ``metal_shapes`` is what throws s
 
 Source: mass attenuation at 70 keV (Hubbell & Seltzer, NISTIR 5632): titanium 0.55 cm2/g at
 4.43 g/cm3, cobalt about 0.85 cm2/g at 8.3 g/cm3; bone cement with barium or zirconium 2000 to
-3071 HU (cohort specification 3.3).
+3071 HU (docs/domain.md 3.3).
 """
 
 from collections.abc import Callable

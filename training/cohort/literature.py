@@ -200,7 +200,7 @@ def noise(on_step: OnStep) -> Comparison:
         title="Noise in the middle of the abdomen, standard kernel, 120 kVp",
         unit="ratio",
         source="quantum noise goes with 1/sqrt(mAs x thickness); a standard abdominal scan has "
-        "10 to 14 HU at 30 cm of water (specification 3.5), less in a smaller patient",
+        "10 to 14 HU at 30 cm of water (docs/domain.md 3.5), less in a smaller patient",
         rows=rows,
         decimals=2,
         remark="Half the variance of the difference of two scans of one patient.",
@@ -342,13 +342,13 @@ def hyperostosis(on_step: OnStep) -> Comparison:
     return Comparison(
         title="What degeneration adds to DXA of L1 to L4",
         unit="g/cm2",
-        source="domain specification 3.6: Orwoll, Drinka (facets), 0.9 % per 100 mm3 of plaque",
+        source="docs/domain.md 3.6: Orwoll, Drinka (facets), 0.9 % per 100 mm3 of plaque",
         rows=tuple(rows),
         decimals=3,
         remark="All four levels alike. Trabecular bone is not touched by any of them: its truth is "
         "the same, and its HU in the core of L3 too (`tests/training/test_cohort_dxa.py`). Lips "
-        "and articular processes were tuned to these ranges: reach and density are those of the "
-        "specification, thickness and extent along the rim were free. 500 mm3 of plaque hold "
+        "and articular processes were tuned to these ranges: reach and density are those of "
+        "docs/domain.md 3.3, thickness and extent along the rim were free. 500 mm3 of plaque hold "
         "0.22 g of mineral at the 450 mg/cm3 they have here, over some 15 cm2 of a level: the "
         "published 0.9 % per 100 mm3 would take two and a half times as much.",
     )

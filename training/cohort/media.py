@@ -114,8 +114,8 @@ class Media:
     def marrow_rise_hu(self, marrow_fat: float) -> float:
         """What the contrast medium adds to trabecular bone: fat takes up none.
 
-        Source: between 5 and 27 HU in the literature, less in fatty marrow (cohort
-        specification 3.4).
+        Source: between 5 and 27 HU in the literature, less in fatty marrow
+        (docs/domain.md 3.4).
         """
         return (1 - marrow_fat) * self.marrow_uptake * self._rise_hu("marrow")
 

@@ -6,7 +6,7 @@ thick slices have less of it.
 
 Source
 ------
-Spectrum and dose: cohort specification 3.5. Directions: the noise of a frequency comes from the
+Spectrum and dose: docs/domain.md 3.5. Directions: the noise of a frequency comes from the
 rays across it (projection-slice theorem), so a long way through shoulders or hips makes streaks
 along that way; Barrett & Swindell 1981. Electronic noise at low counts: Whiting et al. 2006.
 """

@@ -2,7 +2,7 @@
 
 The origin is the middle of the upper end plate of S1; patient coordinates (LPS, mm).
 
-Source: body sizes and spine curve as in the cohort's specification; pelvis and trunk measured on
+Source: body sizes and spine curve as in docs/domain.md 3.3; pelvis and trunk measured on
 public CTs to about 5 mm.
 """
 

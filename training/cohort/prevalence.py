@@ -1,6 +1,6 @@
 """How often findings occur, and ``draw_findings``: a patient's findings from a seed.
 
-Tags as in the cohort's specification: [X] read in an excerpt of the source, [R] recalled and to be
+Tags as in docs/domain.md: [X] read in an excerpt of the source, [R] recalled and to be
 treated as a hypothesis. Every finding has random numbers of its own: a change of one prevalence
 moves no other finding.
 """
@@ -68,7 +68,7 @@ HIP_PROSTHESIS_AT: Final = ((55.0, 0.01), (75.0, 0.06))
 """Shares of patients [R]; Schmorl nodes per level T8 to L4 [R]."""
 
 LUMBOSACRAL_SHARE: Final = {"sacralised_l5": 0.08, "lumbarised_s1": 0.05}
-"""Together 13 %, within the 12 to 18 % of the specification [X]."""
+"""Together 13 %, within the 12 to 18 % of docs/domain.md 3.3 [X]."""
 
 THORACOLUMBAR_SHARE: Final = {"lumbar_ribs": 0.02, "short_ribs": 0.06, "no_ribs": 0.02}
 """[R]"""

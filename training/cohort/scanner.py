@@ -139,7 +139,7 @@ class Scanner:
 def noise_hu(scanner: Scanner, water_cm: float) -> float:
     """Give the standard deviation in the middle of a patient as thick as ``water_cm`` of water.
 
-    Source: quantum noise, sigma ~ sqrt(exp(mu d) / (mAs T)); cohort specification 3.5.
+    Source: quantum noise, sigma ~ sqrt(exp(mu d) / (mAs T)); docs/domain.md 3.5.
     """
     mu = water_attenuation(scanner.kvp)
     thick = 5.0 / scanner.slice_thickness_mm

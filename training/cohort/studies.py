@@ -2,7 +2,7 @@
 
 Source
 ------
-Domain specification 1.A to 1.D (cohorts), 3.2 (demographics) and 3.7 (fracture scenarios). What
+docs/domain.md 1.A to 1.D (cohorts), 3.2 (demographics) and 3.7 (fracture scenarios). What
 the studies do not state is marked "assumed".
 """
 
@@ -68,7 +68,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """What sets the fracture patients of study 1 apart (domain specification 3.7).
+    """What sets the fracture patients of study 1 apart (docs/domain.md 3.7).
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ def candidate(part: str, number: int, seed: int = 1) -> Candidate:
 def bone_status(hip: HipScan) -> int:
     """0 normal, 1 osteopenia, 2 osteoporosis: by the lower T-score of femoral neck and total hip.
 
-    The study does not tell which site its T-score is of (domain report 1.D).
+    The study does not tell which site its T-score is of (docs/domain.md 1.D).
     """
     assert hip.neck.t_score is not None
     assert hip.total.t_score is not None

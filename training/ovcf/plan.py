@@ -66,7 +66,7 @@ class Effect:
 SPECIFIED: Final = Effect(
     vbmd_mg_cm3=OVCF_SHIFT_MG_CM3, texture=OVCF_TEXTURE, cortex_g_cm2=OVCF_CORTEX_SHIFT_G_CM2
 )
-"""As set down before any image was made (domain specification 3.7)."""
+"""As set down before any image was made (docs/domain.md 3.7)."""
 TUNED: Final = Effect(vbmd_mg_cm3=-55.0, texture=2.0, cortex_g_cm2=-0.03)
 """Tuned until the areas of T-score and R-score are about those of the study."""
 

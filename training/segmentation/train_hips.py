@@ -11,7 +11,7 @@ Next   training.segmentation.export_hips
 The patients, the deformations and the random scanner are those of the spine network; patches lie
 around the pelvis, and some anywhere, so that arms and ribs are known to be no femora. A third of them
 shows one hip as the 1 mm network learns it (`training.segmentation.painted_hips`). The study trained with
-a focal loss (domain report 1.D); Dice is added to it. Alone the network takes other bones for femora
+a focal loss (docs/domain.md 1.D); Dice is added to it. Alone the network takes other bones for femora
 as well; the product asks the spine network which are (`pipelines.hips`).
 """
 

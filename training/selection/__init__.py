@@ -9,5 +9,5 @@
 ================  =================================================================
 
 Standardisation is scikit-learn's ``StandardScaler`` and recursive elimination its ``RFE``: as
-steps of a pipeline they are fitted on the training rows alone (domain.md B5).
+steps of a pipeline they are fitted on the training rows alone (docs/domain.md B5).
 """

@@ -46,7 +46,7 @@ def rscore_chain(*, repeats: bool = True, groups: bool = False) -> Pipeline:
 def femur_chain(*, trees: int = 500, seed: int = 0) -> Pipeline:
     """Study 3: RFE to 50, mRMR to 20, LASSO to 15, random forest of three classes.
 
-    Not stated there, and chosen (domain.md 1.D): the forest inside RFE with steps of 10 %, the
+    Not stated there, and chosen (docs/domain.md 1.D): the forest inside RFE with steps of 10 %, the
     Gaussian LASSO on the ordinal class 0, 1, 2, and the forest's settings. Classes must be numbers.
     """
     ranker = RandomForestClassifier(

@@ -1,6 +1,6 @@
 """A cut on a score: found in training by Youden's index, then frozen.
 
-A cut that is found again on the test data flatters it (domain.md B3).
+A cut that is found again on the test data flatters it (docs/domain.md B3).
 """
 
 import numpy as np

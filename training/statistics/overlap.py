@@ -22,7 +22,7 @@ class Overlap:
         95th percentile and mean of the symmetric surface distance; infinite if one mask is empty.
     volume_difference_cm3
         Measured minus reference, signed: a median of absolute differences hides what fails
-        (domain.md D4).
+        (docs/domain.md D4).
     volume_difference_percent
         The same as a share of the reference.
     """

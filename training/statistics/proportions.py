@@ -18,7 +18,7 @@ def wilson(successes: int, trials: int, *, level: float = LEVEL) -> Estimate:
 
 
 def clopper_pearson(successes: int, trials: int, *, level: float = LEVEL) -> Estimate:
-    """Exact interval. The intervals that study 3 calls Wilson's are these (domain.md D1)."""
+    """Exact interval. The intervals that study 3 calls Wilson's are these (docs/domain.md D1)."""
     return _interval(successes, trials, "exact", level)
 
 

@@ -15,7 +15,7 @@ from training.statistics.groups import standardized_difference
 from training.statistics.sample import FloatArray, IndexArray, finite, same_length
 
 CANDIDATES = 1000
-"""Random splits of which the most balanced is kept (domain.md 1.A)."""
+"""Random splits of which the most balanced is kept (docs/domain.md 1.A)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

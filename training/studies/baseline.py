@@ -4,7 +4,7 @@ Takes  mean HU, reference density
 Gives  density, class probabilities
 Next   nothing
 
-A network that does not beat it has learned nothing beyond the mean of its region (domain.md C5).
+A network that does not beat it has learned nothing beyond the mean of its region (docs/domain.md C5).
 """
 
 from dataclasses import dataclass

@@ -41,7 +41,7 @@ class Erratum:
     Parameters
     ----------
     code
-        Study letter and number of the domain report (A study 1, B study 2, C study 4, D study 3).
+        Finding in ``docs/domain.md``, cited as ``docs/domain.md A9`` (A study 1, B study 2, C study 4, D study 3).
     printed
         What stands there.
     finding

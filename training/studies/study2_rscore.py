@@ -8,7 +8,8 @@ fractured), t_score, and one column per radiomic feature. ``--repeats`` holds th
 segmented again, one file per time; without it the ICC step is left out and said so.
 
 Both splits are run: by vertebra, as the study did, and by patient; the difference is the leakage
-(domain.md B4). Fracture is the positive class (B1), the cut is that of training (B3).
+(docs/domain.md B4). Fracture is the positive class (docs/domain.md B1), the cut is that of training
+(docs/domain.md B3).
 """
 
 import argparse
@@ -50,10 +51,10 @@ SPLITS = 20
 SEED = 1
 NOTES = (
     "Fracture is the positive class. Printed sensitivities and specificities are those of Table 2 with "
-    "the classes put right (B1), printed accuracies those that its counts give (B2).",
+    "the classes put right (docs/domain.md B1), printed accuracies those that its counts give (docs/domain.md B2).",
     "Intervals: DeLong's where vertebrae are split, as in the study; Obuchowski's, which counts patients, "
     "where patients are. Proportions: Clopper-Pearson, and Wilson where it says so.",
-    "Cuts are found on the training part (Youden) and kept; the study found the test cuts again (B3).",
+    "Cuts are found on the training part (Youden) and kept; the study found the test cuts again (docs/domain.md B3).",
     "Baseline of the R-score: the T-score of the same vertebrae.",
 )
 
@@ -255,7 +256,7 @@ def _operating_points(table: FeatureTable, scored: Scored, cohort: str) -> list[
                 key=f"{word}_{name}_right",
                 metric=f"{words}: {word} for fracture, test, %",
                 value=value,
-                source="Table 2, classes put right (B1, B2)",
+                source="Table 2, classes put right (docs/domain.md B1, B2)",
             )
             rows.append(row(published, estimate, n=estimate.n, cohort=cohort))
         rows += [

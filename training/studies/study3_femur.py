@@ -40,10 +40,10 @@ MEAN_HU = "original_firstorder_Mean"
 SEED = 1
 NOTES = (
     "Sensitivity, specificity and accuracy of a class are those at its own cut (Youden, found on the "
-    "training part), as in the study, so that one patient may get two calls or none (D2); the "
+    "training part), as in the study, so that one patient may get two calls or none (docs/domain.md D2); the "
     "confusion matrix is the decision for the most probable class.",
     "Intervals of areas count patients (Obuchowski); proportions: Clopper-Pearson, which the study "
-    "prints and calls Wilson's (D1).",
+    "prints and calls Wilson's (docs/domain.md D1).",
     "Baseline: multinomial logistic regression on the mean HU of the region alone.",
 )
 

@@ -14,7 +14,7 @@ from tests.pipelines.radiomics.regions import CASES, Case, ellipsoid, reference
 
 SETTINGS: tuple[SettingsName, ...] = ("study2_faithful", "study2_product", "study3")
 COUNT = {"study2_faithful": 111, "study2_product": 107, "study3": 1184}
-"""domain: 107 original features and 4 diagnostics; 14 of shape and 90 of each of 13 images."""
+"""docs/domain.md 1.B, 1.D: 107 original features and 4 diagnostics; 14 of shape and 90 of each of 13 images."""
 RELATIVE = 1e-6
 
 

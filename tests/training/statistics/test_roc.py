@@ -148,7 +148,7 @@ def test_bootstrap_is_repeatable_and_refuses_a_statistic_that_is_mostly_undefine
     ],
 )
 def test_hanley_mcneil_gives_the_intervals_of_study_1(area, positives, negatives, low, high):
-    """Domain report 1.A: for 552 independent vertebrae, and for 138 patients."""
+    """docs/domain.md 1.A: for 552 independent vertebrae, and for 138 patients."""
     found = hanley_mcneil(area, positives, negatives)
     assert (found.ci_low, found.ci_high) == pytest.approx((low, high), abs=0.0051)
 

@@ -30,7 +30,7 @@ RECOVERED = {
     "model 1": [[242, 9, 0], [14, 83, 19], [0, 3, 48]],
     "model 2": [[245, 6, 0], [27, 74, 15], [0, 8, 43]],
 }
-"""Domain report 1.C, worked out apart from this code."""
+"""docs/domain.md 1.C, worked out apart from this code."""
 
 
 @pytest.mark.parametrize("model", STUDY_4)
@@ -99,7 +99,7 @@ def test_an_impossible_table_has_no_matrix():
 def test_the_positive_class_of_study_2_is_no_fracture(
     sensitivity, specificity, swapped, correct, no_fracture, fracture
 ):
-    """B1, B2: whole counts exist only that way, and its accuracies weigh the classes swapped."""
+    """docs/domain.md B1, B2: whole counts exist only that way, and its accuracies weigh the classes swapped."""
     (found,) = integer_counts(sensitivity / 100, no_fracture)
     (left_alone,) = integer_counts(specificity / 100, fracture)
     other_way = (

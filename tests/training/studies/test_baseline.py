@@ -1,4 +1,4 @@
-"""The mean-HU baseline, against the Monte Carlo of the domain report."""
+"""The mean-HU baseline, against the Monte Carlo of docs/domain.md C5."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def chest():
     ],
 )
 def test_a_reader_with_error_classifies_as_worked_out(chest, error, accuracy, areas):
-    """Domain report C5: study 4's model 1 does as a reader with an error of 10 mg/cm3."""
+    """docs/domain.md C5: study 4's model 1 does as a reader with an error of 10 mg/cm3."""
     reading = chest + np.random.default_rng(1).normal(0, error, len(chest))
     probabilities = class_probabilities(reading, error, QCT_CUTS_MG_CM3)
     truth = qct_class(chest)

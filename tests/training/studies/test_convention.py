@@ -82,7 +82,7 @@ def test_every_picture_is_written_and_holds_something(tmp_path):
 
 @pytest.mark.parametrize("study", ALL)
 def test_published_figures_stand_where_they_were_printed(study):
-    """Unique keys, a place for each, and a value that its own interval holds (but for C2)."""
+    """Unique keys, a place for each, and a value that its own interval holds (but for docs/domain.md C2)."""
     broken = {"auc_osteopenia_model2_validation"}
     for key, one in ALL[study].items():
         assert one.key == key
