@@ -24,13 +24,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from pipelines.anatomy import Level
-from training.cohort.crops import femur_grid, simulate_crop, vertebra_grid
-from training.cohort.plan import plan_body
-from training.cohort.protocols import usual_plan
-from training.cohort.scanner import Scanner
-from training.cohort.simulate import simulate
-from training.cohort.subject import draw_subject
+from pipelines.contract.anatomy import Level
+from training.cohort.body.plan import plan_body
+from training.cohort.people.subject import draw_subject
+from training.cohort.scan.crops import femur_grid, simulate_crop, vertebra_grid
+from training.cohort.scan.protocols import usual_plan
+from training.cohort.scan.scanner import Scanner
+from training.cohort.scan.simulate import simulate
 
 SEED = 5
 

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from node.jobs.dispatch import make_job, write_job
-from node.series.folder import select_folder
-from pipelines.job import Outcome, read_outcome
+from node.tools.read_folder import select_folder
+from pipelines.contract.job import Outcome, read_outcome
 
 SIMULATE = ["-m", "training.cohort", "simulate", "--preset", "benchmark", "--seed", "5"]
 

@@ -25,9 +25,9 @@ import torch
 from models.inference import mirror_mean
 from models.registry import network
 from models.runtime import Forward, forward
-from pipelines.lumbar_networks import BMD_MODEL, STATUS_MODEL, STRIDE
-from pipelines.spaces import Geometry
-from pipelines.vertebra_input import coarse, normalized, sample_box
+from pipelines.secondary.dxa_equivalent.network_input import coarse, normalized, sample_box
+from pipelines.secondary.dxa_equivalent.report import BMD_MODEL, STATUS_MODEL, STRIDE
+from pipelines.space.coordinates import Geometry
 
 SHAPE = (250, 512, 512)
 SPACING_MM = (1.25, 0.8, 0.8)

@@ -6,7 +6,7 @@ Next   nothing
 
 Free of torch and of scikit-learn: what is shipped stays readable when they change. The inputs are
 scaled here (``(value - centre) / scale``), so that nothing but the file and the named features is
-needed. ``training.export`` writes such files.
+needed. ``training.loop.sklearn_export`` writes such files.
 """
 
 import json
@@ -206,7 +206,7 @@ def forest_from_bytes(content: bytes) -> ForestModel:
         )
     except (SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
         raise ModelError(
-            "a file that holds no forest", "what training.export writes", ""
+            "a file that holds no forest", "what training.loop.sklearn_export writes", ""
         ) from error
 
 

@@ -2,11 +2,11 @@
 
 Takes  command line
 Gives  exit code
-Next   node.supervisor, node.demo, node.selftest, node.sender, node.offline
+Next   node.serve.supervisor, node.tools.demo, node.tools.selftest, node.tools.send_folder, node.tools.process_folder
 
 Exit codes: 0 done, 1 something failed, 2 a mistake in the call or the settings. A mistake of the
 user is one red line with what to do, never a traceback. ``docs/cli.md`` is written from this
-module by ``python -m node.cli_docs``.
+module by ``python -m node.tools.cli_docs``.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ from node import __version__
 from node.config import load_settings
 from node.errors import ConfigError, OsteoNodeError, PeerRefused, PeerUnreachable
 from node.logs import configure_logging
-from pipelines.density.calibration import Standard
+from pipelines.contract.calibration import Standard
 
 app = typer.Typer(
     name="osteonode",
@@ -102,7 +102,7 @@ def serve(
     ] = False,
 ) -> None:
     """Run the node: receive, choose, compute and return, until Ctrl-C."""
-    from node import supervisor
+    from node.serve import supervisor
 
     settings = load_settings(config)
     configure_logging("supervisor", settings.node)
@@ -112,7 +112,7 @@ def serve(
 @app.command()
 def worker(config: ConfigOption = None) -> None:
     """Run a worker alone; it needs the data folder and the broker of the node."""
-    from node.supervisor import worker_command
+    from node.serve.supervisor import worker_command
 
     settings = load_settings(config)
     command = worker_command(settings)
@@ -134,7 +134,7 @@ def demo(
     timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to wait.")] = 1200,
 ) -> None:
     """Show everything once: a CT goes in, SEG and report come back to a small archive."""
-    from node.demo import run_demo
+    from node.tools.demo import run_demo
 
     raise typer.Exit(run_demo(ct, out_folder, timeout_s=timeout_s, console=out))
 
@@ -161,7 +161,7 @@ def selftest(
     to every destination, for the patient VIRTUAL^COHORT. Exit code 0 when every value is within
     its tolerance, 1 when not, 2 when the node cannot be reached.
     """
-    from node.selftest import EXAMINATIONS, run_selftest
+    from node.tools.selftest import EXAMINATIONS, run_selftest
 
     settings = load_settings(config)
     configure_logging("selftest")
@@ -186,7 +186,7 @@ def send(
     calling: Annotated[str, typer.Option("--from", help="Own AE title.")] = "OSTEOSEND",
 ) -> None:
     """Send DICOM files by C-STORE, as they are; exit code 1 if any was refused."""
-    from node.sender import Peer, send_folder
+    from node.tools.send_folder import Peer, send_folder
 
     configure_logging("send")
     if not folder.exists():
@@ -215,8 +215,8 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Print the balance of the ledger: what became of every object received."""
-    from node.health import process_states
     from node.ledger.ledger import Ledger
+    from node.serve.health import process_states
 
     settings = load_settings(config)
     balance = Ledger.open(settings.ledger_url).balance()
@@ -246,7 +246,7 @@ def health(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Say whether every process is ready and a worker answers; exit code 1 if not."""
-    from node.health import health_of
+    from node.serve.health import health_of
 
     found = health_of(load_settings(config), timeout_s=timeout_s)
     if as_json:
@@ -262,7 +262,7 @@ def health(
 
 
 def _sentence(code: str) -> str:
-    from pipelines.reasons import EXPLANATION, Reason
+    from pipelines.contract.reasons import EXPLANATION, Reason
 
     try:
         return f"{code}: {EXPLANATION[Reason(code)]}"
@@ -303,7 +303,7 @@ def process(
 
     Exit code 0 also when nothing can be reported: result.json then says why.
     """
-    from node.offline import process_folder
+    from node.tools.process_folder import process_folder
 
     configure_logging("process")
     raise typer.Exit(process_folder(folder, out_folder, console=out, density_table=density_table))
@@ -315,7 +315,7 @@ def config_check(
     peers: Annotated[bool, typer.Option("--peers", help="C-ECHO every destination.")] = False,
 ) -> None:
     """Explain every mistake in the settings, one line each; exit code 2 if there is one."""
-    from node.config_check import findings
+    from node.tools.config_check import findings
 
     settings = load_settings(file)
     found = findings(settings, with_peers=peers)
@@ -330,7 +330,7 @@ def config_check(
 @config_app.command("show")
 def config_show(config: ConfigOption = None) -> None:
     """Print the settings in force, as JSON, without passwords."""
-    from node.config_check import without_passwords
+    from node.tools.config_check import without_passwords
 
     sys.stdout.write(without_passwords(load_settings(config)) + "\n")
 
@@ -359,7 +359,7 @@ def calibrate_phantom(
     config: ConfigOption = None,
 ) -> None:
     """Fit the rods of a phantom scan; scanner, voltage and kernel come from its header."""
-    from node.calibrate import calibrate_from_phantom, show_entries
+    from node.tools.calibrate import calibrate_from_phantom, show_entries
 
     table = load_settings(config).density_table_file
     entry = calibrate_from_phantom(folder, rod, table, standard=standard, source=source)
@@ -378,7 +378,7 @@ def calibrate_pairs(
     config: ConfigOption = None,
 ) -> None:
     """Fit pairs of trabecular HU and density, e.g. of patients with QCT."""
-    from node.calibrate import Scanner, calibrate_from_pairs, show_entries
+    from node.tools.calibrate import Scanner, calibrate_from_pairs, show_entries
 
     scanner = Scanner(
         manufacturer=manufacturer, model_name=model_name, kvp=kvp, convolution_kernel=kernel
@@ -391,8 +391,8 @@ def calibrate_pairs(
 @calibrate_app.command("list")
 def calibrate_list(config: ConfigOption = None) -> None:
     """List the calibrations of this site."""
-    from node.calibrate import show_entries
-    from node.jobs.density import site_table
+    from node.jobs.site_table import site_table
+    from node.tools.calibrate import show_entries
 
     table = site_table(load_settings(config).density_table_file)
     show_entries(() if table is None else table.calibrations, out)

@@ -2,9 +2,9 @@
 
 Takes  osteonode.toml, OSTEONODE_SECTION__KEY
 Gives  Settings
-Next   node.supervisor
+Next   node.serve.supervisor
 
-``python -m node.config_docs --example`` and ``--markdown`` write ``deploy/osteonode.example.toml`` and
+``python -m node.tools.config_docs --example`` and ``--markdown`` write ``deploy/osteonode.example.toml`` and
 ``docs/configuration.md``; a test compares them.
 """
 

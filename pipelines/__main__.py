@@ -14,11 +14,11 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from pipelines.attempt import attempt
-from pipelines.job import Job
-from pipelines.logs import log_as_json
+from pipelines.contract.job import Job
+from pipelines.contract.progress import StationEvent
 from pipelines.run import process
-from pipelines.stations import StationEvent
+from pipelines.worker.attempt import attempt
+from pipelines.worker.logs import log_as_json
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,6 +1,6 @@
 """Errors of the pipeline layer: each means that this job cannot go on.
 
-A value that is withheld is no error: it is data (``pipelines.findings.Abstained``).
+A value that is withheld is no error: it is data (``pipelines.contract.findings.Abstained``).
 """
 
 from typing import ClassVar

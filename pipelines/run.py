@@ -2,7 +2,7 @@
 
 Takes  Job
 Gives  Outcome
-Next   pipelines.tasks
+Next   pipelines.worker.tasks
 """
 
 import warnings
@@ -15,25 +15,25 @@ from highdicom.seg import Segmentation as SegmentationObject
 from highdicom.sr import Comprehensive3DSR
 from pydicom.dataset import Dataset
 
+from pipelines.contract.density_table import default_table
+from pipelines.contract.durable import write_durably, write_outcome
+from pipelines.contract.job import RESULT_FILE, Job, Outcome, OutputObject, read_outcome
+from pipelines.contract.models_used import models_used
+from pipelines.contract.progress import Listener, Stations, nobody, peak_rss_mb
+from pipelines.contract.secondary_findings import Pipeline
 from pipelines.density.choose import choose_density
-from pipelines.density.table import default_table
-from pipelines.durable import write_durably, write_outcome
-from pipelines.examination import Examination
-from pipelines.fine_vertebra import VERTEBRA_MODEL, segment_vertebrae
+from pipelines.gates.all_gates import Quality, check_header, check_image
 from pipelines.gates.concern import Concern, Reach
-from pipelines.groups import Pipeline
-from pipelines.job import RESULT_FILE, Job, Outcome, OutputObject, read_outcome
-from pipelines.localize import SPINE_MODEL, Localization, localize
-from pipelines.lumbar import LumbarResult, measure_lumbar, nothing_reported, with_secondary
-from pipelines.provenance import models_used
-from pipelines.quality import Quality, check_header, check_image
+from pipelines.locate.localize import SPINE_MODEL, Localization, localize
+from pipelines.lumbar.examination import Examination
+from pipelines.lumbar.measure import LumbarResult, measure_lumbar, nothing_reported, with_secondary
+from pipelines.outline.vertebrae_1mm import VERTEBRA_MODEL, segment_vertebrae
+from pipelines.read.sources import SourceSeries, open_job
+from pipelines.read.volume import CtVolume, Segmentation, read_volume
+from pipelines.reporting.result_document import make_result
 from pipelines.reporting.seg import make_segmentation, segment_numbers
 from pipelines.reporting.sr import make_report
-from pipelines.result import make_result
-from pipelines.secondary import SECONDARY, SecondaryPipeline, run_secondary
-from pipelines.sources import SourceSeries, open_job
-from pipelines.stations import Listener, Stations, nobody, peak_rss_mb
-from pipelines.volume import CtVolume, Segmentation, read_volume
+from pipelines.secondary.registry import SECONDARY, SecondaryPipeline, run_secondary
 
 SEG_FILE: Final = "seg.dcm"
 SR_FILE: Final = "sr.dcm"
@@ -151,7 +151,7 @@ def _radiomics(
     segmentation: SegmentationObject,
 ) -> Comprehensive3DSR:
     """Report of the radiomic features; imported here because few jobs want it and it is slow."""
-    from pipelines.radiomics.vertebrae import vertebral_features
+    from pipelines.lumbar.vertebral_features import vertebral_features
     from pipelines.reporting.radiomics import make_radiomics_report
 
     return make_radiomics_report(

@@ -17,7 +17,7 @@ from node.config import Destination, Settings
 from node.delivery.cstore import Delivery, Peer, Receipt, send
 from node.errors import PeerUnreachable
 from node.ledger.ledger import DueOutput, Ledger
-from pipelines.reasons import Reason
+from pipelines.contract.reasons import Reason
 
 log = structlog.get_logger(__name__)
 

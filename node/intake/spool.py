@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from node.errors import SpoolFull
-from pipelines.durable import sync_folder
+from pipelines.contract.durable import sync_folder
 
 INCOMING: Final = "incoming"
 GIGABYTE: Final = 10**9

@@ -11,8 +11,8 @@ from pathlib import Path
 import structlog
 
 from node.ledger.ledger import JobRow, Ledger
-from pipelines.job import read_outcome
-from pipelines.reasons import Reason
+from pipelines.contract.job import read_outcome
+from pipelines.contract.reasons import Reason
 
 log = structlog.get_logger(__name__)
 

@@ -15,8 +15,8 @@ from node.ledger.ledger import Decision, Ledger, StudySnapshot
 from node.series.completeness import stack_of
 from node.series.index import SeriesRecord, series_record
 from node.series.selection import Loser, Selection, select_series
-from pipelines.job import Job, Predecessor
-from pipelines.reasons import Reason
+from pipelines.contract.job import Job, Predecessor
+from pipelines.contract.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 Takes  Selection
 Gives  Job
-Next   pipelines.tasks
+Next   pipelines.worker.tasks
 """
 
 from contextlib import suppress
@@ -11,10 +11,10 @@ from pathlib import Path
 from models.cards import model_set_version
 from node.series.routing import pipelines_for
 from node.series.selection import Selection
-from pipelines.density.table import DensityTable
-from pipelines.durable import sync_folder, write_durably
-from pipelines.job import JOB_FILE, Job, JobInstance, Predecessor, job_key
-from pipelines.reasons import Reason
+from pipelines.contract.density_table import DensityTable
+from pipelines.contract.durable import sync_folder, write_durably
+from pipelines.contract.job import JOB_FILE, Job, JobInstance, Predecessor, job_key
+from pipelines.contract.reasons import Reason
 
 
 def key_of(selection: Selection, density_table: DensityTable | None = None) -> str:

@@ -5,7 +5,7 @@ Gives  JobRow
 Next   node.jobs.collect
 
 A job is in work exactly while a worker holds the lock in its folder; the kernel frees the lock
-however the worker ends. Enqueuing twice is harmless (``pipelines.job``).
+however the worker ends. Enqueuing twice is harmless (``pipelines.contract.job``).
 """
 
 import fcntl
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from node.ledger.ledger import JobRow
-from pipelines.job import ATTEMPTS_FILE, LOCK_FILE
+from pipelines.contract.job import ATTEMPTS_FILE, LOCK_FILE
 
 
 def is_in_work(folder: Path) -> bool:

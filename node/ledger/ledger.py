@@ -31,8 +31,8 @@ from node.ledger.states import (
     sources_of,
 )
 from node.ledger.tables import UNREAD, instances, jobs, outputs, refusals, series
-from pipelines.job import OutputObject
-from pipelines.reasons import Reason
+from pipelines.contract.job import OutputObject
+from pipelines.contract.reasons import Reason
 
 
 class Recorded(Enum):

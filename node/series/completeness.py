@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from node.series.index import SeriesRecord
-from pipelines.reasons import Reason
+from pipelines.contract.reasons import Reason
 
 MINIMUM_SLICES: Final = 8
 """Fewer slices are no volume that a vertebra could be measured in."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from node.series.completeness import Stack, stack_of
 from node.series.index import LOCALIZER, SeriesRecord
-from pipelines.reasons import Reason
+from pipelines.contract.reasons import Reason
 
 THICKEST_MM: Final = 5.0
 ROUNDING_MM: Final = 0.05

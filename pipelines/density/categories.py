@@ -2,7 +2,7 @@
 
 Takes  Measured
 Gives  DensityCategory
-Next   pipelines.lumbar
+Next   pipelines.lumbar.measure
 
 Source
 ------
@@ -13,8 +13,8 @@ older. They are no WHO classes: never a T-score from spine CT.
 
 from typing import Final
 
-from pipelines.findings import Abstained, ContrastPhase, DensityCategory, Measured
-from pipelines.reasons import Reason
+from pipelines.contract.findings import Abstained, ContrastPhase, DensityCategory, Measured
+from pipelines.contract.reasons import Reason
 
 LOW_MG_CM3: Final = 120.0
 VERY_LOW_MG_CM3: Final = 80.0

@@ -2,22 +2,22 @@
 
 Takes  CtVolume, Segmentation, Quality, DensityTable
 Gives  DensityPath
-Next   pipelines.lumbar
+Next   pipelines.lumbar.measure
 """
 
 from dataclasses import dataclass
 from math import hypot
 from typing import Final
 
-from pipelines.density.calibration import GENERIC, Calibration, CalibrationKind
+from pipelines.contract.calibration import GENERIC, Calibration, CalibrationKind
+from pipelines.contract.density_table import ContrastCorrection, DensityTable
+from pipelines.contract.findings import Abstained, ContrastPhase, Measured
+from pipelines.contract.reasons import Reason
 from pipelines.density.internal import fit_tissues, internal_calibration
-from pipelines.density.table import ContrastCorrection, DensityTable
 from pipelines.density.tissues import measure_tissues
-from pipelines.findings import Abstained, ContrastPhase, Measured
+from pipelines.gates.all_gates import Quality
 from pipelines.gates.voltage import check_voltage
-from pipelines.quality import Quality
-from pipelines.reasons import Reason
-from pipelines.volume import CtVolume, Segmentation
+from pipelines.read.volume import CtVolume, Segmentation
 
 DENSITY_UNIT: Final = "mg/cm3"
 

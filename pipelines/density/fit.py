@@ -2,7 +2,7 @@
 
 Takes  CtVolume, or a CSV file
 Gives  CalibrationEntry
-Next   pipelines.density.table
+Next   pipelines.contract.density_table
 
 A table entry holds for later scans of the same scanner model, tube voltage and kernel family
 (asynchronous calibration).
@@ -18,11 +18,11 @@ from typing import Final
 
 import numpy as np
 
-from pipelines.density.calibration import Standard
-from pipelines.density.table import CalibrationEntry, ScanConditions
+from pipelines.contract.calibration import Standard
+from pipelines.contract.density_table import CalibrationEntry, ScanConditions
+from pipelines.contract.kernels import is_sharp
 from pipelines.errors import BadDensityTable
-from pipelines.kernels import is_sharp
-from pipelines.volume import CtVolume
+from pipelines.read.volume import CtVolume
 
 ROD_RADIUS_MM: Final = 5.0
 MIDDLE_SHARE: Final = 0.5

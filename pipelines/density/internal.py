@@ -21,8 +21,8 @@ from typing import Final
 
 import numpy as np
 
+from pipelines.contract.calibration import Calibration, CalibrationKind, Standard
 from pipelines.density import nist
-from pipelines.density.calibration import Calibration, CalibrationKind, Standard
 from pipelines.density.tissues import Tissues
 
 ENERGIES_KEV: Final = tuple(float(e) for e in np.arange(45.0, 100.25, 0.5))

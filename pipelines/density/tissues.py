@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pipelines.anatomy import MEASURED_LEVELS
-from pipelines.parts import largest_part, without_holes
-from pipelines.spaces import Geometry, canonical_grid, resample_to_canonical, to_lps
-from pipelines.volume import CtVolume, Segmentation
+from pipelines.contract.anatomy import MEASURED_LEVELS
+from pipelines.read.volume import CtVolume, Segmentation
+from pipelines.space.coordinates import Geometry, canonical_grid, resample_to_canonical, to_lps
+from pipelines.space.masks import largest_part, without_holes
 
 GRID_MM: Final = 3.0
 """Averages the noise, keeps layers of fat apart from skin and muscle."""

@@ -2,13 +2,13 @@
 
 Takes  CtVolume
 Gives  Concern
-Next   pipelines.quality
+Next   pipelines.gates.all_gates
 """
 
 from dataclasses import dataclass
 from enum import IntEnum
 
-from pipelines.reasons import Reason
+from pipelines.contract.reasons import Reason
 
 
 class Reach(IntEnum):

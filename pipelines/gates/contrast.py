@@ -2,15 +2,15 @@
 
 Takes  ContrastPhase
 Gives  Concern
-Next   pipelines.quality
+Next   pipelines.gates.all_gates
 """
 
 from types import MappingProxyType
 from typing import Final
 
-from pipelines.findings import ContrastPhase
+from pipelines.contract.findings import ContrastPhase
+from pipelines.contract.reasons import Reason
 from pipelines.gates.concern import Concern, Reach
-from pipelines.reasons import Reason
 
 REASONS: Final = MappingProxyType(
     {

@@ -2,13 +2,13 @@
 
 Takes  CtVolume
 Gives  Concern
-Next   pipelines.quality
+Next   pipelines.gates.all_gates
 """
 
+from pipelines.contract.kernels import is_sharp
+from pipelines.contract.reasons import Reason
 from pipelines.gates.concern import Concern, Reach
-from pipelines.kernels import is_sharp
-from pipelines.reasons import Reason
-from pipelines.volume import CtVolume
+from pipelines.read.volume import CtVolume
 
 
 def check_kernel(ct: CtVolume) -> Concern | None:

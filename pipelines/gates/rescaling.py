@@ -2,14 +2,14 @@
 
 Takes  CtVolume
 Gives  Concern
-Next   pipelines.quality
+Next   pipelines.gates.all_gates
 """
 
 from typing import Final
 
+from pipelines.contract.reasons import Reason
 from pipelines.gates.concern import Concern, Reach
-from pipelines.reasons import Reason
-from pipelines.volume import CtVolume
+from pipelines.read.volume import CtVolume
 
 HOUNSFIELD: Final = frozenset({"HU", "US"})
 """``US`` (unspecified) is the default of scanners that do not bother (PS3.3 C.11.1.1.2)."""

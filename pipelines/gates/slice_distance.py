@@ -2,14 +2,14 @@
 
 Takes  CtVolume
 Gives  Concern
-Next   pipelines.quality
+Next   pipelines.gates.all_gates
 """
 
 from typing import Final
 
+from pipelines.contract.reasons import Reason
 from pipelines.gates.concern import Concern, Reach
-from pipelines.reasons import Reason
-from pipelines.volume import CtVolume
+from pipelines.read.volume import CtVolume
 
 THICKEST_MM: Final = 5.0
 ROUNDING_MM: Final = 0.05

@@ -2,15 +2,15 @@
 
 Takes  CtVolume
 Gives  Concern
-Next   pipelines.quality
+Next   pipelines.gates.all_gates
 """
 
 from typing import Final
 
+from pipelines.contract.reasons import Reason
 from pipelines.gates.concern import Concern, Reach
-from pipelines.reasons import Reason
-from pipelines.spaces import tilt_degrees
-from pipelines.volume import CtVolume
+from pipelines.read.volume import CtVolume
+from pipelines.space.coordinates import tilt_degrees
 
 NEGLIGIBLE_DEGREES: Final = 1.0
 

@@ -7,8 +7,8 @@ Next   pipelines.density.choose
 
 from typing import Final
 
+from pipelines.contract.reasons import Reason
 from pipelines.gates.concern import Concern, Reach
-from pipelines.reasons import Reason
 
 REFERENCE_KV: Final = 120.0
 LOWEST_KV: Final = 100.0

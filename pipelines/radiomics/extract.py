@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
+from pipelines.contract.findings import Abstained
+from pipelines.contract.reasons import Reason
 from pipelines.errors import GeometryMismatch, UnreadablePixels
-from pipelines.findings import Abstained
 from pipelines.radiomics.cooccurrence import cooccurrence
 from pipelines.radiomics.filters import filtered_images, image_names
 from pipelines.radiomics.firstorder import first_order
@@ -28,7 +29,6 @@ from pipelines.radiomics.settings import DIAGNOSTICS, FeatureSettings
 from pipelines.radiomics.shape import shape_features
 from pipelines.radiomics.sizes import dependences, runs, zones
 from pipelines.radiomics.tones import tones
-from pipelines.reasons import Reason
 
 COARSEST_MM: Final = 3.0
 """Studies 2 and 3 have slices of 1.25 mm. Texture of voxels over 3 mm tells the scanner."""

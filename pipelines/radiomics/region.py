@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipelines.errors import GeometryMismatch
-from pipelines.spaces import Box
+from pipelines.space.coordinates import Box
 
 SUPPORT: Final = 32
 """Voxels of the CT kept around the region when it is resampled. The cubic B-spline prefilter decays

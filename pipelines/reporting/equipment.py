@@ -12,8 +12,8 @@ from typing import Final
 from highdicom import AlgorithmIdentificationSequence
 from highdicom.sr import AlgorithmIdentification
 
-from pipelines import codes
-from pipelines.findings import ModelUse
+from pipelines.contract.findings import ModelUse
+from pipelines.reporting import codes
 
 MANUFACTURER: Final = "OsteoNode developers"
 MODEL_NAME: Final = "OsteoNode"

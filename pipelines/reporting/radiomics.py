@@ -24,13 +24,14 @@ from highdicom.sr import (
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
 
-from pipelines import codes
-from pipelines.anatomy import Level
-from pipelines.findings import Abstained, ModelUse
-from pipelines.job import Job
+from pipelines.contract.anatomy import Level
+from pipelines.contract.findings import Abstained, ModelUse
+from pipelines.contract.job import Job
+from pipelines.lumbar.vertebral_features import LevelFeatures
 from pipelines.radiomics.extract import RadiomicFeatures
 from pipelines.radiomics.units import ORIGINAL, feature_unit
-from pipelines.radiomics.vertebrae import LevelFeatures
+from pipelines.read.sources import SourceSeries
+from pipelines.reporting import codes
 from pipelines.reporting.equipment import (
     MANUFACTURER,
     MODEL_NAME,
@@ -43,7 +44,6 @@ from pipelines.reporting.seg import SegmentNumbers, tracking_uid
 from pipelines.reporting.source_images import source_images
 from pipelines.reporting.sr import observation_context
 from pipelines.reporting.uids import derived_uid
-from pipelines.sources import SourceSeries
 
 SERIES_NUMBER: Final = 9104
 DIGITS: Final = 9

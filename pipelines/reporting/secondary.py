@@ -23,12 +23,17 @@ from highdicom.sr import (
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
 
-from pipelines import codes
-from pipelines.anatomy import Level, Side
-from pipelines.findings import Abstained, Measured
-from pipelines.groups import MeasurementGroup, PipelineResult, Quantity, Statement
-from pipelines.job import Job
-from pipelines.reasons import EXPLANATION
+from pipelines.contract.anatomy import Level, Side
+from pipelines.contract.findings import Abstained, Measured
+from pipelines.contract.job import Job
+from pipelines.contract.reasons import EXPLANATION
+from pipelines.contract.secondary_findings import (
+    MeasurementGroup,
+    PipelineResult,
+    Quantity,
+    Statement,
+)
+from pipelines.reporting import codes
 from pipelines.reporting.equipment import algorithm_of_report
 from pipelines.reporting.uids import derived_uid
 

@@ -19,11 +19,13 @@ from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from pipelines import codes
-from pipelines.anatomy import Level, Side
-from pipelines.findings import ModelUse
-from pipelines.groups import SegmentMask
-from pipelines.job import Job
+from pipelines.contract.anatomy import Level, Side
+from pipelines.contract.findings import ModelUse
+from pipelines.contract.job import Job
+from pipelines.contract.secondary_findings import SegmentMask
+from pipelines.outline.trabecular_core import LevelRegion
+from pipelines.read.sources import SourceSeries
+from pipelines.reporting import codes
 from pipelines.reporting.equipment import (
     INTENDED_USE,
     MANUFACTURER,
@@ -35,8 +37,6 @@ from pipelines.reporting.equipment import (
 )
 from pipelines.reporting.source_images import source_images
 from pipelines.reporting.uids import derived_uid
-from pipelines.sources import SourceSeries
-from pipelines.trabecular import LevelRegion
 
 SERIES_NUMBER: Final = 9101
 CONTENT_LABEL: Final = "BONE_HEALTH"

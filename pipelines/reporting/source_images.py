@@ -11,7 +11,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.valuerep import DSfloat
 
-from pipelines.sources import SourcePlane, SourceSeries, functional_group
+from pipelines.read.sources import SourcePlane, SourceSeries, functional_group
 
 INHERITED: Final = (
     "SpecificCharacterSet",

@@ -31,13 +31,15 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 
-from pipelines import codes
-from pipelines.anatomy import Level
-from pipelines.density.calibration import Calibration
-from pipelines.findings import Abstained, ExaminationFindings, Measured, VertebraFindings
-from pipelines.job import Job, Predecessor
-from pipelines.lumbar import LumbarResult
-from pipelines.reasons import Reason
+from pipelines.contract.anatomy import Level
+from pipelines.contract.calibration import Calibration
+from pipelines.contract.findings import Abstained, ExaminationFindings, Measured, VertebraFindings
+from pipelines.contract.job import Job, Predecessor
+from pipelines.contract.reasons import Reason
+from pipelines.lumbar.measure import LumbarResult
+from pipelines.read.sources import SourceSeries
+from pipelines.read.volume import AcquisitionHeader
+from pipelines.reporting import codes
 from pipelines.reporting.equipment import (
     INTENDED_USE,
     MANUFACTURER,
@@ -52,8 +54,6 @@ from pipelines.reporting.seg import SegmentNumbers, segment_numbers, tracking_ui
 from pipelines.reporting.source_images import source_images
 from pipelines.reporting.uids import derived_uid
 from pipelines.reporting.wording import headline, reason_sentences
-from pipelines.sources import SourceSeries
-from pipelines.volume import AcquisitionHeader
 
 SERIES_NUMBER: Final = 9102
 COMPREHENSIVE_3D_SR: Final = "1.2.840.10008.5.1.4.1.1.88.34"

@@ -8,11 +8,17 @@ Forbidden here: a diagnosis, a T-score, a prediction, advice on treatment, and t
 a withheld value.
 """
 
-from pipelines.density.calibration import Calibration
+from pipelines.contract.calibration import Calibration
+from pipelines.contract.findings import (
+    Abstained,
+    DensityCategory,
+    ExaminationFindings,
+    Measured,
+    Status,
+)
+from pipelines.contract.reasons import EXPLANATION
 from pipelines.density.categories import CUTS_MG_CM3, interval
-from pipelines.findings import Abstained, DensityCategory, ExaminationFindings, Measured, Status
-from pipelines.reasons import EXPLANATION
-from pipelines.volume import AcquisitionHeader
+from pipelines.read.volume import AcquisitionHeader
 
 CATEGORY_SENTENCES = {
     DensityCategory.VERY_LOW: "Low trabecular bone density on CT, in the QCT range of osteoporosis "

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from node.config import Settings, load_settings
-from pipelines.reasons import EXPLANATION, Reason
+from pipelines.contract.reasons import EXPLANATION, Reason
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [

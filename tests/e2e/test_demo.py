@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from node.selftest import EXAMINATIONS
+from node.tools.selftest import EXAMINATIONS
 from tests.e2e.node_process import OSTEONODE
 from tests.peers.validator import dciodvfy_errors
 

@@ -12,19 +12,19 @@ import numpy as np
 import pydicom
 import pytest
 
-from pipelines.job import Job, JobInstance, job_key
+from pipelines.contract.job import Job, JobInstance, job_key
 from pipelines.run import process
 from tests.e2e.segmentations import decode
 from tests.peers.validator import dciodvfy_errors
-from training.cohort.anatomy import LABEL_FEMUR
-from training.cohort.crops import simulate_crop
-from training.cohort.dicom import write_series
-from training.cohort.grid import Grid
-from training.cohort.image import CtImage
-from training.cohort.plan import plan_body
-from training.cohort.scanner import Scanner
-from training.cohort.simulate import Examination, ExaminationPlan, simulate
-from training.cohort.subject import draw_subject
+from training.cohort.body.anatomy import LABEL_FEMUR
+from training.cohort.body.plan import plan_body
+from training.cohort.paint.grid import Grid
+from training.cohort.people.subject import draw_subject
+from training.cohort.scan.crops import simulate_crop
+from training.cohort.scan.image import CtImage
+from training.cohort.scan.scanner import Scanner
+from training.cohort.scan.simulate import Examination, ExaminationPlan, simulate
+from training.cohort.write.dicom import write_series
 
 pytestmark = [pytest.mark.peer("dciodvfy"), pytest.mark.timeout(600)]
 

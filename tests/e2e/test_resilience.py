@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from pydicom.errors import InvalidDicomError
 
-from pipelines.job import Outcome
+from pipelines.contract.job import Outcome
 from tests.e2e.node_process import OSTEONODE, Node, running_node, write_config
 from tests.peers.dcmtk import StoreScp, dcmsend, running_storescp
 from tests.peers.ports import free_port

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from node.archive import Archive, running_archive
+from node.tools.demo_archive import Archive, running_archive
 from tests.e2e.node_process import OSTEONODE, Node, running_node, write_config
 from tests.peers.ports import free_port
 

@@ -12,7 +12,7 @@ from typing import Any
 from node.config import Settings, load_settings
 from node.intake.listener import listening_socket
 from node.ledger.ledger import Ledger
-from node.sender import Peer, SendReport, send_folder
+from node.tools.send_folder import Peer, SendReport, send_folder
 from tests.peers.ports import free_port
 from tests.peers.waiting import wait_until
 
@@ -83,7 +83,7 @@ def start_listener(settings: Settings, descriptor: int, log: Path) -> Listener:
     mark.unlink(missing_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "node.process", "listener", "listener", str(descriptor)],
+            [sys.executable, "-m", "node.serve.child", "listener", "listener", str(descriptor)],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,

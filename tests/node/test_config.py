@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from node.config import Settings, load_settings, unknown_variables
-from node.config_docs import example, markdown
 from node.errors import ConfigError
+from node.tools.config_docs import example, markdown
 
 ROOT = Path(__file__).parents[2]
 
@@ -125,7 +125,7 @@ def test_every_setting_is_described() -> None:
 
 
 def test_example_file_and_page_are_up_to_date() -> None:
-    """Written by ``python -m node.config_docs``."""
+    """Written by ``python -m node.tools.config_docs``."""
     assert (ROOT / "deploy" / "osteonode.example.toml").read_text() == example()
     assert (ROOT / "docs" / "configuration.md").read_text() == markdown()
 

@@ -2,20 +2,20 @@
 
 import numpy as np
 
-from pipelines.localize import Localization
-from pipelines.spaces import Geometry, canonical_grid, resample_to_canonical
-from pipelines.volume import CtVolume
-from training.cohort.femur import femur_shape, plan_femur
-from training.cohort.plan import plan_body
-from training.cohort.subject import draw_subject
-from training.simulated import SILENT
+from pipelines.locate.localize import Localization
+from pipelines.read.volume import CtVolume
+from pipelines.space.coordinates import Geometry, canonical_grid, resample_to_canonical
+from training.cohort.body.femur import femur_shape, plan_femur
+from training.cohort.body.plan import plan_body
+from training.cohort.people.subject import draw_subject
+from training.cohort.scan.as_ct_volume import SILENT
 
 SPACING_MM = 2.5
 BONE_HU, TISSUE_HU = 600.0, 0.0
 PLAN = plan_body(draw_subject(4))
 FEMUR = plan_femur(PLAN)
 TROCHANTER_MM = FEMUR.shaft_start[2] - 26.0 * FEMUR.scale
-"""Middle of the lesser trochanter of this patient (training.cohort.femur)."""
+"""Middle of the lesser trochanter of this patient (training.cohort.body.femur)."""
 
 
 def pelvis(

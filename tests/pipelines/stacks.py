@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian
 
-from pipelines.anatomy import Level
-from pipelines.job import Job, JobInstance, job_key
-from pipelines.localize import Localization, LocatedVertebra
+from pipelines.contract.anatomy import Level
+from pipelines.contract.job import Job, JobInstance, job_key
+from pipelines.locate.localize import Localization, LocatedVertebra
+from pipelines.read.volume import CtVolume, Segmentation
 from pipelines.reporting.uids import derived_uid
-from pipelines.spaces import CanonicalGrid, to_lps
-from pipelines.volume import CtVolume, Segmentation
+from pipelines.space.coordinates import CanonicalGrid, to_lps
 
 AXES = {
     # Direction of rows and columns in patient space, and of the slices, by patient position.

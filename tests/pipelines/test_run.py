@@ -7,14 +7,14 @@ import jsonschema
 import pydicom
 import pytest
 
-from pipelines.findings import Status
-from pipelines.job import Job, read_outcome
-from pipelines.localize import Localization
-from pipelines.reasons import Reason
-from pipelines.result import ResultDocument, schema_text
+from pipelines.contract.findings import Status
+from pipelines.contract.job import Job, read_outcome
+from pipelines.contract.progress import StationEvent
+from pipelines.contract.reasons import Reason
+from pipelines.locate.localize import Localization
+from pipelines.read.volume import CtVolume
+from pipelines.reporting.result_document import ResultDocument, schema_text
 from pipelines.run import Networks, process
-from pipelines.stations import StationEvent
-from pipelines.volume import CtVolume
 from tests.pipelines.stacks import Stack, known_localization, known_segmentation, write_stack
 
 KNOWN = Networks(localize=known_localization, segment=known_segmentation, secondary={})
@@ -63,7 +63,7 @@ def test_result_matches_the_published_schema(tmp_path: Path) -> None:
 
 
 def test_published_schema_is_current() -> None:
-    """Regenerate with: python -m pipelines.result --schema > docs/result.schema.json."""
+    """Regenerate with: python -m pipelines.reporting.result_document --schema > docs/result.schema.json."""
     assert SCHEMA.read_text("utf-8") == schema_text()
 
 

@@ -1,6 +1,6 @@
 """``python -m training.cohort``."""
 
-from training.cohort.cli import main
+from training.cohort.cli.app import main
 
 if __name__ == "__main__":
     main()

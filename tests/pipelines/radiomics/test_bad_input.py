@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from pipelines.contract.findings import Abstained
+from pipelines.contract.reasons import Reason
 from pipelines.errors import GeometryMismatch, UnreadablePixels
-from pipelines.findings import Abstained
 from pipelines.radiomics.extract import RadiomicFeatures, extract_features
 from pipelines.radiomics.region import ScalarImage
 from pipelines.radiomics.settings import SettingsName, feature_settings
-from pipelines.reasons import Reason
 from tests.pipelines.radiomics.regions import Case, ellipsoid
 
 ALL: list[SettingsName] = ["study2_faithful", "study2_product", "study3"]

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import codes
 from pipelines.radiomics.extract import RadiomicFeatures, extract_features
 from pipelines.radiomics.region import ScalarImage
 from pipelines.radiomics.settings import feature_settings
+from pipelines.reporting import codes
 
 PHANTOM = json.loads((Path(__file__).parent / "ibsi_digital_phantom.json").read_text())
 VOXELS = 74

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from pipelines import codes
-from pipelines.anatomy import Level
-from pipelines.findings import Abstained
-from pipelines.job import Outcome
-from pipelines.lumbar import LumbarResult
+from pipelines.contract.anatomy import Level
+from pipelines.contract.findings import Abstained
+from pipelines.contract.job import Outcome
+from pipelines.contract.reasons import Reason
+from pipelines.lumbar.measure import LumbarResult
+from pipelines.lumbar.vertebral_features import LevelFeatures, vertebral_features
 from pipelines.radiomics.extract import RadiomicFeatures
-from pipelines.radiomics.vertebrae import LevelFeatures, vertebral_features
-from pipelines.reasons import Reason
+from pipelines.reporting import codes
 from pipelines.reporting.radiomics import make_radiomics_report
 from pipelines.reporting.seg import make_segmentation, segment_numbers
 from pipelines.run import Networks, process

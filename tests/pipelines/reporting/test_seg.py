@@ -9,17 +9,17 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from pipelines.anatomy import Level
-from pipelines.density.calibration import GENERIC
+from pipelines.contract.anatomy import Level
+from pipelines.contract.calibration import GENERIC
+from pipelines.contract.job import Job
 from pipelines.density.choose import DensityPath
-from pipelines.job import Job
-from pipelines.localize import Localization
-from pipelines.lumbar import LumbarResult, measure_lumbar
-from pipelines.quality import check_header
+from pipelines.gates.all_gates import check_header
+from pipelines.locate.localize import Localization
+from pipelines.lumbar.measure import LumbarResult, measure_lumbar
+from pipelines.read.sources import SourceSeries, open_job
+from pipelines.read.volume import CtVolume, read_volume
 from pipelines.reporting.seg import make_segmentation, segment_numbers
-from pipelines.sources import SourceSeries, open_job
-from pipelines.spaces import to_index
-from pipelines.volume import CtVolume, read_volume
+from pipelines.space.coordinates import to_index
 from tests.peers.validator import dciodvfy_errors
 from tests.pipelines.stacks import (
     LEVELS,

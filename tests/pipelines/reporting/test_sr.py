@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from pipelines.anatomy import Level
-from pipelines.density.calibration import GENERIC
+from pipelines.contract.anatomy import Level
+from pipelines.contract.calibration import GENERIC
+from pipelines.contract.findings import Status
+from pipelines.contract.job import Predecessor
+from pipelines.contract.reasons import EXPLANATION, Reason
 from pipelines.density.choose import DensityPath
-from pipelines.findings import Status
-from pipelines.job import Predecessor
-from pipelines.lumbar import measure_lumbar, nothing_reported
-from pipelines.quality import Quality
-from pipelines.reasons import EXPLANATION, Reason
+from pipelines.gates.all_gates import Quality
+from pipelines.lumbar.measure import measure_lumbar, nothing_reported
 from pipelines.reporting.seg import make_segmentation
 from pipelines.reporting.sr import make_report
 from tests.peers.validator import dciodvfy_errors

@@ -1,0 +1,65 @@
+"""The site's density table, read again when its file changes.
+
+Takes  density.json
+Gives  DensityTable
+Next   node.jobs.dispatch
+"""
+
+from pathlib import Path
+
+import structlog
+
+from pipelines.contract.density_table import DensityTable, read_table
+from pipelines.errors import BadDensityTable
+
+log = structlog.get_logger(__name__)
+
+
+def site_table(path: Path) -> DensityTable | None:
+    """The site's table, or ``None`` where there is none.
+
+    Raises
+    ------
+    BadDensityTable
+        The file is there but cannot be used.
+    """
+    return read_table(path) if path.exists() else None
+
+
+class SiteTable:
+    """The table as it is now; an unusable change is logged, and the last good table stays.
+
+    Parameters
+    ----------
+    path
+        Need not be there.
+
+    Raises
+    ------
+    BadDensityTable
+        The file is unusable at the start.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = self._now()
+        self._table = site_table(path)
+
+    def current(self) -> DensityTable | None:
+        """The table for a job that is made now."""
+        stamp = self._now()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                self._table = site_table(self._path)
+            except BadDensityTable as error:
+                log.error("density_table_unusable", error=str(error))  # noqa: TRY400
+            else:
+                log.info("density_table_read", file=str(self._path))
+        return self._table
+
+    def _now(self) -> int | None:
+        try:
+            return self._path.stat().st_mtime_ns
+        except OSError:
+            return None

@@ -1,0 +1,102 @@
+"""Is the node at work? Its processes by their marks, its workers by their answer.
+
+Takes  Settings
+Gives  Health
+Next   node.cli
+
+A process that runs may still be loading, or wait for a broker that is silent. Listener and
+coordinator make their mark when they work, a worker when Celery has its connection
+(``node.serve.supervisor``); workers anywhere on the broker answer a ping.
+"""
+
+import fcntl
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kombu.exceptions import OperationalError
+
+from node.config import Settings
+from pipelines.worker.app import make_app
+
+SUPERVISOR: Final = "supervisor"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What works now.
+
+    Parameters
+    ----------
+    is_running
+        A supervisor holds the data folder.
+    processes
+        ``ready``, ``starting`` or ``dead`` by name.
+    workers
+        Names of those that answered.
+    """
+
+    is_running: bool
+    processes: Mapping[str, str]
+    workers: tuple[str, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether an examination that comes now would be measured."""
+        return self.is_running and bool(self.workers) and set(self.processes.values()) == {"ready"}
+
+
+def health_of(settings: Settings, *, timeout_s: float) -> Health:
+    """Look at the marks, and ask the workers; takes no longer than ``timeout_s``."""
+    return Health(
+        is_running=_is_locked(settings.run_folder / f"{SUPERVISOR}.pid"),
+        processes=process_states(settings.run_folder),
+        workers=_answering_workers(settings, timeout_s),
+    )
+
+
+def process_states(run_folder: Path) -> dict[str, str]:
+    """State of every process of the supervisor, by the files that it keeps of them."""
+    files = sorted(run_folder.glob("*.pid"))
+    return {path.stem: _state(path) for path in files if path.stem != SUPERVISOR}
+
+
+def _state(pid_file: Path) -> str:
+    try:
+        os.kill(int(pid_file.read_text()), 0)
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return "dead"
+    except PermissionError:  # it runs as another user
+        pass
+    return "ready" if pid_file.with_suffix(".ready").exists() else "starting"
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _answering_workers(settings: Settings, timeout_s: float) -> tuple[str, ...]:
+    app = make_app(settings.queue.broker, embedded_folder=settings.queue_folder)
+    app.conf.update(
+        broker_connection_timeout=timeout_s,
+        broker_transport_options={
+            **app.conf.broker_transport_options,
+            "socket_connect_timeout": timeout_s,
+            "socket_timeout": timeout_s,
+            "max_retries": 0,
+        },
+    )
+    try:
+        answers = app.control.inspect(timeout=timeout_s).ping()
+    except (OperationalError, OSError):
+        return ()
+    return tuple(sorted(answers or ()))

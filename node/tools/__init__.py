@@ -1,0 +1,1 @@
+"""Commands for people: demo, self-test, calibration, offline processing, settings."""

@@ -1,0 +1,135 @@
+"""What can be wrong with settings that are formally right: folders, port, peers, environment.
+
+Takes  Settings
+Gives  Finding
+Next   node.cli
+"""
+
+import os
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from node.config import EMBEDDED, Settings, unknown_variables
+from node.errors import DeliveryError
+from node.intake.listener import listening_socket
+from node.jobs.site_table import site_table
+from node.tools.send_folder import Peer, echo
+from pipelines.errors import BadDensityTable
+
+OUR_OWN_VARIABLES: Final = frozenset({"OSTEONODE_HOST", "OSTEONODE_LUA", "OSTEONODE_PORT"})
+"""Read by ``deploy/orthanc``, not by the node."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line: a mistake that keeps the node from working, or a note."""
+
+    text: str
+    is_mistake: bool = True
+
+
+def findings(settings: Settings, *, with_peers: bool = False) -> list[Finding]:
+    """Everything that is wrong or worth knowing.
+
+    Parameters
+    ----------
+    with_peers
+        Also C-ECHO every destination.
+    """
+    return [
+        *_environment(),
+        *_folder(settings.data_folder),
+        *_port(settings),
+        *_density_table(settings),
+        *_destinations(settings),
+        *_access(settings),
+        *(_peers(settings) if with_peers else []),
+    ]
+
+
+def without_passwords(settings: Settings) -> str:
+    """Settings as JSON with the passwords of URLs masked."""
+    return re.sub(r"(://[^:/@\s\"]*):[^@\s\"]+@", r"\1:***@", settings.model_dump_json(indent=2))
+
+
+def _environment() -> list[Finding]:
+    return [
+        Finding(text=f"environment variable {name} sets nothing; is it misspelt?")
+        for name in unknown_variables()
+        if name not in OUR_OWN_VARIABLES
+    ]
+
+
+def _folder(folder: Path) -> list[Finding]:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        return [Finding(text=f"node.data_folder: {existing} is a file")]
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return [Finding(text=f"node.data_folder: {existing} is not writable for this user")]
+    return []
+
+
+def _port(settings: Settings) -> list[Finding]:
+    try:
+        listening_socket(settings).close()
+    except OSError as error:
+        where = f"{settings.node.bind} port {settings.node.port}"
+        return [
+            Finding(
+                text=f"node.port: cannot listen on {where}: {error.strerror}; is a node running?"
+            )
+        ]
+    return []
+
+
+def _density_table(settings: Settings) -> list[Finding]:
+    try:
+        site_table(settings.density_table_file)
+    except BadDensityTable as error:
+        return [Finding(text=f"density table: {error}")]
+    return []
+
+
+def _destinations(settings: Settings) -> list[Finding]:
+    if not settings.destinations:
+        return [Finding(text="destinations: none, so results stay in the node", is_mistake=False)]
+    return [
+        Finding(text=f"destinations.{one.name}: this is the node itself")
+        for one in settings.destinations
+        if one.port == settings.node.port and one.host in {"127.0.0.1", "localhost", "::1"}
+    ]
+
+
+def _access(settings: Settings) -> list[Finding]:
+    found = []
+    if not settings.intake.accepted_calling_ae_titles:
+        text = "intake.accepted_calling_ae_titles: empty, everybody may send"
+        found.append(Finding(text=text, is_mistake=False))
+    if settings.queue.broker != EMBEDDED:
+        match = re.search(r"@?([^@/:]+):(\d+)", settings.queue.broker.partition("://")[2])
+        if match and not _answers(match[1], int(match[2])):
+            found.append(Finding(text=f"queue.broker: nothing answers on {match[1]}:{match[2]}"))
+    return found
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=3).close()
+    except OSError:
+        return False
+    return True
+
+
+def _peers(settings: Settings) -> list[Finding]:
+    found = []
+    for one in settings.destinations:
+        peer = Peer(ae_title=one.ae_title, host=one.host, port=one.port)
+        calling = one.calling_ae_title or settings.node.ae_title
+        try:
+            echo(peer, calling_ae_title=calling)
+        except DeliveryError as error:
+            found.append(Finding(text=f"destinations.{one.name}: {error}"))
+    return found

@@ -1,0 +1,40 @@
+"""Files that are whole or not there, also after a power cut.
+
+Takes  Outcome
+Gives  Outcome
+Next   pipelines.run
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pipelines.contract.job import OUTCOME_FILE, Outcome
+
+
+def write_durably(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then put it in place for good.
+
+    Write, fsync, rename, fsync of the folder: a reader sees the old file or the whole new one.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    write(temporary)
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_outcome(folder: Path, outcome: Outcome) -> None:
+    """Write ``outcome.json``: with it the job is done."""
+    text = outcome.model_dump_json(indent=2)
+    write_durably(folder / OUTCOME_FILE, lambda path: path.write_text(text, "utf-8"))

@@ -1,0 +1,131 @@
+"""The contract between the node and the pipelines: a Job goes out, an Outcome comes back.
+
+Takes  Selection
+Gives  Job
+Next   pipelines.worker.tasks
+
+Free of torch, sockets and the ledger, so that the listener can import it. Both types are JSON
+both ways. The worker writes ``outcome.json`` into ``Job.output_folder`` as its very last act
+(write, fsync, rename): the file is the completion, the broker only carries the wake-up. That
+makes a repeated or lost message harmless.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from pipelines.contract.density_table import DensityTable
+from pipelines.contract.findings import Status
+from pipelines.contract.reasons import Reason
+
+TASK_NAME: Final = "pipelines.process_examination"
+OUTCOME_FILE: Final = "outcome.json"
+RESULT_FILE: Final = "result.json"
+JOB_FILE: Final = "job.json"
+LOCK_FILE: Final = "running.lock"
+"""Held with ``flock`` by the worker while it runs: the kernel frees it however the worker ends."""
+ATTEMPTS_FILE: Final = "attempts.log"
+"""One line per start; more than ``MAX_ATTEMPTS`` starts without an outcome is a failure."""
+MAX_ATTEMPTS: Final = 3
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class JobInstance(_Message):
+    """One stored object of the chosen series."""
+
+    sop_instance_uid: str
+    path: str
+
+
+class Predecessor(_Message):
+    """The report that this job's report replaces (PS3.3 C.17.2, Predecessor Documents)."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    path: str
+
+
+class Job(_Message):
+    """One examination to process: one series, to be measured by the named pipelines.
+
+    ``key`` identifies the content (see `job_key`); ``output_folder`` is private to it.
+    ``radiomics``: some destination wants the features of the vertebral bodies.
+    ``density_table`` is the site's; ``None`` stands for the table that is shipped.
+    """
+
+    key: str
+    study_instance_uid: str
+    series_instance_uid: str
+    instances: tuple[JobInstance, ...]
+    pipelines: tuple[str, ...]
+    output_folder: str
+    model_set: str
+    flags: tuple[Reason, ...] = ()
+    radiomics: bool = False
+    density_table: DensityTable | None = None
+    predecessor: Predecessor | None = None
+
+
+class OutputObject(_Message):
+    """One DICOM object that a job made, as a file in the job's output folder."""
+
+    kind: Literal["seg", "sr", "sc", "radiomics"]
+    path: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+
+
+class Failure(_Message):
+    """Why a job yielded nothing: code, and the message of the error without patient data."""
+
+    reason: Reason
+    detail: str
+
+
+class Outcome(_Message):
+    """What became of a job; exactly one of ``status`` and ``failure`` is set."""
+
+    job_key: str
+    status: Status | None
+    reasons: tuple[Reason, ...]
+    objects: tuple[OutputObject, ...]
+    failure: Failure | None
+    seconds: dict[str, float]
+    peak_rss_mb: float
+
+
+def job_key(
+    series_instance_uid: str,
+    sop_instance_uids: Iterable[str],
+    model_set: str,
+    *,
+    density_table: DensityTable | None = None,
+) -> str:
+    """Digest that names the work: the same content, models and calibrations give the same key.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits of SHA-256 over the series UID, the sorted SOP Instance UIDs and
+        the model set version, and the digest of the site's density table if there is one.
+    """
+    table = [] if density_table is None else [density_table.digest]
+    text = "\n".join([series_instance_uid, *sorted(sop_instance_uids), model_set, *table])
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:32]
+
+
+def read_outcome(output_folder: Path) -> Outcome | None:
+    """Outcome of a finished job, or ``None`` while there is none."""
+    try:
+        text = (output_folder / OUTCOME_FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    return Outcome.model_validate_json(text)

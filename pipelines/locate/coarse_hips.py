@@ -1,0 +1,150 @@
+"""Femora and sacrum at 3 mm, by two networks where a pelvis is in view: the first stage of the femur cascade.
+
+Takes  HU on the 3 mm grid, what the spine network says of it
+Gives  Hips
+Next   pipelines.outline.proximal_femur
+
+A VB-Net that knows hips alone outlines them, and the spine network, which knows what else a body
+holds, says which of these parts are femora: alone, the first takes vertebrae and ilia for femora as
+well, and the second leaves out their cortex. Of the sacrum, which the second confuses with nothing,
+their mean counts. Names of vertebrae rest on the spine network alone.
+
+Source: study 3 (VB-Net at 3 mm, then at 1 mm).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from models.inference import SpineProbabilities, hip_probabilities
+from models.structures import SPACING_MM, HipPart, Structure
+from pipelines.space.masks import largest_part, without_holes
+
+HIPS_MODEL: Final = "hips"
+Array = TypeVar("Array", NDArray[np.float32], NDArray[np.bool_])
+
+FEMORA: Final = (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT)
+PELVIS: Final = (*FEMORA, Structure.HIP_BONE, Structure.SACRUM)
+LEAST_VOXELS: Final = 150
+"""3 mm voxels (4 cm3) of hip bone, femur or sacrum that make a pelvis."""
+LEAST_SHARE: Final = 0.1
+"""Of a part that the hip network outlines, what the spine network must call femur as well. Femora
+have a quarter and more, other bones nothing."""
+CLOSED_VOXELS: Final = 3
+"""Gaps and holes of a femur up to twice this width are closed: a femur is one piece without holes, but
+metal, the dark beside it and fat in the shaft look like none."""
+CLOSED: Final = 0.75
+"""Probability of what was closed."""
+ABOVE_MM: Final = 60.0
+"""The hip network looks so far above what the spine network sees of the pelvis, and all the way down, where
+only thighs follow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hips:
+    """Femora and sacrum on the 3 mm grid; the sides of femora follow from where they lie.
+
+    Parameters
+    ----------
+    femora, sacrum : (slices, rows, columns) float32, read-only
+        Probability, mean over passes; femora without gaps and holes.
+    passes : (slices, rows, columns) bool each, read-only
+        Femora by the scan and by its mirror image.
+    """
+
+    femora: NDArray[np.float32]
+    sacrum: NDArray[np.float32]
+    passes: tuple[NDArray[np.bool_], ...]
+
+
+def find_hips(hu: NDArray[np.float32], spine: Sequence[SpineProbabilities], device: str) -> Hips:
+    """Ask the hip network about the slices around the pelvis; without one the spine network tells.
+
+    Parameters
+    ----------
+    hu : (slices, rows, columns) float32
+        3 mm; axes up, posterior, left.
+    spine
+        Of the scan, and of its mirror image, turned back.
+    """
+    # Specks of sacrum in ribs and shoulders are no pelvis.
+    pelvis = largest_part(
+        np.mean([one.structures[list(PELVIS)].sum(axis=0) for one in spine], axis=0) > 0.5
+    )
+    femora = [one.structures[list(FEMORA)].sum(axis=0) for one in spine]
+    sacra = [one.structures[Structure.SACRUM] for one in spine]
+    if int(pelvis.sum()) >= LEAST_VOXELS:
+        around = _around(pelvis)
+        for index, parts in enumerate(_asked(hu[around], device)):
+            hip, sacrum = np.zeros((2, *hu.shape), np.float32)
+            hip[around] = parts[HipPart.FEMUR]
+            sacrum[around] = (sacra[index][around] + parts[HipPart.SACRUM]) / 2
+            femora[index], sacra[index] = both_see(hip, femora[index]), sacrum
+    return Hips(
+        femora=_frozen(closed(np.asarray(np.mean(femora, axis=0), np.float32))),
+        sacrum=_frozen(np.asarray(np.mean(sacra, axis=0), np.float32)),
+        passes=tuple(_frozen(one > 0.5) for one in femora),
+    )
+
+
+def _around(pelvis: NDArray[np.bool_]) -> slice:
+    """Slices from the lowest one to above the pelvis."""
+    highest = int(np.flatnonzero(pelvis.any(axis=(1, 2)))[-1])
+    return slice(0, highest + 1 + round(ABOVE_MM / SPACING_MM))
+
+
+def _asked(hu: NDArray[np.float32], device: str) -> tuple[NDArray[np.float32], ...]:
+    """What the hip network says of slices, and of their mirror image, turned back."""
+    plain = hip_probabilities(HIPS_MODEL, hu, device)
+    mirrored = hip_probabilities(HIPS_MODEL, np.ascontiguousarray(hu[..., ::-1]), device)
+    return plain, mirrored[..., ::-1]
+
+
+def both_see(hips: NDArray[np.float32], spine: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The femora of ``hips``, without its parts that ``spine`` takes for something else.
+
+    Parameters
+    ----------
+    hips, spine : (slices, rows, columns) float32
+        Probability of femur by each network.
+    """
+    parts, count = ndimage.label(hips > 0.5)
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    shared = np.bincount(parts[spine > 0.5], minlength=count + 1)
+    is_femur = shared >= LEAST_SHARE * np.maximum(sizes, 1)
+    is_femur[0] = False
+    # One voxel more keeps the slope of the probability, on which the border between voxels rests.
+    near = ndimage.binary_dilation(is_femur[parts])
+    return np.where(near, hips, 0).astype(np.float32)
+
+
+def closed(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Femora without gaps and holes.
+
+    Parameters
+    ----------
+    probability : (slices, rows, columns) float32
+        Of femur; what holes held becomes ``CLOSED``, what lies outside stays.
+    """
+    there = probability > 0.5
+    if not there.any():
+        return probability
+    box = ndimage.find_objects(there.astype(np.uint8))[0]
+    # Room to grow into, else closing would open what touches an edge.
+    part = np.pad(there[box], CLOSED_VOXELS)
+    part = ndimage.binary_closing(part, iterations=CLOSED_VOXELS)
+    inner = part[(slice(CLOSED_VOXELS, -CLOSED_VOXELS),) * part.ndim]
+    found = probability.copy()
+    # At the end of a scan a shaft is an open tube, but closed in the planes across it.
+    solid = without_holes(inner, axes=(0, 1, 2))
+    np.maximum(found[box], CLOSED * solid, out=found[box], casting="same_kind")
+    return found
+
+
+def _frozen(values: Array) -> Array:
+    values.flags.writeable = False
+    return values

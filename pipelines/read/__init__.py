@@ -1,0 +1,1 @@
+"""From DICOM files to a CT volume in Hounsfield units."""

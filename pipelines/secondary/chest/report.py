@@ -1,0 +1,305 @@
+"""Study 4: which QCT range L1 and L2 of a chest CT are most like, by networks on two slices.
+
+Takes  Examination
+Gives  PipelineResult
+Next   pipelines.run
+
+Runs by itself wherever the scan shows the chest, whatever its header calls it: an abdominal CT has
+nothing but a reason, a chest-abdomen-pelvis CT has this beside L1 to L4 and the hips. Model 1 takes
+both levels, model 2 L1 where the scan ends within L2 or L2 does not count. The density of the same
+levels stands beside the class; where they lie more than one class apart, the class is withheld.
+
+Source: study 4; docs/domain.md 1.C, 4.4 and C5 (mean attenuation alone does as well).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.inference import class_probabilities, default_device
+from pipelines.contract.anatomy import Level
+from pipelines.contract.findings import Abstained, Measured, ModelUse, VertebraFindings
+from pipelines.contract.kernels import is_sharp
+from pipelines.contract.models_used import models_used
+from pipelines.contract.reasons import Reason
+from pipelines.contract.secondary_findings import (
+    MeasurementGroup,
+    Pipeline,
+    PipelineResult,
+    Quantity,
+    Statement,
+)
+from pipelines.density.categories import categorize, range_number
+from pipelines.gates.contrast import ENHANCED
+from pipelines.gates.contrast import REASONS as CONTRAST_REASONS
+from pipelines.gates.voltage import other_voltage
+from pipelines.locate.localize import Localization, LocatedVertebra
+from pipelines.lumbar.attenuation import ATTENUATION_UNIT
+from pipelines.lumbar.examination import Examination
+from pipelines.secondary.chest.central_slice import (
+    DCNN_MODEL,
+    CentralSlice,
+    Network,
+    central_slice,
+    outline,
+    shipped_network,
+)
+from pipelines.secondary.chest.network_input import roi_input
+
+LEVELS: Final = (Level.L1, Level.L2)
+FUSION_MODEL: Final = "chest_fusion"
+SINGLE_MODEL: Final = "chest_single"
+CLASSES: Final = ("normal", "osteopenia", "osteoporosis")
+LIKE: Final = ("like_not_low", "like_low", "like_very_low")
+DENSITY_UNIT: Final = "mg/cm3"
+
+BODIES_ABOVE_L1: Final = 6
+"""T7 or higher is in the scan: the chest. Abdominal scans begin at T9 to T11."""
+THICKEST_MM: Final = 3.0
+PIXEL_MM: Final = (0.5, 1.0)
+"""Trained on 0.64 to 0.84 mm, enlarged and reduced by a fifth."""
+YOUNGEST_YEARS: Final = 50.0
+"""Of the QCT ranges, see `pipelines.density.categories`."""
+MAJORITY: Final = 0.5
+
+EXPERIMENTAL: Final = (
+    "Experimental: networks made from simulated patients only, on one slice of each level. The "
+    "measured density is the reference."
+)
+ONE_LEVEL: Final = "Only L1 could be used: the density and the class are those of one level."
+
+Classifier = Callable[[str, NDArray[np.float32]], NDArray[np.float64]]
+"""From a model's name and (levels, 96, 96) to the probabilities of `CLASSES`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChestNetworks:
+    """What runs on the slices; tests put known functions in their place."""
+
+    outline: Network = shipped_network
+    classify: Classifier = lambda name, image: class_probabilities(name, image, default_device())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Slice:
+    """The usable slice of one level."""
+
+    level: Level
+    section: CentralSlice
+    mask: NDArray[np.bool_]
+
+
+def report_chest(
+    examination: Examination, networks: ChestNetworks = ChestNetworks()
+) -> PipelineResult:
+    """L1 and L2 of a scan that shows the chest; nothing but a reason where there is none."""
+    if not shows_chest(examination.localization):
+        return PipelineResult(pipeline=Pipeline.CHEST, reasons=(Reason.CHEST_NOT_COVERED,))
+    slices = {level: _slice(examination, level, networks.outline) for level in LEVELS}
+    if all(one == Abstained(reason=Reason.LEVELS_NOT_COVERED) for one in slices.values()):
+        return PipelineResult(pipeline=Pipeline.CHEST, reasons=(Reason.LEVELS_NOT_COVERED,))
+    usable = [one for one in slices.values() if isinstance(one, _Slice)]
+    density = _density(examination, usable)
+    shares = _shares(examination, usable, density, networks.classify)
+    groups = [_level_group(level, one) for level, one in slices.items()]
+    withheld = [one.reason for one in (*slices.values(), shares) if isinstance(one, Abstained)]
+    return PipelineResult(
+        pipeline=Pipeline.CHEST,
+        groups=(*groups, _class_group(examination, usable, density, shares)),
+        reasons=tuple(dict.fromkeys(withheld)),
+        models=_models(usable, shares),
+    )
+
+
+def shows_chest(localization: Localization) -> bool:
+    """Whether six bodies or more lie above L1; by what was found, not by the header."""
+    above = [one for one in localization.vertebrae if one.level < Level.L1]
+    first = next((one for one in localization.vertebrae if one.level == Level.L1), None)
+    lowest = first or (above[-1] if above else None)
+    if lowest is None:
+        return False
+    higher = [one for one in localization.unnamed if one.centre_lps_mm[2] > lowest.centre_lps_mm[2]]
+    return len(above) + len(higher) >= BODIES_ABOVE_L1
+
+
+def _slice(examination: Examination, level: Level, network: Network) -> _Slice | Abstained:
+    located = _located(examination.localization, level)
+    row = _row(examination, level)
+    if located is None:
+        return Abstained(reason=Reason.LEVELS_NOT_COVERED)
+    if not located.complete:
+        return Abstained(reason=Reason.LEVEL_INCOMPLETE)
+    if row is None:
+        return Abstained(reason=Reason.ROI_TOO_SMALL)
+    if row.excluded_reason is not None:
+        return Abstained(reason=row.excluded_reason)
+    section = central_slice(examination.ct, examination.segmentation, located)
+    if section is None:
+        return Abstained(reason=Reason.NOT_AXIAL)
+    mask = outline(section, network)
+    if mask is None:
+        return Abstained(reason=Reason.SLICE_OUTLINE_UNCERTAIN)
+    return _Slice(level=level, section=section, mask=mask)
+
+
+def _located(localization: Localization, level: Level) -> LocatedVertebra | None:
+    return next((one for one in localization.vertebrae if one.level == level), None)
+
+
+def _row(examination: Examination, level: Level) -> VertebraFindings | None:
+    rows = examination.lumbar.findings.vertebrae
+    return next((one for one in rows if one.level == level), None)
+
+
+def _density(examination: Examination, usable: Sequence[_Slice]) -> Measured | Abstained:
+    """Mean of the reference path over the levels that the networks see."""
+    if not usable:
+        return Abstained(reason=Reason.TOO_FEW_VALID_LEVELS)
+    rows = [row for one in usable if (row := _row(examination, one.level)) is not None]
+    values = [row.vbmd for row in rows]
+    for value in values:
+        if isinstance(value, Abstained):
+            return value
+    measured = [value for value in values if isinstance(value, Measured)]
+    errors = [one.standard_uncertainty for one in measured]
+    known = [one for one in errors if one is not None]
+    return Measured(
+        value=fmean(one.value for one in measured),
+        unit=DENSITY_UNIT,
+        # The error of the calibration is common to the levels: it does not average out.
+        standard_uncertainty=max(known) if known else None,
+    )
+
+
+def class_withheld_because(examination: Examination) -> Reason | None:
+    """Why no class is given, from header and quality; ``None``: it may be."""
+    ct, header = examination.ct, examination.ct.header
+    thickest = max(float(ct.geometry.spacing_mm[0]), header.slice_thickness_mm or 0.0)
+    pixels = [float(one) for one in ct.geometry.spacing_mm[1:]]
+    age, kernel = header.patient_age_years, header.convolution_kernel
+    phase = examination.quality.phase
+    voltage = other_voltage(header.kvp)
+    checks = (
+        (Reason.TOO_COARSE, thickest > THICKEST_MM),
+        (Reason.OUTSIDE_TRAINING, min(pixels) < PIXEL_MM[0] or max(pixels) > PIXEL_MM[1]),
+        (Reason.SHARP_KERNEL, kernel is not None and is_sharp(kernel)),
+        (Reason.GANTRY_TILT, Reason.GANTRY_TILT in examination.quality.reasons),
+        (voltage, voltage is not None),
+        (CONTRAST_REASONS.get(phase), phase in ENHANCED),
+        (Reason.AGE_OR_SEX_UNKNOWN, age is None or header.patient_sex not in {"F", "M"}),
+        (Reason.NOT_IN_SCOPE, age is not None and age < YOUNGEST_YEARS),
+    )
+    return next((reason for reason, holds in checks if holds), None)
+
+
+def _shares(
+    examination: Examination,
+    usable: Sequence[_Slice],
+    density: Measured | Abstained,
+    classify: Classifier,
+) -> NDArray[np.float64] | Abstained:
+    """(3,) probabilities of `CLASSES`, where they may be told."""
+    model = _model(usable)
+    if model is None:
+        return Abstained(reason=Reason.TOO_FEW_VALID_LEVELS)
+    unfit = class_withheld_because(examination)
+    if unfit is not None:
+        return Abstained(reason=unfit)
+    if isinstance(density, Abstained):  # nothing to hold the class against
+        return density
+    image = np.stack([roi_input(one.section.hu, one.mask) for one in usable])
+    shares = classify(model, image)
+    if abs(int(shares.argmax()) - range_number(density.value)) > 1:
+        return Abstained(reason=Reason.CLASS_DISAGREES)
+    return shares
+
+
+def _model(usable: Sequence[_Slice]) -> str | None:
+    """Model 1 for both levels, model 2 for L1; none for L2 alone."""
+    levels = tuple(one.level for one in usable)
+    return {LEVELS: FUSION_MODEL, LEVELS[:1]: SINGLE_MODEL}.get(levels)
+
+
+def _level_group(level: Level, found: _Slice | Abstained) -> MeasurementGroup:
+    area: Measured | Abstained
+    attenuation: Measured | Abstained
+    if isinstance(found, Abstained):
+        area = attenuation = found
+    else:
+        values = found.section.hu[found.mask]
+        rows, columns = found.section.pixel_mm
+        area = Measured(value=float(values.size * rows * columns), unit="mm2")
+        attenuation = Measured(
+            value=float(values.mean(dtype=np.float64)),
+            unit=ATTENUATION_UNIT,
+            standard_deviation=float(values.std(dtype=np.float64)),
+        )
+    return MeasurementGroup(
+        label=f"{level.name} central slice",
+        site=level,
+        quantities=(
+            Quantity(name="chest_attenuation", value=attenuation, decimals=1),
+            Quantity(name="chest_area", value=area, decimals=0),
+        ),
+    )
+
+
+def _class_group(
+    examination: Examination,
+    usable: Sequence[_Slice],
+    density: Measured | Abstained,
+    shares: NDArray[np.float64] | Abstained,
+) -> MeasurementGroup:
+    header = examination.ct.header
+    category = categorize(
+        density,
+        age_years=header.patient_age_years,
+        sex=header.patient_sex,
+        phase=examination.quality.phase,
+    )
+    return MeasurementGroup(
+        label="L1 and L2" if len(usable) == len(LEVELS) else "one level",
+        site=None,
+        quantities=(
+            Quantity(name="chest_vbmd", value=density, decimals=1),
+            *(
+                Quantity(name=f"chest_{name}", value=_share(shares, number))
+                for number, name in enumerate(CLASSES)
+            ),
+        ),
+        statements=(
+            Statement(name="chest_class", value=_most_like(shares)),
+            Statement(
+                name="chest_range",
+                value=category if isinstance(category, Abstained) else category.value,
+            ),
+        ),
+        sentences=(EXPERIMENTAL,) if len(usable) == len(LEVELS) else (EXPERIMENTAL, ONE_LEVEL),
+    )
+
+
+def _share(shares: NDArray[np.float64] | Abstained, number: int) -> Measured | Abstained:
+    if isinstance(shares, Abstained):
+        return shares
+    return Measured(value=float(shares[number]), unit="1")
+
+
+def _most_like(shares: NDArray[np.float64] | Abstained) -> str | Abstained:
+    if isinstance(shares, Abstained):
+        return shares
+    best = int(shares.argmax())
+    return LIKE[best] if shares[best] >= MAJORITY else "like_no_range"
+
+
+def _models(
+    usable: Sequence[_Slice], shares: NDArray[np.float64] | Abstained
+) -> tuple[ModelUse, ...]:
+    """The networks that took part."""
+    names = [DCNN_MODEL] if usable else []
+    if not isinstance(shares, Abstained):
+        names.append(_model(usable) or "")
+    return models_used(*names)

@@ -1,0 +1,257 @@
+"""Secondary pipeline of study 1: areal density and class of L1 to L4 by networks, and the index.
+
+Takes  Examination
+Gives  PipelineResult
+Next   pipelines.secondary.registry
+
+Experimental: the networks learned from a virtual cohort only (`docs/results/study1/networks`). The
+areal density is what DXA might measure of the vertebra, cortex included, without osteophytes: it is no
+trabecular density (docs/domain.md A4), and no T-score is made of it.
+"""
+
+from collections.abc import Mapping
+from statistics import fmean, stdev
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.cards import ModelCard, card
+from models.errors import UnknownModel
+from models.inference import mirror_mean
+from models.runtime import forward
+from pipelines.contract.anatomy import Level
+from pipelines.contract.findings import Abstained, Measured, Status, VertebraFindings
+from pipelines.contract.models_used import models_used
+from pipelines.contract.reasons import Reason
+from pipelines.contract.secondary_findings import (
+    MeasurementGroup,
+    Pipeline,
+    PipelineResult,
+    Quantity,
+)
+from pipelines.density.categories import range_number
+from pipelines.gates.voltage import other_voltage
+from pipelines.lumbar.examination import Examination
+from pipelines.lumbar.measure import FEWEST_LEVELS
+from pipelines.secondary.dxa_equivalent.fracture_index import MODEL as ASSOCIATION_MODEL
+from pipelines.secondary.dxa_equivalent.fracture_index import association_index, person_of
+from pipelines.secondary.dxa_equivalent.network_input import (
+    THICKNESS_MM,
+    coarse,
+    crop_vertebra,
+    normalized,
+)
+
+BMD_MODEL: Final = "lumbar_bmd"
+STATUS_MODEL: Final = "lumbar_status"
+STRIDE: Final = (2, 4, 4)
+"""Voxels that are averaged to one (slices, rows, columns), as the shipped weights learned it."""
+AREAL_UNIT: Final = "g/cm2"
+ERROR_METRIC: Final = "RMSE, test, g/cm2"
+"""Of the card: the standard uncertainty of the areal density of a vertebra."""
+CLASSES: Final = ("class_normal", "class_osteopenia", "class_osteoporosis")
+"""Outputs of the class network, as keys of ``codes.QUANTITY``."""
+LIKELY_HU: Final = (160.0, 110.0)
+"""Without a density: above it low density is unlikely, below it likely (docs/domain.md 4.2)."""
+SCOPE_YEARS: Final = 50.0
+"""WHO classes are for postmenopausal women and men from 50 years (docs/domain.md A8)."""
+SENTENCES: Final = (
+    "Experimental: areal density and classes are estimated by networks that learned from virtual "
+    "patients only. No DXA was measured. Osteophytes are meant not to count.",
+    "The fracture-association index tells how alike age, sex, body mass index and density are to "
+    "those of patients who have a vertebral fracture. It predicts no fracture.",
+)
+
+Classes = Mapping[Level, NDArray[np.float64]]
+
+
+def report_lumbar_networks(examination: Examination) -> PipelineResult:
+    """Areal density, class probabilities and fracture-association index of each level, and means.
+
+    Abstains
+    --------
+    ``SHARP_KERNEL``, ``SLICE_TOO_THICK``, ``KVP_NOT_120``, ``KVP_MISSING``
+        Scans such as no training patient had: nothing is reported.
+    ``WEIGHTS_MISSING``
+        The networks are not installed.
+    The reason of a level
+        Levels that the density path leaves out are left out here.
+    ``AGE_OR_SEX_UNKNOWN``, ``NOT_IN_SCOPE``
+        Classes are withheld under 50 years.
+    ``NETWORK_DISAGREES``
+        Classes are withheld where they and the density lie more than one class apart.
+
+    Source
+    ------
+    Study 1; docs/domain.md 1.A, 4.1, 4.4.
+    """
+    findings = examination.lumbar.findings
+    if findings.status is Status.NOT_REPORTED:
+        return _silent(findings.reasons[0])
+    if (why := _outside_training(examination)) is not None:
+        return _silent(why)
+    used = [row for row in findings.vertebrae if row.used]
+    try:
+        models = models_used(BMD_MODEL, STATUS_MODEL, ASSOCIATION_MODEL)
+        error = _error(card(BMD_MODEL))
+        areal, classes = _run(examination, used)
+    except (UnknownModel, FileNotFoundError):
+        return _silent(Reason.WEIGHTS_MISSING)
+    density = {
+        level: Measured(value=value, unit=AREAL_UNIT, standard_uncertainty=error)
+        for level, value in areal.items()
+    }
+    withheld = _classes_withheld(examination, classes)
+    groups = [
+        _level_group(examination, row, density, withheld or classes) for row in findings.vertebrae
+    ]
+    return PipelineResult(
+        pipeline=Pipeline.LUMBAR_NETWORKS,
+        groups=(*groups, _mean_group(examination, density, withheld or classes)),
+        reasons=() if withheld is None else (withheld,),
+        models=models,
+    )
+
+
+def _silent(reason: Reason) -> PipelineResult:
+    return PipelineResult(pipeline=Pipeline.LUMBAR_NETWORKS, reasons=(reason,))
+
+
+def _outside_training(examination: Examination) -> Reason | None:
+    if Reason.SHARP_KERNEL in examination.quality.reasons:
+        return Reason.SHARP_KERNEL
+    header = examination.ct.header
+    thickness = header.slice_thickness_mm or float(examination.ct.geometry.spacing_mm[0])
+    if thickness > THICKNESS_MM:
+        return Reason.SLICE_TOO_THICK
+    return other_voltage(header.kvp)
+
+
+def _run(
+    examination: Examination, rows: list[VertebraFindings]
+) -> tuple[dict[Level, float], dict[Level, NDArray[np.float64]]]:
+    """Areal density and class probabilities of the levels, both networks on all of them at once.
+
+    Each sees every vertebra and its mirror image.
+    """
+    bmd, status = forward(BMD_MODEL), forward(STATUS_MODEL)
+    if not rows:
+        return {}, {}
+    images = np.stack(
+        [
+            coarse(normalized(crop_vertebra(examination.ct, row.centroid_lps_mm)), STRIDE)
+            for row in rows
+        ]
+    )
+    batch = torch.from_numpy(images[:, None])
+    with torch.inference_mode():
+        areal = mirror_mean(bmd, batch)[:, 0].double().numpy()
+        classes = mirror_mean(lambda x: torch.softmax(status(x).double(), dim=1), batch).numpy()
+    levels = [row.level for row in rows]
+    return (
+        dict(zip(levels, areal.tolist(), strict=True)),
+        dict(zip(levels, classes, strict=True)),
+    )
+
+
+def _error(described: ModelCard) -> float | None:
+    return next((one.value for one in described.metrics if one.what == ERROR_METRIC), None)
+
+
+def _classes_withheld(examination: Examination, classes: Classes) -> Reason | None:
+    """Why no class is told of this patient, if none is."""
+    header = examination.ct.header
+    if header.patient_age_years is None or header.patient_sex not in {"F", "M"}:
+        return Reason.AGE_OR_SEX_UNKNOWN
+    if header.patient_age_years < SCOPE_YEARS:
+        return Reason.NOT_IN_SCOPE
+    by_density = density_class(examination)
+    if by_density is None or not classes:
+        return None
+    by_network = int(np.mean(list(classes.values()), axis=0).argmax())
+    return Reason.NETWORK_DISAGREES if abs(by_network - by_density) > 1 else None
+
+
+def density_class(examination: Examination) -> int | None:
+    """0 to 2 by the mean density of the reference path, or by its attenuation; else ``None``."""
+    findings = examination.lumbar.findings
+    if isinstance(findings.mean_vbmd, Measured):
+        return range_number(findings.mean_vbmd.value)
+    if isinstance(findings.mean_attenuation, Measured):
+        return sum(findings.mean_attenuation.value <= cut for cut in LIKELY_HU)
+    return None
+
+
+def _level_group(
+    examination: Examination,
+    row: VertebraFindings,
+    density: Mapping[Level, Measured],
+    classes: Classes | Reason,
+) -> MeasurementGroup:
+    areal: Measured | Abstained
+    if row.excluded_reason is not None:
+        areal, shares = Abstained(reason=row.excluded_reason), _no_classes(row.excluded_reason)
+    else:
+        areal = density[row.level]
+        shares = (
+            _no_classes(classes)
+            if isinstance(classes, Reason)
+            else _class_quantities(classes[row.level])
+        )
+    index = association_index(person_of(examination.ct.header), areal)
+    return MeasurementGroup(
+        label=row.level.name,
+        site=row.level,
+        quantities=(
+            Quantity(name="areal_density", value=areal, decimals=3),
+            *shares,
+            Quantity(name="association_index", value=index),
+        ),
+    )
+
+
+def _mean_group(
+    examination: Examination, density: Mapping[Level, Measured], classes: Classes | Reason
+) -> MeasurementGroup:
+    areal: Measured | Abstained = Abstained(reason=Reason.TOO_FEW_VALID_LEVELS)
+    shares = _no_classes(Reason.TOO_FEW_VALID_LEVELS)
+    if len(density) >= FEWEST_LEVELS:
+        values = [one.value for one in density.values()]
+        # Errors of the levels of one patient go together: the mean is no more certain than one.
+        error = next(iter(density.values())).standard_uncertainty
+        areal = Measured(
+            value=fmean(values),
+            unit=AREAL_UNIT,
+            standard_deviation=stdev(values),
+            standard_uncertainty=error,
+        )
+        if isinstance(classes, Reason):
+            shares = _no_classes(classes)
+        else:
+            shares = _class_quantities(np.mean(list(classes.values()), axis=0))
+    return MeasurementGroup(
+        label="mean",
+        site=None,
+        quantities=(
+            Quantity(name="mean_areal_density", value=areal, decimals=3),
+            *shares,
+            Quantity(
+                name="association_index",
+                value=association_index(person_of(examination.ct.header), areal),
+            ),
+        ),
+        sentences=SENTENCES,
+    )
+
+
+def _class_quantities(shares: NDArray[np.float64]) -> tuple[Quantity, ...]:
+    return tuple(
+        Quantity(name=name, value=Measured(value=float(share), unit="1"))
+        for name, share in zip(CLASSES, shares, strict=True)
+    )
+
+
+def _no_classes(reason: Reason) -> tuple[Quantity, ...]:
+    return tuple(Quantity(name=name, value=Abstained(reason=reason)) for name in CLASSES)

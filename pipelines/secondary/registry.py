@@ -1,0 +1,66 @@
+"""The secondary pipelines, after the density path: networks and classifiers, one after the other.
+
+Takes  Examination
+Gives  PipelineResult
+Next   pipelines.run
+
+Each is a function from an `Examination` to a `PipelineResult`. One that breaks leaves its reason
+and costs nobody else a result.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+import structlog
+from celery.exceptions import SoftTimeLimitExceeded
+
+from pipelines.contract.progress import Stations
+from pipelines.contract.reasons import Reason
+from pipelines.contract.secondary_findings import Pipeline, PipelineResult
+from pipelines.lumbar.examination import Examination
+from pipelines.secondary.chest.report import report_chest
+from pipelines.secondary.dxa_equivalent.report import report_lumbar_networks
+from pipelines.secondary.hip import report_femora
+from pipelines.secondary.r_score import report_ovcf
+
+log = structlog.get_logger()
+
+
+SecondaryPipeline = Callable[[Examination], PipelineResult]
+
+SECONDARY: Final[Mapping[Pipeline, SecondaryPipeline]] = MappingProxyType(
+    {
+        Pipeline.LUMBAR_NETWORKS: report_lumbar_networks,
+        Pipeline.OVCF: report_ovcf,
+        Pipeline.FEMUR: report_femora,
+        Pipeline.CHEST: report_chest,
+    }
+)
+"""In the order of the report."""
+
+
+def run_secondary(
+    examination: Examination,
+    stations: Stations,
+    pipelines: Mapping[Pipeline, SecondaryPipeline] = SECONDARY,
+) -> tuple[PipelineResult, ...]:
+    """Run all of them, each at a station of its own name."""
+    results = []
+    for name, report in pipelines.items():
+        with stations.at(name):
+            results.append(_contained(name, report, examination))
+    return tuple(results)
+
+
+def _contained(
+    name: Pipeline, report: SecondaryPipeline, examination: Examination
+) -> PipelineResult:
+    """The edge at which an error of a secondary pipeline ends; the log has the traceback."""
+    try:
+        return report(examination)
+    except (MemoryError, SoftTimeLimitExceeded):
+        raise
+    except Exception:
+        log.exception("secondary_pipeline_failed", pipeline=name)
+        return PipelineResult(pipeline=name, reasons=(Reason.INTERNAL_ERROR,))

@@ -1,0 +1,1 @@
+"""The Celery worker: queue settings, tasks, attempts, and the worker process."""

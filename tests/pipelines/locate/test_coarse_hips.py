@@ -1,0 +1,152 @@
+"""The first stage of the femur cascade, with the shipped networks on a simulated pelvis."""
+
+import numpy as np
+import pytest
+
+from models.inference import SpineProbabilities
+from models.structures import SPACING_MM, Structure
+from pipelines.locate.coarse_hips import CLOSED, FEMORA, LEAST_VOXELS, both_see, closed, find_hips
+from training.cohort.body.anatomy import render
+from training.cohort.icrp110.specimen import structures
+from training.cohort.matter.media import Media
+from training.cohort.paint.grid import Grid
+from training.cohort.people.subject import draw_subject
+
+SEED = 93_001
+EMPTY_SLICES = 40
+"""More than the hip network looks beyond the pelvis."""
+
+
+ASIDE = 10
+"""Columns of 3 mm."""
+
+
+def dice(one, other):
+    return 2 * (one & other).sum() / (one.sum() + other.sum())
+
+
+def said(parts):
+    """A spine network that is sure of these structures."""
+    shares = np.stack([parts == one for one in Structure]).astype(np.float32)
+    return SpineProbabilities(structures=shares, centre=np.zeros(parts.shape, np.float32))
+
+
+@pytest.fixture(scope="module")
+def patient():
+    """HU and structures of a pelvis at 3 mm; axes up, posterior, left."""
+    shape = (100, 110, 140)
+    grid = Grid(origin_lps_mm=(-210.0, -170.0, -190.0), spacing_mm=(SPACING_MM,) * 3, shape=shape)
+    anatomy = render(draw_subject(SEED), grid, Media(kvp=120, phase="none"))
+    noise = np.random.default_rng(SEED).normal(0, 15, shape)
+    return (anatomy.hu + noise).astype(np.float32), structures(anatomy.plan, grid, anatomy.labels)
+
+
+def test_the_hip_network_outlines_what_the_spine_network_calls_a_femur(patient):
+    """Of the femora one sees the uppermost third; the other outlines them whole."""
+    hu, truth = patient
+    femora = np.isin(truth, FEMORA)
+    heights = np.flatnonzero(femora.any(axis=(1, 2)))
+    missed = femora.copy()
+    missed[heights[-len(heights) // 3] :] = False
+    sees_heads = said(np.where(missed, Structure.BACKGROUND, truth))
+    found = find_hips(hu, (sees_heads, sees_heads), "cpu")
+    assert femora.sum() > 8_000
+    assert dice(found.femora > 0.5, femora) > 0.8
+    assert (found.femora == CLOSED).sum() > 20, "gaps at 3 mm are closed"
+    for one in found.passes:
+        assert dice(one, femora) > 0.8
+
+
+def test_the_mirrored_pass_is_turned_back(patient):
+    """Both passes find the femora of a patient who lies 3 cm beside the middle of the image."""
+    hu, truth = (np.roll(one, ASIDE, axis=2) for one in patient)
+    seen = said(truth)
+    for one in find_hips(hu, (seen, seen), "cpu").passes:
+        assert dice(one, np.isin(truth, FEMORA)) > 0.8
+
+
+def test_of_the_sacrum_the_mean_counts(patient):
+    """The spine network says 0.4 of it, which alone is none; the other lifts most of it over a half."""
+    hu, truth = patient
+    sacrum = truth == Structure.SACRUM
+    seen = said(truth)
+    seen.structures[Structure.SACRUM] *= np.float32(0.4)
+    found = find_hips(hu, (seen, seen), "cpu").sacrum
+    assert dice(found > 0.5, sacrum) > 0.5
+    assert found[~sacrum].max() <= 0.5
+
+
+def test_bones_in_which_the_spine_network_sees_no_femur_are_none():
+    """Three parts of 1000 voxels, of which the other network shares 150, 50 and none."""
+    hips, spine = np.zeros((2, 20, 30, 40), np.float32)
+    for number, shared in enumerate((150, 50, 0)):
+        part = (slice(5, 15), slice(10, 20), slice(2 + 13 * number, 12 + 13 * number))
+        hips[part] = 0.8
+        values = np.zeros(1000, np.float32)
+        values[:shared] = 0.9
+        spine[part] = values.reshape(10, 10, 10)
+    found = both_see(hips, spine) > 0.5
+    assert found.sum() == 1000
+    assert found[5:15, 10:20, 2:12].all()
+
+
+def test_a_femur_has_no_holes_and_keeps_its_outside():
+    """A tube of 12 mm within thick walls that the scan cuts, and a gap that metal leaves in them."""
+    femur = np.zeros((20, 30, 30), bool)
+    femur[:, 8:22, 8:22] = True
+    seen = np.where(femur, 0.8, 0.2).astype(np.float32)
+    seen[:, 12:16, 12:16] = 0.1
+    seen[5:9, 8:12, 14] = 0.1
+    found = closed(seen)
+    assert np.array_equal(found > 0.5, femur)
+    assert np.allclose(found[~femur], 0.2)
+    assert np.allclose(found[:, 13:15, 13:15], CLOSED)
+    assert np.allclose(seen[:, 13:15, 13:15], 0.1)
+
+
+@pytest.mark.parametrize("empty", [0, 1], ids=["none", "at the edge"])
+def test_closing_leaves_what_has_no_holes(empty):
+    """No femur at all, and one that fills the scan to its edge."""
+    seen = np.zeros((12, 12, 12), np.float32)
+    seen[:, :6] = 0.9 * empty
+    assert np.allclose(closed(seen), seen)
+
+
+def test_far_from_the_pelvis_the_hip_network_is_not_asked(patient):
+    """A second pair of femora above the head, which the spine network does not see, is none."""
+    hu, truth = patient
+    air = np.full((EMPTY_SLICES, *hu.shape[1:]), -1000, np.float32)
+    heights = np.flatnonzero(np.isin(truth, FEMORA).any(axis=(1, 2)))
+    again = hu[heights[0] : heights[-1] + 1]
+    rest = np.zeros((len(air) + len(again), *hu.shape[1:]), truth.dtype)
+    seen = said(np.concatenate([truth, rest]))
+    found = find_hips(np.concatenate([hu, air, again]), (seen, seen), "cpu")
+    assert found.femora[: len(hu)].max() > 0.9
+    assert not found.femora[len(hu) + EMPTY_SLICES :].any()
+
+
+def test_specks_of_sacrum_far_from_the_pelvis_are_none(patient):
+    """In ribs, say: they neither count nor make the hip network look there."""
+    hu, truth = patient
+    air = np.full((EMPTY_SLICES, *hu.shape[1:]), -1000, np.float32)
+    heights = np.flatnonzero(np.isin(truth, FEMORA).any(axis=(1, 2)))
+    again = hu[heights[0] : heights[-1] + 1]
+    above = np.full((len(air) + len(again), *hu.shape[1:]), Structure.BACKGROUND, truth.dtype)
+    above[-8:, 50:58, 60:68] = Structure.SACRUM
+    above[EMPTY_SLICES:][np.isin(truth[heights[0] : heights[-1] + 1], FEMORA)] = FEMORA[0]
+    above[EMPTY_SLICES : EMPTY_SLICES + 8] = Structure.BACKGROUND
+    seen = said(np.concatenate([truth, above]))
+    found = find_hips(np.concatenate([hu, air, again]), (seen, seen), "cpu")
+    assert not found.sacrum[len(hu) + EMPTY_SLICES :].any()
+    assert not found.femora[len(hu) + EMPTY_SLICES :].any()
+    assert found.sacrum[: len(hu)].max() > 0.9
+
+
+def test_without_a_pelvis_the_spine_network_tells(patient):
+    """A few voxels of bone are not enough to ask another network."""
+    hu, truth = patient
+    crumb = np.full(truth.shape, Structure.BACKGROUND)
+    crumb.flat[: LEAST_VOXELS - 1] = Structure.FEMUR_LEFT
+    found = find_hips(hu, (said(crumb), said(crumb)), "cpu")
+    assert not found.sacrum.any()
+    assert np.array_equal(found.femora, crumb == Structure.FEMUR_LEFT)

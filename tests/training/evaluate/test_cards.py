@@ -1,0 +1,54 @@
+"""The cards of the segmentation tell what the last committed evaluation measured."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.cards import Metric, card
+from training.evaluate.cards import TELLS, figures_of, with_figures
+
+RESULTS = Path(__file__).parents[3] / "docs" / "results" / "segmentation.json"
+
+
+def row(on, what, value=0.9):
+    return {"on": on, "what": what, "value": value, "goal": "0.88", "n": 1}
+
+
+@pytest.mark.parametrize("name", TELLS)
+def test_a_card_holds_the_committed_figures(name):
+    """A network that was exported anew, or measured anew, needs ``training.evaluate.cards``."""
+    rows = json.loads(RESULTS.read_text(encoding="utf-8"))
+    found = figures_of(name, rows)
+    assert found
+    assert set(found) <= set(card(name).metrics)
+    assert card(name) == with_figures(card(name), rows)
+
+
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [
+        ("lumbar levels rightly named, by place", "spine"),
+        ("bodies called lumbar", "spine"),
+        ("mean Dice body L1-L4", "vertebra"),
+        ("Dice whole T12", "vertebra"),
+        ("Dice vertebra trabecular core", "vertebra"),
+        ("Dice femur left, head to lesser trochanter", "femur"),
+        ("Dice femur in the crop", "femur"),
+        ("Dice femur left, which holds metal, coarse", "hips"),
+        ("Dice sacrum", "hips"),
+        ("seconds", None),
+        ("Dice chest DCNN", None),
+    ],
+)
+def test_a_figure_goes_to_the_network_it_depends_on(what, name):
+    assert {one for one in TELLS if figures_of(one, [row("a CT", what)])} == ({name} - {None})
+
+
+def test_figures_on_other_data_stay():
+    """Those on the same CT do not, though they may have another name now."""
+    held_out = Metric(on="simulated patches", what="Dice sacrum", value=0.7, n=24)
+    stale = Metric(on="a CT", what="Dice femora", value=0.5, n=1)
+    before = card("hips").model_copy(update={"metrics": (held_out, stale)})
+    told = with_figures(before, [row("a CT", "Dice sacrum")])
+    assert told.metrics == (held_out, Metric(on="a CT", what="Dice sacrum", value=0.9, n=1))

@@ -1,0 +1,1 @@
+"""Anatomy of a virtual patient as painted volumes: organs, skeleton, pathology."""

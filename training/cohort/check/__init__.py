@@ -1,0 +1,1 @@
+"""The virtual cohort compared with published values."""

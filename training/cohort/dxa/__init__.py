@@ -1,0 +1,1 @@
+"""Simulated DXA of spine and hip."""

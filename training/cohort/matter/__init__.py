@@ -1,0 +1,1 @@
+"""X-ray physics: attenuation of media under real spectra."""

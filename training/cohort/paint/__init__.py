@@ -1,0 +1,1 @@
+"""Voxel grids, signed distances, rasters and random fields."""

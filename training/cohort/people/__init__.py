@@ -1,0 +1,1 @@
+"""Who the virtual patients are: population, findings, densitometry, as rows of numbers."""

@@ -1,0 +1,1 @@
+"""CT of a virtual patient: scanner, protocol, noise, crops and the truth."""

@@ -1,0 +1,1 @@
+"""Virtual patients on disk: DICOM, NIfTI and whole data sets."""

@@ -1,0 +1,1 @@
+"""Measurements of localization, names, outlines and density on real and virtual CTs."""

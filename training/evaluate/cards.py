@@ -1,0 +1,80 @@
+"""Write what the evaluation measured into the cards of the networks that it says something of.
+
+    python -m training.evaluate.__main__ --json > docs/results/segmentation.json
+    python -m training.evaluate.cards
+
+Takes  rows of training.evaluate.__main__
+Gives  ModelCard
+Next   models.cards
+
+Each figure goes to the network that it depends on most: names and places to the spine network, what
+is outlined at 1 mm to that of vertebrae or femora, sacrum and coarse femora to that of hips. Figures
+of a card on other data, as of patches held out of its training, stay.
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from models.cards import WEIGHTS_FOLDER, Metric, ModelCard, card
+
+RESULTS: Final = Path("docs/results/segmentation.json")
+TELLS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "spine": r"named|lumbar|centroid|agreement",
+        "vertebra": r"Dice (body|whole|vertebra)",
+        "femur": r"Dice femur (left|right), head|Dice femur in the crop",
+        "hips": r"coarse|sacrum",
+    }
+)
+"""What a row must speak of to tell something of a network; its first match counts."""
+
+
+def figures_of(name: str, rows: Iterable[Mapping[str, object]]) -> tuple[Metric, ...]:
+    """The rows that tell something of this network.
+
+    Parameters
+    ----------
+    rows
+        on, what, value, goal, n (`training.loop.measured.Row`).
+    """
+    return tuple(
+        Metric.model_validate({key: row[key] for key in ("on", "what", "value", "n")})
+        for row in rows
+        if _told_of(str(row["what"])) == name
+    )
+
+
+def _told_of(what: str) -> str | None:
+    return next((name for name, pattern in TELLS.items() if re.search(pattern, what)), None)
+
+
+def with_figures(described: ModelCard, rows: Sequence[Mapping[str, object]]) -> ModelCard:
+    """The card with its figures of ``rows`` in place of those on the same data."""
+    measured_on = {str(row["on"]) for row in rows}
+    others = tuple(one for one in described.metrics if one.on not in measured_on)
+    return described.model_copy(update={"metrics": others + figures_of(described.name, rows)})
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=Path, default=RESULTS)
+    parser.add_argument("--folder", type=Path, default=WEIGHTS_FOLDER)
+    arguments = parser.parse_args()
+    rows = json.loads(arguments.rows.read_text(encoding="utf-8"))
+    for name in TELLS:
+        told = with_figures(card(name), rows)
+        file = arguments.folder / f"{name}.json"
+        file.write_text(told.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        print(f"{name}: {len(told.metrics)} figures")
+
+
+if __name__ == "__main__":
+    main()

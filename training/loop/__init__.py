@@ -1,0 +1,1 @@
+"""Training loop, checkpoints, model files and other parts that all trainers share."""

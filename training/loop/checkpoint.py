@@ -1,0 +1,108 @@
+"""A training run that can be stopped and resumed: tensors and JSON, nothing pickled."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from training.loop.precision import Precision, note_precision
+
+CHECKPOINT: Final = "checkpoint.safetensors"
+WEIGHTS: Final = "weights.safetensors"
+STATE: Final = "state.json"
+LOG: Final = "log.jsonl"
+STARTED_FROM: Final = "started_from"
+"""Note: SHA-256 of the weights file that a run began with."""
+
+
+MOMENTS: Final = {"m": "exp_avg", "v": "exp_avg_sq"}
+"""Adam's state of a parameter, by the letter that marks it in the file."""
+
+
+@dataclass(slots=True)
+class TrainingState:
+    """Network, Adam optimiser and how far the run is.
+
+    Parameters
+    ----------
+    average
+        Moving average of the weights; then it, not the network, is what is written as weights.
+    notes
+        What else the run must remember, as JSON.
+    precision
+        Of the forward pass, on the processor that runs it now.
+    """
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: dict[str, torch.Tensor] = field(default_factory=dict)
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    notes: dict[str, Any] = field(default_factory=dict)
+    precision: Precision = Precision.SINGLE
+
+
+def averaged(network: nn.Module) -> dict[str, torch.Tensor]:
+    """A moving average that starts at the network's weights."""
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
+def save_state(state: TrainingState, folder: Path) -> None:
+    """Write the run; files are replaced whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = state.network.state_dict()
+    tensors = {f"n.{name}": value for name, value in weights.items()}
+    tensors |= {f"a.{name}": value for name, value in state.average.items()}
+    for name, parameter in state.network.named_parameters():
+        moments = state.optimizer.state.get(parameter)
+        if moments:
+            tensors |= {f"{mark}.{name}": moments[key] for mark, key in MOMENTS.items()}
+    for file, content in ((CHECKPOINT, tensors), (WEIGHTS, state.average or weights)):
+        new = folder / f"{file}.new"
+        save_file({name: value.contiguous() for name, value in content.items()}, new)
+        new.replace(folder / file)
+    text = json.dumps(
+        {"epoch": state.epoch, "step": state.step, "seconds": state.seconds, "notes": state.notes}
+    )
+    new = folder / f"{STATE}.new"
+    new.write_text(text + "\n", encoding="utf-8")
+    new.replace(folder / STATE)
+
+
+def restore_state(state: TrainingState, folder: Path, device: str) -> bool:
+    """Take up the run in a folder; ``False`` where there is none."""
+    if not (folder / STATE).exists():
+        return False
+    tensors = load_file(folder / CHECKPOINT, device=device)
+    told = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    state.network.load_state_dict(_marked(tensors, "n"))
+    state.average = _marked(tensors, "a")
+    state.epoch, state.notes = told.get("epoch", 0), told.get("notes", {})
+    state.step, state.seconds = told["step"], told["seconds"]
+    for name, parameter in state.network.named_parameters():
+        if f"m.{name}" in tensors:
+            moments = {key: tensors[f"{mark}.{name}"] for mark, key in MOMENTS.items()}
+            state.optimizer.state[parameter] = {"step": torch.tensor(float(state.step)), **moments}
+    return True
+
+
+def set_precision(state: TrainingState, precision: Precision) -> None:
+    """Use a precision from here on and note it; call it after `restore_state`."""
+    state.precision = precision
+    note_precision(state.notes, precision, is_resumed=state.step > 0)
+
+
+def _marked(tensors: dict[str, torch.Tensor], mark: str) -> dict[str, torch.Tensor]:
+    return {name[2:]: value for name, value in tensors.items() if name.startswith(f"{mark}.")}
+
+
+def log_line(folder: Path, **values: object) -> None:
+    """Add a line to the run's log."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOG).open("a", encoding="utf-8") as log:
+        log.write(json.dumps(values) + "\n")

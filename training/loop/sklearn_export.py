@@ -1,0 +1,232 @@
+"""Fitted scikit-learn pipelines -> model files without pickle, with their card.
+
+Takes  Pipeline
+Gives  LinearModel, ForestModel, ModelCard
+Next   models.coefficients, models.forest
+
+A chain of selectors and one scaler ending in a linear model or a random forest shrinks to the
+features that are left, their centre and scale, and the last step. Nothing of scikit-learn stays in
+the file.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import is_classifier
+from sklearn.covariance import LedoitWolf
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from models.cards import ModelCard
+from models.coefficients import LinearModel, Term
+from models.forest import LEAF, ForestModel, TrainingReach
+from training.loop.model_files import write_model
+
+SUFFIX: Final = {"coefficients": ".coefficients.json", "forest": ".safetensors"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shrunk:
+    """What is left of a chain.
+
+    Parameters
+    ----------
+    features
+        Names of the inputs of the last step, in its order.
+    centre, scale : (features,)
+        Of the scaler; 0 and 1 without one.
+    estimator
+        The fitted last step.
+    """
+
+    features: tuple[str, ...]
+    centre: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    estimator: Any
+
+
+def shrink(chain: Pipeline, names: Sequence[str]) -> Shrunk:
+    """Follow the features through selectors and the scaler to the last step.
+
+    Parameters
+    ----------
+    chain
+        Fitted.
+    names
+        Of the columns that it was fitted on.
+
+    Raises
+    ------
+    ValueError
+        A step is neither a `StandardScaler` nor a selector, or scales twice.
+    """
+    kept = np.arange(len(names))
+    centre, scale = np.zeros(len(names)), np.ones(len(names))
+    scaled = False
+    for name, step in chain.steps[:-1]:
+        if isinstance(step, StandardScaler) and not scaled:
+            centre[kept] = step.mean_ if step.with_mean else 0.0
+            scale[kept] = step.scale_ if step.with_std else 1.0
+            scaled = True
+        elif hasattr(step, "get_support"):
+            kept = kept[step.get_support(indices=True)]
+        else:
+            raise ValueError(f"step {name!r} ({type(step).__name__}) cannot be exported")
+    return Shrunk(
+        features=tuple(names[int(index)] for index in kept),
+        centre=centre[kept],
+        scale=scale[kept],
+        estimator=chain.steps[-1][1],
+    )
+
+
+def linear_model_of(
+    chain: Pipeline,
+    names: Sequence[str],
+    *,
+    outcome: str,
+    units: Mapping[str, str] | None = None,
+) -> LinearModel:
+    """A chain that ends in a linear or a two-class logistic model.
+
+    Features whose coefficient is zero are left out.
+
+    Parameters
+    ----------
+    units
+        UCUM by feature name; ``1`` for the others.
+    """
+    left = shrink(chain, names)
+    coefficients = np.ravel(left.estimator.coef_)
+    if len(coefficients) != len(left.features):
+        raise ValueError("only one target or two classes can be exported")
+    terms = tuple(
+        Term(
+            name=name,
+            unit=(units or {}).get(name, "1"),
+            coefficient=float(coefficient),
+            centre=float(centre),
+            scale=float(scale),
+        )
+        for name, coefficient, centre, scale in zip(
+            left.features, coefficients, left.centre, left.scale, strict=True
+        )
+        if coefficient != 0
+    )
+    return LinearModel(
+        outcome=outcome,
+        link="logit" if is_classifier(left.estimator) else "identity",
+        intercept=float(np.ravel(left.estimator.intercept_)[0]),
+        terms=terms,
+    )
+
+
+REACH_SHARE: Final = 0.995
+"""Of the training cases within the reach of a forest (docs/domain.md 4.4)."""
+
+
+def training_reach(left: Shrunk, X: NDArray[np.float64], names: Sequence[str]) -> TrainingReach:
+    """Where the training cases lie, by their Ledoit-Wolf covariance.
+
+    Parameters
+    ----------
+    X : (cases, columns)
+        Columns are named by ``names``.
+    """
+    columns = [list(names).index(one) for one in left.features]
+    scaled = (X[:, columns] - left.centre) / left.scale
+    fitted = LedoitWolf().fit(scaled)
+    return TrainingReach(
+        middle=fitted.location_,
+        precision=fitted.precision_,
+        farthest=float(np.quantile(np.sqrt(fitted.mahalanobis(scaled)), REACH_SHARE)),
+    )
+
+
+def forest_model_of(
+    chain: Pipeline,
+    names: Sequence[str],
+    *,
+    outcome: str,
+    classes: Sequence[str],
+    seen: NDArray[np.float64] | None = None,
+) -> ForestModel:
+    """A chain that ends in a `RandomForestClassifier`.
+
+    Parameters
+    ----------
+    classes
+        Names in the order of the forest's ``classes_``.
+    seen : (cases, names)
+        Training cases: the forest will know what is unlike them.
+    """
+    left = shrink(chain, names)
+    forest = left.estimator
+    if not isinstance(forest, RandomForestClassifier):
+        raise TypeError(f"{type(forest).__name__} is no random forest")
+    trees = [tree.tree_ for tree in forest.estimators_]
+    sizes = np.array([tree.node_count for tree in trees])
+    roots = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+
+    def children(side: str) -> NDArray[np.int32]:
+        parts = [
+            np.where(getattr(tree, side) == LEAF, LEAF, getattr(tree, side) + root)
+            for tree, root in zip(trees, roots, strict=True)
+        ]
+        return np.concatenate(parts).astype(np.int32)
+
+    share = np.concatenate([tree.value[:, 0, :] for tree in trees])
+    return ForestModel(
+        outcome=outcome,
+        features=left.features,
+        classes=tuple(classes),
+        centre=left.centre,
+        scale=left.scale,
+        roots=roots.astype(np.int32),
+        left=children("children_left"),
+        right=children("children_right"),
+        feature=np.concatenate([tree.feature for tree in trees]).astype(np.int32),
+        threshold=np.concatenate([tree.threshold for tree in trees]),
+        share=share / share.sum(axis=1, keepdims=True),
+        reach=None if seen is None else training_reach(left, seen, names),
+    )
+
+
+def save_model(
+    folder: Path,
+    model: LinearModel | ForestModel,
+    *,
+    name: str,
+    version: str,
+    **description: Any,
+) -> ModelCard:
+    """Write the file and its card, digest included.
+
+    Parameters
+    ----------
+    description
+        The other fields of `ModelCard`: task, training_data, training, metrics, intended_use,
+        limits, licence.
+    """
+    kind: Literal["coefficients", "forest"]
+    if isinstance(model, LinearModel):
+        kind, network = "coefficients", "logistic regression" if model.link == "logit" else "linear"
+        content = (model.model_dump_json(indent=2) + "\n").encode()
+    else:
+        kind, network, content = "forest", "random forest", model.to_bytes()
+    file = name + SUFFIX[kind]
+    return write_model(
+        folder,
+        content,
+        name=name,
+        version=version,
+        kind=kind,
+        network=network,
+        file=file,
+        **description,
+    )

@@ -1,0 +1,1 @@
+"""Training of the 3 mm networks that find and outline spine and hips."""

@@ -1,0 +1,45 @@
+"""Patches of single hips at 3 mm, painted as for the 1 mm network: real shapes, every look of bone.
+
+Takes  FemurShelf
+Gives  HU and HipPart of a patch
+Next   training.outline_3mm.train_hips
+"""
+
+from typing import Final
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from models.structures import HipPart
+from training.outline_1mm.deformation import random_places
+from training.outline_1mm.femur import FemurShelf, femur_scene
+from training.outline_1mm.imaging import cut_off, imaged
+
+PATCH_MM: Final = (144, 144, 144)
+COARSE_MM: Final = 3
+JITTER_MM: Final = 30.0
+BELOW_HEAD_MM: Final = -20.0
+"""The middle of the patch lies so far from the centre of the head, along the body."""
+
+
+def painted_hip(shelf: FemurShelf, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw one hip, left or right; both (48, 48, 48), HU and ``HipPart``."""
+    specimen = shelf.draw(rng)
+    offset = rng.uniform(-JITTER_MM, JITTER_MM, 3)
+    offset[0] += BELOW_HEAD_MM
+    places = random_places(rng, PATCH_MM, specimen.head + offset)
+    hu, femur, hip = femur_scene(specimen, shelf.surroundings, places, rng)
+    hu, femur, hip = (_coarse(one) for one in (imaged(hu, rng), femur, hip))
+    parts = torch.zeros(hu.shape, dtype=torch.int64)
+    parts[hip < 0] = int(HipPart.HIP_BONE)
+    parts[femur < 0] = int(HipPart.FEMUR)
+    hu, parts = cut_off(hu, parts, rng)
+    if rng.random() < 0.5:
+        hu, parts = hu.flip(2), parts.flip(2)
+    return hu, parts
+
+
+def _coarse(fine: torch.Tensor) -> torch.Tensor:
+    """Mean over cubes of 3 mm."""
+    return functional.avg_pool3d(fine[None], COARSE_MM)[0]

@@ -1,0 +1,184 @@
+"""Train the 3 mm spine network on simulation alone.
+
+    python -m training.outline_3mm.train --data ../shared/data --out runs/spine --minutes 60
+    python -m training.outline_3mm.train --data ../shared/data --out runs/spine --resume
+
+Trains on virtual patients of the cohort (rendered once, kept under ``--cache``) and, where
+``--data`` has them, on the ICRP 110 phantoms and on real bone masks composed into these. No real
+CT takes part. Writes ``checkpoint.safetensors`` and ``state.json`` (resumable),
+``weights.safetensors`` (moving average) and ``log.jsonl``, which also holds the Dice on patients
+that are never trained on; ``python -m training.evaluate.pictures`` draws the log.
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.losses import DiceCELoss
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from models.networks.spine import spine_network
+from training.cohort.icrp110.organ_maps import reference_specimen
+from training.cohort.icrp110.specimen import Specimen, kept, virtual_specimen
+from training.cohort.people.form import TRAINING_FAMILIES
+from training.loop.checkpoint import TrainingState
+from training.loop.patches import LEARNING_RATE, Losses, Pace, output_of, start, train_on
+from training.outline_3mm.composed import composed_specimen
+from training.outline_3mm.held_out import dice_by_structure
+from training.outline_3mm.losses import parts_and_centre
+from training.outline_3mm.sampler import Sample, samples
+
+DEFAULT_CACHE = Path("runs/cache")
+FIRST_SEED = 1000
+HELD_OUT_SEED = 9000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One training run."""
+
+    out: Path
+    data: Path | None = None
+    cache: Path = DEFAULT_CACHE
+    minutes: float = 60.0
+    patients: int = 48
+    varied: int = 24
+    composed: int = 24
+    held_out: int = 16
+    rate: float = LEARNING_RATE
+    workers: int = 1
+    threads: int = 1
+    device: str = "cpu"
+    resume: bool = False
+    seed: int = 0
+    steps: int | None = None
+    log_every: int = 50
+
+
+class Patches(IterableDataset[dict[str, torch.Tensor]]):
+    """Endless random patches, another stream in every worker."""
+
+    def __init__(self, config: Config, first_step: int) -> None:
+        self.config, self.first_step = config, first_step
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        """Load the specimens in the worker that uses them."""
+        torch.set_num_threads(1)
+        worker = get_worker_info()
+        seed = self.config.seed + 1000 * self.first_step + (worker.id if worker else 0)
+        for sample in samples(load_specimens(self.config, seed), seed):
+            yield as_batch(sample)
+
+
+def as_batch(sample: Sample) -> dict[str, torch.Tensor]:
+    """One example as a batch of its own: patches differ in size."""
+    return {
+        "image": sample.image[None],
+        "parts": sample.parts[None, None],
+        "heat": sample.heat[None, None],
+    }
+
+
+def load_specimens(config: Config, seed: int) -> list[Specimen]:
+    """Virtual patients, and the ICRP phantoms with random vertebrae where there is data."""
+    rng = np.random.default_rng(seed)
+    seeds = [FIRST_SEED + number for number in range(config.patients)]
+    found = [virtual_specimen(seed, config.cache) for seed in seeds]
+    found += [
+        virtual_specimen(
+            FIRST_SEED + number, config.cache, TRAINING_FAMILIES[number % len(TRAINING_FAMILIES)]
+        )
+        for number in range(config.varied)
+    ]
+    if config.data is not None and (config.data / "icrp110").is_dir():
+        found += [
+            reference_specimen(which, config.data, rng=rng) for which in ("af", "am") for _ in "123"
+        ]
+        found += [_composed(FIRST_SEED + number, config) for number in range(config.composed)]
+    return found
+
+
+def _composed(seed: int, config: Config) -> Specimen:
+    data = config.data
+    assert data is not None
+    path = config.cache / f"composed{seed:04d}.npz"
+    return kept(path, lambda: composed_specimen(seed, data, held_out=seed >= HELD_OUT_SEED))
+
+
+def held_out_batches(config: Config) -> list[dict[str, torch.Tensor]]:
+    """Fixed patches of patients that training never sees."""
+    number = config.held_out
+    if not number:
+        return []
+    stream = samples(held_out_specimens(config), HELD_OUT_SEED)
+    return [as_batch(next(stream)) for _ in range(number)]
+
+
+def held_out_specimens(config: Config) -> list[Specimen]:
+    """Patients, pelves and scans that training never sees."""
+    specimens = [virtual_specimen(HELD_OUT_SEED + n, config.cache) for n in range(2)]
+    if config.data is not None and (config.data / "icrp110").is_dir():
+        specimens += [_composed(HELD_OUT_SEED + n, config) for n in range(2)]
+    return specimens
+
+
+def train(config: Config) -> TrainingState:
+    """Run until the minutes (or steps) are used up."""
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    run = start(spine_network(), config.out, config.device, seed=config.seed, resume=config.resume)
+    criterion = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False)
+    unseen = held_out_batches(config)
+
+    def losses(batch: dict[str, torch.Tensor]) -> Losses:
+        batch = {name: value.to(config.device) for name, value in batch.items()}
+        output = output_of(run, batch["image"], config.device)
+        parts, centre = parts_and_centre(output, batch, criterion)
+        return {"parts": parts, "centre": centre}
+
+    train_on(
+        run,
+        DataLoader(Patches(config, run.step), batch_size=None, num_workers=config.workers),
+        losses,
+        Pace(
+            out=config.out,
+            minutes=config.minutes,
+            steps=config.steps,
+            rate=config.rate,
+            log_every=config.log_every,
+        ),
+        measured=partial(dice_by_structure, batches=unseen) if unseen else None,
+    )
+    return run
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--patients", type=int, default=48)
+    parser.add_argument("--varied", type=int, default=24, help="of two families, with findings")
+    parser.add_argument("--composed", type=int, default=24)
+    parser.add_argument("--held-out", type=int, default=16, help="patches to measure Dice on")
+    parser.add_argument("--rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    run = train(Config(**vars(parser.parse_args())))
+    print(f"{run.step} steps in {run.seconds / 60:.1f} min, {run.precision}")
+
+
+if __name__ == "__main__":
+    main()

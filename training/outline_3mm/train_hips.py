@@ -1,0 +1,248 @@
+"""Train the first stage of the femur cascade: hips at 3 mm, on simulation alone.
+
+    python -m training.outline_3mm.train_hips --data ../shared/data --out runs/hips --minutes 30
+    python -m training.outline_3mm.train_hips --data ../shared/data --out runs/hips --resume
+    python -m training.outline_3mm.train_hips --data ../shared/data --out runs/more --start-from FILE
+
+Takes  Specimen
+Gives  weights.safetensors
+Next   training.outline_3mm.export_hips
+
+The patients, the deformations and the random scanner are those of the spine network; patches lie
+around the pelvis, and some anywhere, so that arms and ribs are known to be no femora. A third of them
+shows one hip as the 1 mm network learns it (`training.outline_3mm.painted_hips`). The study trained with
+a focal loss (docs/domain.md 1.D); Dice is added to it. Alone the network takes other bones for femora
+as well; the product asks the spine network which are (`pipelines.locate.coarse_hips`).
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from monai.losses import DiceFocalLoss
+from torch.utils.data import DataLoader, IterableDataset
+
+from models.networks.hips import hip_network
+from models.structures import HipPart, Structure
+from training.cohort.icrp110.specimen import Specimen
+from training.loop.checkpoint import TrainingState
+from training.loop.patches import LEARNING_RATE, Losses, Pace, output_of, start, train_on
+from training.outline_1mm.femur import FemurShelf, femur_shelf
+from training.outline_3mm.painted_hips import painted_hip
+from training.outline_3mm.sampler import draw, network_input
+from training.outline_3mm.train import Config as SpineConfig
+from training.outline_3mm.train import held_out_specimens, load_specimens
+
+PATCH: Final = (64, 64, 96)
+"""Voxels of 3 mm: 19 cm along the body, both hips across it."""
+ELSEWHERE: Final = 0.25
+"""Share of patches that may lie anywhere."""
+PAINTED: Final = 0.35
+"""Share of patches that show one hip as the 1 mm network learns it."""
+AROUND_MM: Final = 60.0
+HELD_OUT_SEED: Final = 9000
+PART_OF: Final = {
+    Structure.FEMUR_LEFT: HipPart.FEMUR,
+    Structure.FEMUR_RIGHT: HipPart.FEMUR,
+    Structure.HIP_BONE: HipPart.HIP_BONE,
+    Structure.SACRUM: HipPart.SACRUM,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One training run."""
+
+    out: Path
+    data: Path | None = None
+    cache: Path = Path("runs/cache")
+    minutes: float = 30.0
+    patients: int = 24
+    varied: int = 24
+    composed: int = 36
+    held_out: int = 24
+    steps: int | None = None
+    workers: int = 1
+    threads: int = 1
+    device: str = "cpu"
+    resume: bool = False
+    seed: int = 0
+    rate: float = LEARNING_RATE
+    start_from: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """One example: (1, 1, slices, rows, columns) input and ``HipPart``."""
+
+    image: torch.Tensor
+    parts: torch.Tensor
+
+
+def patches(
+    specimens: Sequence[Specimen], seed: int, shelf: FemurShelf | None = None
+) -> Iterator[Patch]:
+    """Endless stream of random patches; some of single hips where there is a ``shelf`` of them."""
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    pelves = [around_the_hips(one) for one in specimens]
+    while True:
+        if shelf is not None and rng.random() < PAINTED:
+            hu, parts = painted_hip(shelf, rng)
+            yield Patch(image=network_input(hu)[None, None], parts=parts[None, None])
+            continue
+        which = int(rng.integers(len(specimens)))
+        source = specimens[which] if rng.random() < ELSEWHERE else pelves[which]
+        sample = draw(source, rng, PATCH)
+        yield Patch(image=sample.image[None], parts=_hip_parts(sample.parts)[None, None])
+
+
+def around_the_hips(specimen: Specimen) -> Specimen:
+    """The slices with femora, and some above and below."""
+    femora = np.isin(specimen.parts, (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT))
+    heights = np.flatnonzero(femora.any(axis=(1, 2)))
+    if len(heights) == 0:
+        return specimen
+    margin = round(AROUND_MM / specimen.spacing_mm)
+    low = max(0, int(heights[0]) - margin)
+    high = min(len(specimen.parts), int(heights[-1]) + margin)
+    ribs = specimen.last_ribs_mm
+    return replace(
+        specimen,
+        image=specimen.image[low:high],
+        parts=specimen.parts[low:high],
+        centres=specimen.centres - np.array([low, 0, 0], np.float32),
+        last_ribs_mm=None if ribs is None else ribs[low:high],
+    )
+
+
+def _hip_parts(parts: torch.Tensor) -> torch.Tensor:
+    table = torch.zeros(len(Structure), dtype=torch.int64)
+    for structure, part in PART_OF.items():
+        table[int(structure)] = int(part)
+    return table[parts]
+
+
+class Patches(IterableDataset[Patch]):
+    """The stream of one worker process."""
+
+    def __init__(self, config: Config, first_step: int) -> None:
+        self.config, self.first_step = config, first_step
+
+    def __iter__(self) -> Iterator[Patch]:
+        """Load the specimens in the worker that uses them."""
+        torch.set_num_threads(1)
+        seed = self.config.seed + 1000 * self.first_step
+        shelf = femur_shelf(
+            self.config.data, self.config.cache / "femur", patients=self.config.patients
+        )
+        yield from patches(load_specimens(spine_config(self.config), seed), seed, shelf)
+
+
+def spine_config(config: Config) -> SpineConfig:
+    """Whose specimens are used."""
+    return SpineConfig(
+        out=config.out,
+        data=config.data,
+        cache=config.cache,
+        patients=config.patients,
+        varied=config.varied,
+        composed=config.composed,
+    )
+
+
+def train(config: Config) -> TrainingState:
+    """Run until the minutes (or steps) are used up."""
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    run = start(
+        hip_network(),
+        config.out,
+        config.device,
+        seed=config.seed,
+        resume=config.resume,
+        start_from=config.start_from,
+    )
+    criterion = DiceFocalLoss(to_onehot_y=True, softmax=True, include_background=False)
+    unseen = held_out_patches(config)
+
+    def losses(patch: Patch) -> Losses:
+        output = output_of(run, patch.image, config.device)
+        return {"loss": criterion(output, patch.parts.to(config.device))}
+
+    train_on(
+        run,
+        DataLoader(Patches(config, run.step), batch_size=None, num_workers=config.workers),
+        losses,
+        Pace(
+            out=config.out,
+            minutes=config.minutes,
+            steps=config.steps,
+            rate=config.rate,
+            log_every=25,
+            measure_every=500,
+        ),
+        measured=partial(held_out_dice, unseen=unseen) if unseen else None,
+    )
+    return run
+
+
+def held_out_patches(config: Config) -> list[Patch]:
+    """Fixed patches of patients that training never sees."""
+    if not config.held_out:
+        return []
+    stream = patches(held_out_specimens(spine_config(config)), HELD_OUT_SEED)
+    return [next(stream) for _ in range(config.held_out)]
+
+
+def held_out_dice(weights: dict[str, torch.Tensor], unseen: Sequence[Patch]) -> dict[str, float]:
+    """Dice of every part over all patches together."""
+    network = hip_network()
+    network.load_state_dict(weights)
+    network.eval()
+    overlap, total = torch.zeros(len(HipPart)), torch.zeros(len(HipPart))
+    with torch.inference_mode():
+        for patch in unseen:
+            found = network(patch.image).argmax(dim=1).flatten()
+            truth = patch.parts.flatten()
+            overlap += torch.bincount(found[found == truth], minlength=len(HipPart))
+            total += torch.bincount(found, minlength=len(HipPart))
+            total += torch.bincount(truth, minlength=len(HipPart))
+    dice = 2 * overlap / total.clamp(min=1)
+    return {part.name.lower(): round(float(dice[part]), 4) for part in HipPart if part}
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, default=Path("runs/cache"))
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--patients", type=int, default=24)
+    parser.add_argument("--varied", type=int, default=24, help="of two families, with findings")
+    parser.add_argument("--composed", type=int, default=36)
+    parser.add_argument("--held-out", type=int, default=24, help="patches to measure Dice on")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--start-from", type=Path, help="weights to start from")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    run = train(Config(**vars(parser.parse_args())))
+    minutes = round(run.seconds / 60, 1)
+    print(json.dumps({"steps": run.step, "minutes": minutes, "precision": run.precision}))
+
+
+if __name__ == "__main__":
+    main()

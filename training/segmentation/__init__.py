@@ -1,1 +1,0 @@
-"""Training of the spine network by simulation: specimens -> patches -> loop -> export."""

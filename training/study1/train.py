@@ -1,0 +1,355 @@
+"""Train one of study 1's two networks.
+
+    python -m training.study1.train bmd --examples runs/study1/examples --out runs/study1/bmd --minutes 60
+    python -m training.study1.train status --examples ... --out runs/study1/status --resume
+
+Takes  Examples
+Gives  weights.safetensors
+Next   training.study1.predict
+
+As the study says: Adam at 1e-4, batches of 32 (gathered from micro-batches), 200 epochs, MSE or
+cross-entropy, random flips and in-plane rotation (by up to 15 degrees, which it does not say), no
+selection on the test part. The same code runs on CPU and CUDA; ``--minutes`` stops early, ``--resume``
+goes on.
+
+For machines without an accelerator: ``--stride 2`` halves the resolution, ``--stride 2,4,4`` makes
+it 32 voxels each way (a coarse run, resumed at stride 2, learns faster), ``--start-from`` takes the
+features of the other network, ``--bfloat16`` halves the time of the early layers on a CPU that has
+instructions for it; on any other CPU they stay in single precision.
+
+Beyond the study: ``--stretch 0.12`` makes vertebrae up to 12 % deeper or shallower from front to
+back, and their areal density with them: mass over projected area grows as the depth.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional
+
+from models.networks.lumbar import bmd_network, status_network
+from pipelines.secondary.dxa_equivalent.network_input import Normalization, coarse, normalized
+from training.cohort.people.densitometry import NHANES_III, t_score, who_class
+from training.loop.checkpoint import (
+    WEIGHTS,
+    TrainingState,
+    log_line,
+    restore_state,
+    save_state,
+    set_precision,
+)
+from training.loop.precision import Precision, autocast, precision_of
+from training.study1.examples import Example, read_examples
+
+Task = Literal["bmd", "status"]
+Stride = tuple[int, int, int]
+LEARNING_RATE: Final = 1e-4
+ROTATION_DEG: Final = 15.0
+SAVE_EVERY_S: Final = 120.0
+FULL: Final[Stride] = (1, 1, 1)
+FIRST_DEEP: Final = "denseblock3"
+"""On CPUs, layers before it may run in bfloat16. Behind it there are few voxels, for which PyTorch
+2.13 gives gradients of 3x3x3 convolutions in bfloat16 that are not finite."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One training run.
+
+    Parameters
+    ----------
+    micro
+        Vertebrae at once on the device; their gradients are gathered to ``batch``. Batch
+        normalisation sees ``micro`` only.
+    stride
+        Slices, rows and columns that are averaged to one.
+    falling
+        Let the learning rate fall as a cosine over the minutes or epochs; the study states none.
+    stretch
+        Largest change of depth, as a share; 0 for none.
+    bfloat16
+        Early layers in bfloat16 where a CPU has instructions for it. On accelerators that have
+        them, all layers are, whatever is given here.
+    more
+        Further folders of examples, as of `training.study1.osteophytes`.
+    start_from
+        Folder of another run, whose features (all but the last layer) are taken over.
+    """
+
+    task: Task
+    examples: Path
+    out: Path
+    epochs: int = 200
+    minutes: float = math.inf
+    batch: int = 32
+    micro: int = 8
+    stride: Stride = FULL
+    learning_rate: float = LEARNING_RATE
+    normalization: Normalization = Normalization.FIXED_WINDOW
+    falling: bool = False
+    stretch: float = 0.0
+    bfloat16: bool = False
+    more: tuple[Path, ...] = ()
+    start_from: Path | None = None
+    device: str = "cpu"
+    threads: int = 2
+    resume: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bank:
+    """All vertebrae of a part, ready for the network.
+
+    Parameters
+    ----------
+    images : (vertebrae, 1, slices, rows, columns) float16, 0 to 1
+    areal : (vertebrae,) float32
+        g/cm2 by DXA: of the vertebra, or of L1 to L4 together where their class is learned.
+    """
+
+    images: torch.Tensor
+    areal: torch.Tensor
+
+
+def fill_bank(examples: Sequence[Example], config: Config) -> Bank:
+    """Normalise all vertebrae and keep them in memory (2 MB each at stride 1)."""
+    needs_core = config.normalization is Normalization.MASKED_MINMAX
+    images = []
+    for example in track(examples, "vertebrae", console=Console(stderr=True), transient=True):
+        hu = np.asarray(example.hu(), np.float32)
+        core = example.core() if needs_core else None
+        image = coarse(normalized(hu, config.normalization, core), config.stride)
+        images.append(torch.from_numpy(image)[None].half())
+    mean, deviation = NHANES_III.spine
+    areal = [
+        e.abmd_g_cm2 if config.task == "bmd" else mean + deviation * e.spine_t_score
+        for e in examples
+    ]
+    return Bank(images=torch.stack(images), areal=torch.tensor(areal))
+
+
+def build(task: Task) -> nn.Module:
+    """The network of a task."""
+    return bmd_network() if task == "bmd" else status_network()
+
+
+def augmented(
+    images: torch.Tensor, generator: torch.Generator, depth: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Flip left and right, and rotate in the plane; (batch, 1, slices, rows, columns).
+
+    Parameters
+    ----------
+    depth : (batch,)
+        Factors on the size from front to back, before the rotation; default 1.
+    """
+    count = len(images)
+    angle = (torch.rand(count, generator=generator) * 2 - 1) * math.radians(ROTATION_DEG)
+    mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+    # The size of rows and columns is the same, so that a rotation needs no correction.
+    turn = torch.zeros(count, 3, 4)
+    turn[:, 0, 0], turn[:, 0, 1] = mirror * angle.cos(), -mirror * angle.sin()
+    turn[:, 1, 0], turn[:, 1, 1] = angle.sin(), angle.cos()
+    turn[:, 2, 2] = 1
+    if depth is not None:
+        turn[:, 1] /= depth[:, None]
+    grid = functional.affine_grid(
+        turn.to(images.device, images.dtype), list(images.shape), align_corners=False
+    )
+    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def train(config: Config) -> TrainingState:
+    """Train until the epochs or the minutes are used up."""
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    folders = (config.examples, *config.more)
+    examples = [e for one in folders for e in read_examples(one) if not e.is_test]
+    if not examples:
+        msg = f"no examples in {config.examples}: python -m training.study1.examples"
+        raise FileNotFoundError(msg)
+    bank = fill_bank(examples, config)
+    network = build(config.task)
+    if config.task == "bmd":
+        with torch.no_grad():  # else the first hundred steps only find the mean
+            network.get_parameter("class_layers.out.bias").fill_(float(bank.areal.mean()))
+    if config.start_from is not None:
+        take_features(network, config.start_from)
+    network.to(config.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    optimizer = torch.optim.Adam(network.parameters(), config.learning_rate)
+    state = TrainingState(network=network, optimizer=optimizer)
+    if config.resume:
+        restore_state(state, config.out, config.device)
+    set_precision(state, training_precision(config))
+    state.notes |= {"task": config.task, "stride": config.stride, "norm": config.normalization}
+    _run(state, bank, config)
+    save_state(state, config.out)
+    return state
+
+
+def _run(state: TrainingState, bank: Bank, config: Config) -> None:
+    before, started, saved = state.seconds, time.monotonic(), time.monotonic()
+    while state.epoch < config.epochs:
+        losses = []
+        for rows in _batches(len(bank.areal), config, state.epoch):
+            elapsed = time.monotonic() - started
+            state.seconds = before + elapsed
+            if elapsed / 60 >= config.minutes:
+                return
+            if config.falling:
+                done = max(elapsed / 60 / config.minutes, state.epoch / config.epochs)
+                for group in state.optimizer.param_groups:
+                    fall = max(0.02, 0.5 * (1 + math.cos(math.pi * done)))
+                    group["lr"] = config.learning_rate * fall
+            losses.append(_step(state, bank, rows, config))
+            if time.monotonic() - saved > SAVE_EVERY_S:
+                save_state(state, config.out)
+                saved = time.monotonic()
+        state.epoch += 1
+        log_line(
+            config.out,
+            epoch=state.epoch,
+            minutes=round(state.seconds / 60, 2),
+            loss=round(float(np.mean(losses)), 6),
+            precision=state.precision,
+        )
+
+
+def _batches(count: int, config: Config, epoch: int) -> Iterator[torch.Tensor]:
+    """Shuffled; a rest too small for batch normalisation is left out."""
+    generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
+    order = torch.randperm(count, generator=generator)
+    for rows in order.split(config.batch):
+        if len(rows) > 1:
+            yield rows
+
+
+def _step(state: TrainingState, bank: Bank, rows: torch.Tensor, config: Config) -> float:
+    state.network.train()
+    generator = torch.Generator().manual_seed(config.seed * 7919 + state.step)
+    state.optimizer.zero_grad()
+    total = 0.0
+    for part in _parts(rows, config.micro):
+        depth = 1 + (torch.rand(len(part), generator=generator) * 2 - 1) * config.stretch
+        images = bank.images[part].to(config.device).float()
+        targets = _targets(config.task, bank.areal[part] * depth).to(config.device)
+        images = augmented(images, generator, depth)
+        output = output_of(state.network, images, config.device, state.precision)
+        loss = criterion(config.task, output.float(), targets) * (len(part) / len(rows))
+        loss.backward()
+        total += loss.item()
+    state.optimizer.step()
+    state.step += 1
+    return total
+
+
+def _targets(task: Task, areal: torch.Tensor) -> torch.Tensor:
+    """Areal density itself, or the class of its T-score."""
+    if task == "bmd":
+        return areal
+    return torch.from_numpy(who_class(t_score(areal.numpy(), NHANES_III.spine)))
+
+
+def training_precision(config: Config) -> Precision:
+    """Bfloat16 for all layers on accelerators, for the early ones on CPUs where asked for."""
+    precision = precision_of(config.device)
+    if config.device != "cpu" or precision is Precision.SINGLE:
+        return precision
+    return Precision.EARLY_BFLOAT16 if config.bfloat16 else Precision.SINGLE
+
+
+def output_of(
+    network: nn.Module, images: torch.Tensor, device: str, precision: Precision
+) -> torch.Tensor:
+    """Forward in a precision."""
+    if precision is not Precision.EARLY_BFLOAT16:
+        with autocast(device, precision):
+            return network(images)  # type: ignore[no-any-return]
+    images = images.contiguous(memory_format=torch.channels_last_3d)
+    is_early = True
+    for name, layer in network.get_submodule("features").named_children():
+        is_early = is_early and name != FIRST_DEEP
+        with autocast(device, Precision.BFLOAT16 if is_early else Precision.SINGLE):
+            images = layer(images if is_early else images.float())
+    return network.get_submodule("class_layers")(images)  # type: ignore[no-any-return]
+
+
+def take_features(network: nn.Module, folder: Path) -> None:
+    """Weights of another run, but for the last layer."""
+    tensors = load_file(folder / WEIGHTS)
+    features = {name: value for name, value in tensors.items() if name.startswith("features.")}
+    network.load_state_dict(features, strict=False)
+
+
+def _parts(rows: torch.Tensor, micro: int) -> Sequence[torch.Tensor]:
+    """Micro-batches; never one vertebra alone, which batch normalisation cannot use."""
+    count = max(1, min(math.ceil(len(rows) / micro), len(rows) // 2))
+    return rows.tensor_split(count)
+
+
+def criterion(task: Task, output: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Mean squared error of areal density, or cross-entropy of the class."""
+    if task == "bmd":
+        return functional.mse_loss(output[:, 0], targets)
+    return functional.cross_entropy(output, targets)
+
+
+def read_stride(text: str) -> Stride:
+    """``2`` for all axes, ``2,4,4`` for slices, rows and columns."""
+    numbers = [int(part) for part in text.split(",")]
+    if len(numbers) == 1:
+        numbers *= 3
+    if len(numbers) != 3 or min(numbers) < 1:
+        msg = f"stride {text!r}: one or three whole numbers"
+        raise argparse.ArgumentTypeError(msg)
+    return numbers[0], numbers[1], numbers[2]
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("task", choices=["bmd", "status"])
+    parser.add_argument("--examples", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--micro", type=int, default=8)
+    parser.add_argument("--stride", type=read_stride, default=FULL, help="2, or 2,4,4")
+    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
+    parser.add_argument(
+        "--normalization", type=Normalization, default=Normalization.FIXED_WINDOW,
+        choices=list(Normalization),
+    )  # fmt: skip
+    parser.add_argument("--falling", action="store_true", help="cosine learning rate")
+    parser.add_argument("--stretch", type=float, default=0.0, help="0.12: depth by up to 12 %%")
+    parser.add_argument(
+        "--bfloat16", action="store_true", help="early layers, where the CPU has it"
+    )
+    parser.add_argument("--more", type=Path, nargs="+", default=(), help="folders of examples")
+    parser.add_argument("--start-from", type=Path, help="folder of a run whose features are taken")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    state = train(Config(**vars(parser.parse_args())))
+    print(
+        f"{state.epoch} epochs, {state.step} steps in {state.seconds / 60:.1f} min, {state.precision}"
+    )
+
+
+if __name__ == "__main__":
+    main()

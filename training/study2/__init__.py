@@ -1,0 +1,1 @@
+"""Study 2: radiomic R-score of vertebral bodies for fracture."""

@@ -1,0 +1,1 @@
+"""Study 3: bone status from radiomic features of the proximal femur."""

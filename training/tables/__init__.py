@@ -1,0 +1,1 @@
+"""Published numbers, result tables and figures shared by the four studies."""
