@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from training.precision import Precision, note_precision
+
 CHECKPOINT: Final = "checkpoint.safetensors"
 WEIGHTS: Final = "weights.safetensors"
 STATE: Final = "state.json"
@@ -31,6 +33,8 @@ class TrainingState:
         Moving average of the weights; then it, not the network, is what is written as weights.
     notes
         What else the run must remember, as JSON.
+    precision
+        Of the forward pass, on the processor that runs it now.
     """
 
     network: nn.Module
@@ -40,6 +44,7 @@ class TrainingState:
     step: int = 0
     seconds: float = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
+    precision: Precision = Precision.SINGLE
 
 
 def averaged(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -84,6 +89,12 @@ def restore_state(state: TrainingState, folder: Path, device: str) -> bool:
             moments = {key: tensors[f"{mark}.{name}"] for mark, key in MOMENTS.items()}
             state.optimizer.state[parameter] = {"step": torch.tensor(float(state.step)), **moments}
     return True
+
+
+def set_precision(state: TrainingState, precision: Precision) -> None:
+    """Use a precision from here on and note it; call it after `restore_state`."""
+    state.precision = precision
+    note_precision(state.notes, precision, is_resumed=state.step > 0)
 
 
 def _marked(tensors: dict[str, torch.Tensor], mark: str) -> dict[str, torch.Tensor]:

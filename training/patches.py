@@ -25,7 +25,9 @@ from training.checkpoint import (
     log_line,
     restore_state,
     save_state,
+    set_precision,
 )
+from training.precision import autocast, precision_of
 
 LEARNING_RATE: Final = 2e-3
 AVERAGE_DECAY: Final = 0.998
@@ -86,6 +88,7 @@ def start(
     if resume:
         restore_state(run, out, device)
     run.notes.setdefault("skipped", 0)
+    set_precision(run, precision_of(device))
     return run
 
 
@@ -149,11 +152,14 @@ def step_down(run: TrainingState, losses: Losses) -> bool:
     return True
 
 
-def half_forward(network: nn.Module, image: torch.Tensor, device: str) -> torch.Tensor:
-    """Output in mixed precision, as single precision; channels last, which is faster."""
+def output_of(run: TrainingState, image: torch.Tensor, device: str) -> torch.Tensor:
+    """Output of the network in the precision of the run, returned as single precision.
+
+    The image is laid out with its channels last, which is faster.
+    """
     image = image.to(device).contiguous(memory_format=_channels_last([image]))
-    with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
-        output: torch.Tensor = network(image)
+    with autocast(device, run.precision):
+        output: torch.Tensor = run.network(image)
     return output.float()
 
 
@@ -171,7 +177,7 @@ def _log(
     told: dict[str, object] = {"step": run.step, "minutes": round(run.seconds / 60, 2)}
     for name in recent[0] if recent else ():
         told[name] = round(float(np.mean([one[name] for one in recent])), 4)
-    told["skipped"] = run.notes["skipped"]
+    told |= {"skipped": run.notes["skipped"], "precision": run.precision}
     if measured is not None and run.step % pace.measure_every == 0:
         told["held_out"] = measured(run.average)
     log_line(pace.out, **told)

@@ -41,6 +41,7 @@ from training.lumbar.train import (
     take_features,
     train,
 )
+from training.precision import Precision
 from training.studies.study1_hyperostosis import error_rows, table_of
 from training.studies.study1_networks import bmd_rows, normalization_rows, status_rows
 from training.studies.study1_normalization import trained_rows
@@ -212,10 +213,10 @@ def test_early_layers_in_half_precision_say_nearly_the_same() -> None:
     torch.manual_seed(0)
     network = build("bmd").eval()
     image = torch.rand(4, 1, 32, 32, 32)
-    config = Config(task="bmd", examples=Path(), out=Path(), bfloat16=True)
-    found = output_of(network, image, config)
+    early = Precision.EARLY_BFLOAT16
+    found = output_of(network, image, "cpu", early)
     torch.testing.assert_close(found, network(image), atol=0.02, rtol=0)
-    output_of(network.train(), image, config).square().mean().backward()
+    output_of(network.train(), image, "cpu", early).square().mean().backward()
     assert all(p.grad.isfinite().all() for p in network.parameters() if p.grad is not None)
 
 

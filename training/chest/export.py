@@ -11,9 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from models.cards import Metric, ModelCard
+from models.cards import WEIGHTS_FOLDER, Metric, ModelCard
 from training.chest.train import BATCHES, RATES, Task
 from training.model_files import half_precision, state_of, write_network
+from training.precision import noted_precision
 
 BIG_BYTES: Final = 25_000_000
 COHORT: Final = (
@@ -71,8 +72,14 @@ DESCRIPTIONS: Final = MappingProxyType(
 )
 
 
-def export(name: str, work: Path, version: str, rows: Sequence[dict[str, Any]]) -> ModelCard:
-    """Write ``models/weights/NAME.safetensors`` and its card.
+def export(
+    name: str,
+    work: Path,
+    version: str,
+    rows: Sequence[dict[str, Any]],
+    folder: Path = WEIGHTS_FOLDER,
+) -> ModelCard:
+    """Write ``NAME.safetensors`` and its card.
 
     Parameters
     ----------
@@ -85,15 +92,16 @@ def export(name: str, work: Path, version: str, rows: Sequence[dict[str, Any]]) 
     big = f" The file has {size / 1e6:.0f} MB: the study's widths were kept." * (size > BIG_BYTES)
     return write_network(
         run,
+        folder=folder,
         name=name,
         version=version,
         network=name,
         task=about.task,
         training_data=COHORT,
         training=f"{state['step']} steps of {BATCHES[about.run]}, {about.recipe}, AdamW "
-        f"{RATES[about.run]:g} with cosine decay, bf16 autocast, {state['seconds'] / 60:.0f} "
-        "minutes on a fraction of two shared CPU cores, moving average of the weights; "
-        f"python -m training.chest.train {about.run}",
+        f"{RATES[about.run]:g} with cosine decay, {noted_precision(state['notes'])}, "
+        f"{state['seconds'] / 60:.0f} minutes on a fraction of two shared CPU cores, moving "
+        f"average of the weights; python -m training.chest.train {about.run}",
         metrics=tuple(
             Metric(on=one["cohort"], what=one["metric"], value=one["reproduced"], n=one["n"])
             for one in rows

@@ -32,10 +32,18 @@ from models.networks.dcnn import NARROW, ChestDCNN
 from models.networks.residual import Variant, residual_classifier
 from models.networks.unet2d import chest_unet
 from pipelines.chest_input import ROI_SIDE, SEGMENTATION_SIDE, WINDOW_HU, cut_square
-from training.checkpoint import TrainingState, averaged, log_line, restore_state, save_state
+from training.checkpoint import (
+    TrainingState,
+    averaged,
+    log_line,
+    restore_state,
+    save_state,
+    set_precision,
+)
 from training.chest.examples import LEVELS, ChestSubject, read_subjects
 from training.chest.plan import Part
 from training.fine.curve import draw_curve
+from training.precision import autocast, precision_of
 
 Task = Literal["dcnn", "unet", "fusion", "single"]
 SEGMENTATION: Final = ("dcnn", "unet")
@@ -223,6 +231,7 @@ def start(config: Config) -> TrainingState:
     state.notes = {"task": config.task, "variant": config.variant, "skipped": 0}
     if config.resume:
         restore_state(state, config.out, config.device)
+    set_precision(state, precision_of(config.device))
     return state
 
 
@@ -267,8 +276,13 @@ def _run(state: TrainingState, bank: Bank, config: Config) -> None:
 def _log(state: TrainingState, losses: list[float], config: Config) -> None:
     """Write the mean of the losses since the last time."""
     if losses:
-        mean = round(float(np.mean(losses)), 5)
-        log_line(config.out, step=state.step, minutes=round(state.seconds / 60, 2), loss=mean)
+        log_line(
+            config.out,
+            step=state.step,
+            minutes=round(state.seconds / 60, 2),
+            loss=round(float(np.mean(losses)), 5),
+            precision=state.precision,
+        )
     losses.clear()
 
 
@@ -291,7 +305,7 @@ def _step(state: TrainingState, bank: Bank, rows: torch.Tensor, config: Config) 
         image = region_batch(hu, masks, generator)
         target = bank.status[rows].to(config.device)
     image = image.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(config.device.split(":")[0], dtype=torch.bfloat16):
+    with autocast(config.device, state.precision):
         output = state.network(image)
     loss = (
         dice_and_entropy(output.float(), target)
@@ -333,7 +347,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     state = train(Config(**vars(parser.parse_args())))
-    print(f"{state.step} steps in {state.seconds / 60:.1f} min")
+    print(f"{state.step} steps in {state.seconds / 60:.1f} min, {state.precision}")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from models.cards import Metric, ModelCard
+from models.cards import WEIGHTS_FOLDER, Metric, ModelCard
 from training.model_files import state_of, trained_before, write_network
+from training.precision import noted_precision
 
 LICENCE: Final = "Apache-2.0"
 
@@ -61,18 +62,21 @@ DESCRIPTIONS: Final = MappingProxyType(
 )
 
 
-def export(name: str, run: Path, version: str, metrics: tuple[Metric, ...]) -> ModelCard:
-    """Write ``models/weights/NAME.safetensors`` and its card."""
+def export(
+    name: str, run: Path, version: str, metrics: tuple[Metric, ...], folder: Path = WEIGHTS_FOLDER
+) -> ModelCard:
+    """Write ``NAME.safetensors`` and its card."""
     about = DESCRIPTIONS[name]
     state = state_of(run)
     return write_network(
         run,
+        folder=folder,
         name=name,
         version=version,
         network=about.network,
         task=about.task,
         training_data=about.training_data,
-        training=f"{state['step']} steps, {about.recipe}, bf16 autocast, "
+        training=f"{state['step']} steps, {about.recipe}, {noted_precision(state['notes'])}, "
         f"{state['seconds'] / 60:.0f} minutes on a fraction of two shared CPU cores, moving "
         f"average of the weights; python -m training.fine.train {name}{trained_before(name, state)}",
         metrics=metrics,

@@ -27,7 +27,7 @@ from training.fine.curve import draw_curve
 from training.fine.femur import femur_samples, femur_shelf
 from training.fine.sample import FineSample
 from training.fine.vertebra import vertebra_samples, vertebra_shelf
-from training.patches import LEARNING_RATE, Losses, Pace, half_forward, start, train_on
+from training.patches import LEARNING_RATE, Losses, Pace, output_of, start, train_on
 
 DEFAULT_CACHE: Final = Path("runs/cache")
 
@@ -123,7 +123,7 @@ def train(config: Config) -> TrainingState:
     criterion = task.loss()
 
     def losses(batch: dict[str, torch.Tensor]) -> Losses:
-        output = half_forward(run.network, batch["image"], config.device)
+        output = output_of(run, batch["image"], config.device)
         return {"loss": criterion(output, batch["labels"].to(config.device))}
 
     train_on(
@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     run = train(Config(**vars(parser.parse_args())))
-    print(f"{run.step} steps in {run.seconds / 60:.1f} min")
+    print(f"{run.step} steps in {run.seconds / 60:.1f} min, {run.precision}")
 
 
 if __name__ == "__main__":

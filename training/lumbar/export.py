@@ -17,6 +17,7 @@ from typing import Any, Final
 from models.cards import WEIGHTS_FOLDER, Metric, ModelCard
 from training.lumbar.train import Task
 from training.model_files import state_of, write_network
+from training.precision import noted_precision
 
 CURVE: Final = "docs/results/study1/networks/training.png"
 TASKS: Final = MappingProxyType(
@@ -43,9 +44,9 @@ TRAINING_DATA: Final = (
     "under labels without these. No real CT."
 )
 RECIPE: Final = (
-    "batches of 16, flips, rotation by 15 degrees, depth changed by 12 % together with the label; "
-    "early layers in bfloat16. The study has 200 epochs of full resolution at 1e-4 in batches of 32"
+    "batches of 16, flips, rotation by 15 degrees, depth changed by 12 % together with the label"
 )
+STUDY_RECIPE: Final = "The study has 200 epochs of full resolution at 1e-4 in batches of 32"
 LIMITS: Final = (
     "Virtual patients only; trained for minutes at a quarter of the resolution in the plane and half "
     "along the slices. Withheld at other tube voltages, for sharp kernels and slices over 5 mm. "
@@ -68,7 +69,8 @@ def export(
         task=TASKS[task],
         training_data=TRAINING_DATA,
         training=f"{state['step']} steps in {state['seconds']:.0f} s on a fraction of one shared CPU "
-        f"core (no accelerator): {RECIPES[task]}; {RECIPE}. Curve: {CURVE}; "
+        f"core (no accelerator): {RECIPES[task]}; {RECIPE}; "
+        f"{noted_precision(state['notes'])}. {STUDY_RECIPE}. Curve: {CURVE}; "
         f"python -m training.lumbar.train {task}",
         metrics=metrics,
         intended_use="Research use only. Experimental figure beside the measured density; "

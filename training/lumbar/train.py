@@ -14,7 +14,8 @@ goes on.
 
 For machines without an accelerator: ``--stride 2`` halves the resolution, ``--stride 2,4,4`` makes
 it 32 voxels each way (a coarse run, resumed at stride 2, learns faster), ``--start-from`` takes the
-features of the other network, ``--bfloat16`` halves the time of the early layers.
+features of the other network, ``--bfloat16`` halves the time of the early layers on a CPU that has
+instructions for it; on any other CPU they stay in single precision.
 
 Beyond the study: ``--stretch 0.12`` makes vertebrae up to 12 % deeper or shallower from front to
 back, and their areal density with them: mass over projected area grows as the depth.
@@ -38,9 +39,17 @@ from torch.nn import functional
 
 from models.networks.lumbar import bmd_network, status_network
 from pipelines.vertebra_input import Normalization, coarse, normalized
-from training.checkpoint import WEIGHTS, TrainingState, log_line, restore_state, save_state
+from training.checkpoint import (
+    WEIGHTS,
+    TrainingState,
+    log_line,
+    restore_state,
+    save_state,
+    set_precision,
+)
 from training.cohort.densitometry import NHANES_III, t_score, who_class
 from training.lumbar.examples import Example, read_examples
+from training.precision import Precision, autocast, precision_of
 
 Task = Literal["bmd", "status"]
 Stride = tuple[int, int, int]
@@ -69,7 +78,8 @@ class Config:
     stretch
         Largest change of depth, as a share; 0 for none.
     bfloat16
-        Early layers on a CPU in half precision; on accelerators all layers always are.
+        Early layers in bfloat16 where a CPU has instructions for it. On accelerators that have
+        them, all layers are, whatever is given here.
     more
         Further folders of examples, as of `training.lumbar.osteophytes`.
     start_from
@@ -181,6 +191,7 @@ def train(config: Config) -> TrainingState:
     state = TrainingState(network=network, optimizer=optimizer)
     if config.resume:
         restore_state(state, config.out, config.device)
+    set_precision(state, training_precision(config))
     state.notes |= {"task": config.task, "stride": config.stride, "norm": config.normalization}
     _run(state, bank, config)
     save_state(state, config.out)
@@ -211,6 +222,7 @@ def _run(state: TrainingState, bank: Bank, config: Config) -> None:
             epoch=state.epoch,
             minutes=round(state.seconds / 60, 2),
             loss=round(float(np.mean(losses)), 6),
+            precision=state.precision,
         )
 
 
@@ -232,7 +244,8 @@ def _step(state: TrainingState, bank: Bank, rows: torch.Tensor, config: Config) 
         depth = 1 + (torch.rand(len(part), generator=generator) * 2 - 1) * config.stretch
         images = bank.images[part].to(config.device).float()
         targets = _targets(config.task, bank.areal[part] * depth).to(config.device)
-        output = output_of(state.network, augmented(images, generator, depth), config)
+        images = augmented(images, generator, depth)
+        output = output_of(state.network, images, config.device, state.precision)
         loss = criterion(config.task, output.float(), targets) * (len(part) / len(rows))
         loss.backward()
         total += loss.item()
@@ -248,19 +261,26 @@ def _targets(task: Task, areal: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(who_class(t_score(areal.numpy(), NHANES_III.spine)))
 
 
-def output_of(network: nn.Module, images: torch.Tensor, config: Config) -> torch.Tensor:
-    """Forward in mixed precision: all layers on accelerators, the early ones on CPUs."""
-    kind = config.device.split(":")[0]
-    if kind != "cpu":
-        with torch.autocast(kind, dtype=torch.bfloat16):
+def training_precision(config: Config) -> Precision:
+    """Bfloat16 for all layers on accelerators, for the early ones on CPUs where asked for."""
+    precision = precision_of(config.device)
+    if config.device != "cpu" or precision is Precision.SINGLE:
+        return precision
+    return Precision.EARLY_BFLOAT16 if config.bfloat16 else Precision.SINGLE
+
+
+def output_of(
+    network: nn.Module, images: torch.Tensor, device: str, precision: Precision
+) -> torch.Tensor:
+    """Forward in a precision."""
+    if precision is not Precision.EARLY_BFLOAT16:
+        with autocast(device, precision):
             return network(images)  # type: ignore[no-any-return]
-    if not config.bfloat16:
-        return network(images)  # type: ignore[no-any-return]
     images = images.contiguous(memory_format=torch.channels_last_3d)
     is_early = True
     for name, layer in network.get_submodule("features").named_children():
         is_early = is_early and name != FIRST_DEEP
-        with torch.autocast(kind, dtype=torch.bfloat16, enabled=is_early):
+        with autocast(device, Precision.BFLOAT16 if is_early else Precision.SINGLE):
             images = layer(images if is_early else images.float())
     return network.get_submodule("class_layers")(images)  # type: ignore[no-any-return]
 
@@ -316,7 +336,9 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--falling", action="store_true", help="cosine learning rate")
     parser.add_argument("--stretch", type=float, default=0.0, help="0.12: depth by up to 12 %%")
-    parser.add_argument("--bfloat16", action="store_true", help="early layers, on a CPU that can")
+    parser.add_argument(
+        "--bfloat16", action="store_true", help="early layers, where the CPU has it"
+    )
     parser.add_argument("--more", type=Path, nargs="+", default=(), help="folders of examples")
     parser.add_argument("--start-from", type=Path, help="folder of a run whose features are taken")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -324,7 +346,9 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     state = train(Config(**vars(parser.parse_args())))
-    print(f"{state.epoch} epochs, {state.step} steps in {state.seconds / 60:.1f} min")
+    print(
+        f"{state.epoch} epochs, {state.step} steps in {state.seconds / 60:.1f} min, {state.precision}"
+    )
 
 
 if __name__ == "__main__":

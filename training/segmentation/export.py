@@ -8,15 +8,17 @@ Its figures follow by ``training.segmentation.cards``.
 import argparse
 from pathlib import Path
 
-from models.cards import ModelCard
+from models.cards import WEIGHTS_FOLDER, ModelCard
 from training.model_files import state_of, write_network
+from training.precision import noted_precision
 
 
-def export(run: Path, version: str) -> ModelCard:
-    """Write ``models/weights/spine.safetensors`` and its card."""
+def export(run: Path, version: str, folder: Path = WEIGHTS_FOLDER) -> ModelCard:
+    """Write ``spine.safetensors`` and its card."""
     state = state_of(run)
     return write_network(
         run,
+        folder=folder,
         name="spine",
         version=version,
         network="spine_network",
@@ -29,9 +31,9 @@ def export(run: Path, version: str) -> ModelCard:
         "phantoms; random deformation, fractures, scoliosis, rib lengths, intensities, lesions, "
         "metal, arms, tables, fields of view and scanners. No real CT.",
         training=f"{state['step']} steps of one patch of 32 to 96 voxels a side, AdamW 2e-3, then "
-        "1e-3, with cosine decay, "
-        f"bf16 autocast, {state['seconds'] / 60:.0f} minutes on two CPU cores shared with much "
-        "else, moving average of the weights; python -m training.segmentation.train",
+        f"1e-3, with cosine decay, {noted_precision(state['notes'])}, "
+        f"{state['seconds'] / 60:.0f} minutes on two CPU cores shared with much else, moving average "
+        "of the weights; python -m training.segmentation.train",
         metrics=(),
         intended_use="Research use only. Finds the region of interest for trabecular attenuation.",
         limits="Necks, transitional vertebrae and scoliosis over about 30 degrees took no part in "

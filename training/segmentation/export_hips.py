@@ -19,10 +19,11 @@ from typing import Final
 
 from safetensors.torch import load_file, save_file
 
-from models.cards import Metric, ModelCard
+from models.cards import WEIGHTS_FOLDER, Metric, ModelCard
 from pipelines.hips import HIPS_MODEL
 from training.checkpoint import LOG, STATE, WEIGHTS, log_line
 from training.model_files import state_of, trained_before, write_network
+from training.precision import noted_precision
 from training.segmentation.train_hips import Config, held_out_dice, held_out_patches
 
 MEAN: Final = "mean"
@@ -54,7 +55,7 @@ def mean_of(run: Path, start: Path, data: Path) -> Path:
     return folder
 
 
-def export(run: Path, version: str) -> ModelCard:
+def export(run: Path, version: str, folder: Path = WEIGHTS_FOLDER) -> ModelCard:
     """Write the network of a run; its metrics are the last ones of the log."""
     state = state_of(run)
     share = "half of each of the weights before and after " if state["notes"].get(MEAN) else ""
@@ -62,6 +63,7 @@ def export(run: Path, version: str) -> ModelCard:
     measured = [line["held_out"] for line in lines if "held_out" in line][-1]
     return write_network(
         run,
+        folder=folder,
         name=HIPS_MODEL,
         version=version,
         network="hip_network",
@@ -72,8 +74,8 @@ def export(run: Path, version: str) -> ModelCard:
         "BY-SA 4.0; Hip-Joints AutoSeg, MIT) in these, and single hips of the same masks and patients "
         "painted as for the 1 mm network. No real CT.",
         training=f"{share}{state['step']} steps of one patch, AdamW with cosine decay, focal and Dice loss, "
-        f"bf16 autocast, {state['seconds'] / 60:.0f} minutes on one CPU core (no accelerator), moving "
-        "average of the weights; python -m training.segmentation.train_hips"
+        f"{noted_precision(state['notes'])}, {state['seconds'] / 60:.0f} minutes on one CPU core (no "
+        "accelerator), moving average of the weights; python -m training.segmentation.train_hips"
         f"{trained_before(HIPS_MODEL, state)}",
         metrics=tuple(
             Metric(on=ON, what=f"Dice {part}", value=value, n=Config(out=run).held_out)

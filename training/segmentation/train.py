@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from models.networks.spine import spine_network
 from training.checkpoint import TrainingState
 from training.cohort.form import TRAINING_FAMILIES
-from training.patches import LEARNING_RATE, Losses, Pace, half_forward, start, train_on
+from training.patches import LEARNING_RATE, Losses, Pace, output_of, start, train_on
 from training.segmentation.composed import composed_specimen
 from training.segmentation.held_out import dice_by_structure
 from training.segmentation.icrp import reference_specimen
@@ -136,7 +136,7 @@ def train(config: Config) -> TrainingState:
 
     def losses(batch: dict[str, torch.Tensor]) -> Losses:
         batch = {name: value.to(config.device) for name, value in batch.items()}
-        output = half_forward(run.network, batch["image"], config.device)
+        output = output_of(run, batch["image"], config.device)
         parts, centre = parts_and_centre(output, batch, criterion)
         return {"parts": parts, "centre": centre}
 
@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     run = train(Config(**vars(parser.parse_args())))
-    print(f"{run.step} steps in {run.seconds / 60:.1f} min")
+    print(f"{run.step} steps in {run.seconds / 60:.1f} min, {run.precision}")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from models.networks.hips import hip_network
 from models.structures import HipPart, Structure
 from training.checkpoint import TrainingState
 from training.fine.femur import FemurShelf, femur_shelf
-from training.patches import LEARNING_RATE, Losses, Pace, half_forward, start, train_on
+from training.patches import LEARNING_RATE, Losses, Pace, output_of, start, train_on
 from training.segmentation.painted_hips import painted_hip
 from training.segmentation.parts import Specimen
 from training.segmentation.sampler import draw, network_input
@@ -173,7 +173,7 @@ def train(config: Config) -> TrainingState:
     unseen = held_out_patches(config)
 
     def losses(patch: Patch) -> Losses:
-        output = half_forward(run.network, patch.image, config.device)
+        output = output_of(run, patch.image, config.device)
         return {"loss": criterion(output, patch.parts.to(config.device))}
 
     train_on(
@@ -240,7 +240,8 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     run = train(Config(**vars(parser.parse_args())))
-    print(json.dumps({"steps": run.step, "minutes": round(run.seconds / 60, 1)}))
+    minutes = round(run.seconds / 60, 1)
+    print(json.dumps({"steps": run.step, "minutes": minutes, "precision": run.precision}))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,9 @@ def main() -> None:
     parser.add_argument("--micro", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
     parser.add_argument("--falling", action="store_true", help="cosine learning rate")
-    parser.add_argument("--bfloat16", action="store_true", help="early layers, on a CPU that can")
+    parser.add_argument(
+        "--bfloat16", action="store_true", help="early layers, where the CPU has it"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)

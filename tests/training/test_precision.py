@@ -1,0 +1,187 @@
+"""Trainers use bfloat16 where the processor has it, and record which precision they used."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+import torch
+from torch import nn
+
+import training.chest.export
+import training.fine.export
+import training.lumbar.export
+import training.segmentation.export
+import training.segmentation.export_hips
+from training.checkpoint import LOG, STATE, TrainingState, log_line, save_state
+from training.chest import train as chest
+from training.lumbar.train import Config, training_precision
+from training.patches import Pace, output_of, start, train_on
+from training.precision import (
+    NOT_RECORDED,
+    PRECISION,
+    Precision,
+    has_bfloat16,
+    note_precision,
+    noted_precision,
+    precision_of,
+)
+
+HASWELL = {"architecture": "x86_64", "avx2": True, "avx512_f": False, "avx512_bf16": False}
+SKYLAKE = HASWELL | {"avx512_f": True, "amx_bf16": False}
+COOPER_LAKE = SKYLAKE | {"avx512_bf16": True}
+SAPPHIRE_RAPIDS = COOPER_LAKE | {"amx_bf16": True, "amx_tile": True}
+GRAVITON3 = {"architecture": "arm64", "neon": True, "bf16": True, "sve_bf16": True}
+
+
+@pytest.fixture
+def processor(monkeypatch):
+    """Let PyTorch report the features of another processor."""
+
+    def use(features):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: MappingProxyType(features))
+
+    return use
+
+
+@pytest.mark.parametrize(
+    ("features", "precision"),
+    [
+        (HASWELL, Precision.SINGLE),
+        (SKYLAKE, Precision.SINGLE),
+        (COOPER_LAKE, Precision.BFLOAT16),
+        (SAPPHIRE_RAPIDS, Precision.BFLOAT16),
+        (GRAVITON3, Precision.SINGLE),
+        ({}, Precision.SINGLE),
+    ],
+    ids=["AVX2", "AVX-512", "AVX-512 with bfloat16", "AMX", "ARM", "unknown"],
+)
+def test_a_cpu_trains_in_bfloat16_only_with_instructions_for_it(processor, features, precision):
+    processor(features)
+    assert precision_of("cpu") is precision
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="not Linux")
+def test_this_processor_is_seen_as_its_kernel_sees_it():
+    """The flags of /proc/cpuinfo are another source of the same fact."""
+    flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    expected = bool(flags & {"avx512_bf16", "amx_bf16"})
+    assert has_bfloat16(torch.cpu.get_capabilities()) is expected
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
+def test_an_accelerator_since_ampere_trains_in_bfloat16():
+    major, _ = torch.cuda.get_device_capability()
+    assert precision_of("cuda") is (Precision.BFLOAT16 if major >= 8 else Precision.SINGLE)
+
+
+def run_two_steps(out: Path, *, resume: bool = False) -> tuple[TrainingState, set[torch.dtype]]:
+    """The loop of all patch trainers on a small network, and what its layer computed in."""
+    run = start(nn.Conv3d(1, 2, 3), out, "cpu", seed=0, resume=resume)
+    seen: set[torch.dtype] = set()
+    run.network.register_forward_hook(lambda _, inputs, output: seen.add(output.dtype))
+
+    def losses(image):
+        output = output_of(run, image, "cpu")
+        assert output.dtype is torch.float32
+        return {"loss": output.square().mean()}
+
+    images = [torch.rand(1, 1, 8, 8, 8)] * 3
+    train_on(run, images, losses, Pace(out=out, minutes=60, steps=2, log_every=1))
+    return run, seen
+
+
+@pytest.mark.parametrize(
+    ("features", "precision", "dtype"),
+    [
+        (SKYLAKE, Precision.SINGLE, torch.float32),
+        (SAPPHIRE_RAPIDS, Precision.BFLOAT16, torch.bfloat16),
+    ],
+    ids=["slow", "fast"],
+)
+def test_a_run_computes_in_the_precision_that_it_records(
+    processor, tmp_path, features, precision, dtype
+):
+    """State and every line of the log name it."""
+    processor(features)
+    run, seen = run_two_steps(tmp_path)
+    assert (run.step, seen) == (2, {dtype})
+    assert json.loads((tmp_path / STATE).read_text())["notes"][PRECISION] == [precision]
+    lines = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
+    assert [line["precision"] for line in lines] == [precision, precision]
+
+
+def test_a_run_that_moves_to_another_processor_records_both(processor, tmp_path):
+    processor(SAPPHIRE_RAPIDS)
+    run_two_steps(tmp_path)
+    run_two_steps(tmp_path, resume=True)
+    processor(SKYLAKE)
+    run, seen = run_two_steps(tmp_path, resume=True)
+    assert (run.step, seen) == (6, {torch.float32})
+    assert noted_precision(run.notes) == "bf16 autocast, then single precision"
+
+
+def test_an_old_run_that_goes_on_does_not_claim_its_first_precision():
+    notes = {"seed": 0}
+    assert noted_precision(notes) == NOT_RECORDED
+    note_precision(notes, Precision.SINGLE, is_resumed=True)
+    assert noted_precision(notes) == "precision not recorded, then single precision"
+
+
+@pytest.mark.parametrize(
+    ("features", "early", "precision"),
+    [
+        (SKYLAKE, True, Precision.SINGLE),
+        (SKYLAKE, False, Precision.SINGLE),
+        (SAPPHIRE_RAPIDS, True, Precision.EARLY_BFLOAT16),
+        (SAPPHIRE_RAPIDS, False, Precision.SINGLE),
+    ],
+)
+def test_densenets_on_a_cpu_use_bfloat16_in_early_layers_at_most(
+    processor, features, early, precision
+):
+    processor(features)
+    config = Config(task="bmd", examples=Path(), out=Path(), bfloat16=early)
+    assert training_precision(config) is precision
+
+
+def test_networks_of_study_4_follow_the_processor(processor, tmp_path):
+    config = chest.Config(task="dcnn", examples=tmp_path, out=tmp_path)
+    processor(SAPPHIRE_RAPIDS)
+    fast = chest.start(config)
+    save_state(replace(fast, step=1), tmp_path)
+    processor(SKYLAKE)
+    slow = chest.start(replace(config, resume=True))
+    assert (fast.precision, slow.precision) == (Precision.BFLOAT16, Precision.SINGLE)
+    assert slow.notes[PRECISION] == ["bf16 autocast", "single precision"]
+
+
+def export_each(work: Path, folder: Path) -> dict[str, str]:
+    """How the cards of all exporters describe the training of one run."""
+    run = work / "dcnn"
+    log_line(run, held_out={"femur": 0.9})
+    cards = [
+        training.segmentation.export.export(run, "0.0.1", folder),
+        training.segmentation.export_hips.export(run, "0.0.1", folder),
+        training.fine.export.export("femur", run, "0.0.1", (), folder),
+        training.chest.export.export("chest_dcnn", work, "0.0.1", (), folder),
+        training.lumbar.export.export("bmd", run, "0.0.1", (), folder),
+    ]
+    return {one.name: one.training for one in cards}
+
+
+@pytest.mark.parametrize("precision", [*Precision, None])
+def test_every_card_names_the_recorded_precision(tmp_path, precision):
+    """A run of an earlier version recorded none."""
+    network = nn.Conv3d(1, 2, 3)
+    state = TrainingState(network=network, optimizer=torch.optim.Adam(network.parameters()))
+    if precision is not None:
+        note_precision(state.notes, precision, is_resumed=False)
+    save_state(state, tmp_path / "dcnn")
+    words = {*Precision, NOT_RECORDED}
+    told = export_each(tmp_path, tmp_path / "weights")
+    assert len(told) == 5
+    for text in told.values():
+        assert {one for one in words if one in text} == {precision or NOT_RECORDED}
