@@ -86,7 +86,7 @@ def serve(settings: Settings, *, with_worker: bool = True) -> None:
 def worker_command(settings: Settings) -> list[str]:
     """Command line of a worker, for `serve` and for ``osteonode worker``."""
     return [
-        *(sys.executable, "-m", "pipelines.worker.__main__"),
+        *(sys.executable, "-m", "pipelines.worker"),
         *("--broker", settings.queue.broker),
         *("--embedded-folder", str(settings.queue_folder)),
         *("--concurrency", str(settings.worker.concurrency)),

@@ -1,4 +1,4 @@
-"""The worker process: ``python -m pipelines.worker.__main__ --broker URL --embedded-folder DIR``.
+"""The worker process: ``python -m pipelines.worker --broker URL --embedded-folder DIR``.
 
 Takes  Job
 Gives  Outcome
@@ -29,7 +29,7 @@ def _end_with_parent(**_: object) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Work on examinations until told to stop (SIGTERM lets the job at hand finish)."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipelines.worker.__main__", description=__doc__
+        prog="python -m pipelines.worker", description=__doc__
     )
     parser.add_argument("--broker", required=True, help="'embedded' or a URL (redis://...)")
     parser.add_argument("--embedded-folder", type=Path, required=True)

@@ -1,7 +1,7 @@
 """Measure finding, naming and outlining of bones with the shipped networks: every figure there is.
 
-    python -m training.evaluate.__main__ --data ../shared/data [--json] [--pictures DIR]
-    python -m training.evaluate.__main__ --parts real speed        (about five minutes)
+    python -m training.evaluate --data ../shared/data [--json] [--pictures DIR]
+    python -m training.evaluate --parts real speed        (about five minutes)
 
 Rows: on, what, value, goal, n. ``--json`` prints them as one JSON list; ``--pictures`` writes an
 overlay of every real CT, to be looked at. The parts:

@@ -1,9 +1,9 @@
 """Write what the evaluation measured into the cards of the networks that it says something of.
 
-    python -m training.evaluate.__main__ --json > docs/results/segmentation.json
+    python -m training.evaluate --json > docs/results/segmentation.json
     python -m training.evaluate.cards
 
-Takes  rows of training.evaluate.__main__
+Takes  rows of training.evaluate
 Gives  ModelCard
 Next   models.cards
 

@@ -2,7 +2,7 @@
 
     python -m training.evaluate.outlines --virtual 12            (rows as JSON)
 
-All rows are part of ``training.evaluate.__main__``.
+All rows are part of ``training.evaluate``.
 
 The virtual test set differs from training in anatomy (the held-out family of skeletons, with
 findings), in the scanner and in the kernel: the images come from the cohort's own imaging chain, with

@@ -2,7 +2,7 @@
 
 Takes  the real CTs whose levels were counted from the sacrum or the ribs
 Gives  Row
-Next   training.evaluate.__main__
+Next   training.evaluate
 
 Few real CTs are at hand. Noise, thick slices, other Hounsfield scales, less or denser bone, smaller
 and larger people, tilted ones, narrow fields of view and scans that begin or end elsewhere ask the

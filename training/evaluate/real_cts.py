@@ -2,7 +2,7 @@
 
 Takes  the real CTs of the data folder, with labels of other programs
 Gives  Row
-Next   training.evaluate.__main__
+Next   training.evaluate
 """
 
 import time

@@ -1,7 +1,7 @@
 """Study 1, published beside reproduced on the virtual cohort.
 
-    python -m training.study1.study --out docs/results/study1 --work runs/study1 --jobs 2
-    python -m training.study1.study --fracture-only --out docs/results/study1/fracture
+    python -m training.study1 --out docs/results/study1 --work runs/study1 --jobs 2
+    python -m training.study1 --fracture-only --out docs/results/study1/fracture
 
 Without ``--fracture-only``: cohort, training of both networks (resumable), predictions, table.
 Networks trained under min-max in place of one window: `training.study1.normalization`.
@@ -99,7 +99,7 @@ def main() -> None:
 
 def networks_part(args: argparse.Namespace) -> None:
     """Areal density and class of vertebrae."""
-    watch = Stopwatch(module="training.study1.study", seed=args.seed, device=args.device)
+    watch = Stopwatch(module="training.study1", seed=args.seed, device=args.device)
     runs = NetworkRuns(
         work=args.work,
         patients=args.patients,
@@ -122,7 +122,7 @@ def networks_part(args: argparse.Namespace) -> None:
 
 def fracture_part(args: argparse.Namespace) -> None:
     """The fracture association under all scenarios."""
-    watch = Stopwatch(module="training.study1.study", seed=args.seed)
+    watch = Stopwatch(module="training.study1", seed=args.seed)
     rows: list[Row] = []
     for scenario in SCENARIOS.values():
         seeds = range(args.seed * 1000, args.seed * 1000 + args.studies)

@@ -1,7 +1,7 @@
 """Study 2, published beside reproduced on the virtual cohort, and the R-score of the product.
 
-    python -m training.study2.study --out docs/results/study2 --work runs/study2 --jobs 1
-    python -m training.study2.study --out docs/results/study2 --work runs/study2 \
+    python -m training.study2 --out docs/results/study2 --work runs/study2 --jobs 1
+    python -m training.study2 --out docs/results/study2 --work runs/study2 \
         --ship models/weights
 
 Scans the women that are missing in ``--work`` (resumable), extracts the features, and runs the
@@ -117,7 +117,7 @@ def main() -> None:
 
 def study_part(args: argparse.Namespace) -> None:
     """The study with both settings, and the model of the product."""
-    watch = Stopwatch(module="training.study2.study", seed=args.seed)
+    watch = Stopwatch(module="training.study2", seed=args.seed)
     study, product, held_out = (women_of(args, name) for name in ("study", "product", "held_out"))
     faithful = feature_table(study, "study2_faithful", f"{VIRTUAL}, faithful settings")
     gridded = feature_table(study, "study2_product", f"{VIRTUAL}, product settings")
@@ -160,7 +160,7 @@ def study_part(args: argparse.Namespace) -> None:
 
 def specified_part(args: argparse.Namespace) -> None:
     """The same women with the effect of fracture that was set down before any image was made."""
-    watch = Stopwatch(module="training.study2.study", seed=args.seed)
+    watch = Stopwatch(module="training.study2", seed=args.seed)
     table = feature_table(
         women_of(args, "study_as_specified"),
         "study2_faithful",

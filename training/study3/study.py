@@ -1,7 +1,7 @@
 """Study 3, published beside reproduced on the virtual cohort.
 
-    python -m training.study3.study --out docs/results/study3 --work runs/study3 --jobs 1
-    python -m training.study3.study --work runs/study3 --ship models/weights
+    python -m training.study3 --out docs/results/study3 --work runs/study3 --jobs 1
+    python -m training.study3 --work runs/study3 --ship models/weights
 
 Cohort, outlines, features (resumable: what ``--work`` holds is not made again), selection and
 forest on the training part alone, table and pictures; ``--ship`` writes the forest as the product
@@ -213,7 +213,7 @@ def ship(
         "scanners at 1 to 2 mm, 120 kV, low dose, without contrast medium, implants, fractures or "
         "lesions; class by simulated DXA of the same hip. No real CT.",
         training=f"RFE to 50, mRMR to 20, LASSO to {len(model.features)}, random forest of {trees} "
-        f"trees, seed {seed}; python -m training.study3.study",
+        f"trees, seed {seed}; python -m training.study3",
         metrics=metrics,
         intended_use="Research use only. Says which range of areal density a hip is most like.",
         limits="Has never seen a real hip; of the two real CTs looked at, the features of all four "
@@ -243,7 +243,7 @@ def main() -> None:
     parser.add_argument("--as-is", action="store_true", help="no more than --work holds already")
     parser.add_argument("--ship", type=Path, help="folder for the forest and its card")
     args = parser.parse_args()
-    watch = Stopwatch(module="training.study3.study", seed=args.seed)
+    watch = Stopwatch(module="training.study3", seed=args.seed)
     if not args.as_is:
         make_examples(args.work, seed=args.seed, jobs=args.jobs)
     examples = read_examples(args.work)

@@ -2,9 +2,9 @@
 
 Takes  the shipped DCNN
 Gives  Row
-Next   training.evaluate.__main__
+Next   training.evaluate
 
-The whole test part and the networks' classes: ``training.study4.study``.
+The whole test part and the networks' classes: ``training.study4``.
 """
 
 import tempfile

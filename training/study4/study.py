@@ -1,7 +1,7 @@
 """Study 4, published beside reproduced on the virtual cohort.
 
-    python -m training.study4.study --out docs/results/study4 --work runs/study4 --minutes 15
-    python -m training.study4.study --out docs/results/study4 --work runs/study4 --as-is
+    python -m training.study4 --out docs/results/study4 --work runs/study4 --minutes 15
+    python -m training.study4 --out docs/results/study4 --work runs/study4 --as-is
 
 Cohort, training of the DCNN, the U-Net and both classifiers (resumable), masks and probabilities
 of the test part, table. ``--as-is`` takes the runs that the work folder holds.
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=4)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
-    watch = Stopwatch(module="training.study4.study", seed=args.seed, device=args.device)
+    watch = Stopwatch(module="training.study4", seed=args.seed, device=args.device)
     cohort = plan_cohort(tuple(args.subjects), args.seed)
     examples = args.work / "examples"
     if not args.as_is:

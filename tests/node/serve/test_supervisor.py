@@ -181,7 +181,7 @@ def test_worker_command_carries_the_settings(tmp_path: Path) -> None:
 
     command = worker_command(settings)
 
-    assert command[1:3] == ["-m", "pipelines.worker.__main__"]
+    assert command[1:3] == ["-m", "pipelines.worker"]
     options = dict(zip(command[3::2], command[4::2], strict=True))
     assert options == {
         "--broker": "embedded",

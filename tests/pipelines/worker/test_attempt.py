@@ -162,7 +162,7 @@ def test_command_tells_progress_as_json_lines(job: Job) -> None:
 @contextmanager
 def running_worker(folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """A real worker process on the embedded broker."""
-    command = [sys.executable, "-m", "pipelines.worker.__main__", "--broker=embedded"]
+    command = [sys.executable, "-m", "pipelines.worker", "--broker=embedded"]
     with (folder / "worker.log").open("wb") as log:
         worker = subprocess.Popen(
             [*command, f"--embedded-folder={folder / 'broker'}", *options], stdout=log, stderr=log
