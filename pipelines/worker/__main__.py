@@ -28,9 +28,7 @@ def _end_with_parent(**_: object) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Work on examinations until told to stop (SIGTERM lets the job at hand finish)."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.worker", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m pipelines.worker", description=__doc__)
     parser.add_argument("--broker", required=True, help="'embedded' or a URL (redis://...)")
     parser.add_argument("--embedded-folder", type=Path, required=True)
     parser.add_argument("--concurrency", type=int, default=1, help="children, one per GPU")
