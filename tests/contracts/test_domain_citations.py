@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training.tables.published import ERRATA
+from training.tables.errata import ERRATA
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "domain.md"

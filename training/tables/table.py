@@ -9,6 +9,7 @@ import json
 import math
 import shlex
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,7 @@ from training.tables.published import Published
 VIRTUAL = "virtual cohort"
 """What every reproduced figure is labelled with, unless a hospital's own cohort was given."""
 DIGITS = 4
+PROSE_WIDTH = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,7 @@ class Row:
     Parameters
     ----------
     published
-        As printed; ``None`` where the study does not tell.
+        As printed; ``None`` where the study does not state it.
     baseline
         The same figure of the plain method beside it, a mean HU for one.
     n
@@ -147,8 +149,10 @@ def markdown(table: StudyTable) -> str:
     lines = [
         f"# {table.study}: published and reproduced",
         "",
-        f"`{table.run.command}` (seed {table.run.seed}, {table.run.device}, "
-        f"{table.run.duration_s:g} s). Simulated subjects are no patients.",
+        *_wrapped(
+            f"`{table.run.command}` (seed {table.run.seed}, {table.run.device}, "
+            f"{table.run.duration_s:g} s). Simulated subjects are no patients."
+        ),
         "",
         "| metric | published | reproduced (95 % CI) | baseline | n | cohort |",
         "|---|---|---|---|---|---|",
@@ -167,8 +171,19 @@ def markdown(table: StudyTable) -> str:
         )
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     if table.notes:
-        lines += ["", *(f"* {note}" for note in table.notes)]
+        lines += ["", *(line for note in table.notes for line in _wrapped(f"* {note}", "  "))]
     return "\n".join(lines) + "\n"
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    """Lines of prose, broken between words only."""
+    return textwrap.wrap(
+        text,
+        PROSE_WIDTH,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _number(value: float | None) -> str:

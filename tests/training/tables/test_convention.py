@@ -10,7 +10,8 @@ from training.statistics.confusion import class_counts
 from training.statistics.estimate import Estimate
 from training.statistics.recovery import integer_counts
 from training.tables import figures, published
-from training.tables.published import ERRATA, STUDY_1, STUDY_2, STUDY_3, STUDY_4, Published
+from training.tables.errata import ERRATA
+from training.tables.published import STUDY_1, STUDY_2, STUDY_3, STUDY_4, Published
 from training.tables.table import Run, StudyTable, row, write_table
 
 ALL = {1: STUDY_1, 2: STUDY_2, 3: STUDY_3, 4: STUDY_4}
