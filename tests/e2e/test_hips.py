@@ -26,7 +26,7 @@ from training.cohort.scan.scanner import Scanner
 from training.cohort.scan.simulate import Examination, ExaminationPlan, simulate
 from training.cohort.write.dicom import write_series
 
-pytestmark = [pytest.mark.peer("dciodvfy"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.peer("dciodvfy")
 
 SUBJECT = draw_subject(11, study="femur")
 SCANNER = Scanner(slice_thickness_mm=2.0)

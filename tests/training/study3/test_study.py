@@ -83,7 +83,6 @@ def test_a_femur_without_an_outline_is_left_out():
     assert table.parts["test"].tolist() == [1]
 
 
-@pytest.mark.timeout(300)
 def test_one_hip_is_scanned_outlined_and_measured_once(tmp_path):
     """Network and reader outline the same bone; what is there is not made again."""
     assert measure_dxa(tmp_path, 1, "test", 0) in {0, 1, 2}

@@ -46,7 +46,6 @@ def made(tmp_path_factory):
     return folder
 
 
-@pytest.mark.timeout(400)
 def test_a_killed_run_is_resumed_with_the_same_bytes(made, tmp_path):
     """kill -9 of the command with its processes, amid the work; then the same command again."""
     command = [*COMMAND, "--subjects", "2", "--out", str(tmp_path), "--jobs", "2"]
@@ -122,7 +121,6 @@ def test_two_commands_do_not_work_in_one_folder(tmp_path):
     generate(replace(PLAN, subjects=1), tmp_path, on_item=second)
 
 
-@pytest.mark.timeout(400)
 def test_a_killed_worker_is_an_error_that_says_how_to_go_on(tmp_path):
     """For want of memory, say: what is finished stays."""
     killed = []
@@ -190,7 +188,6 @@ def test_a_bad_plan_names_its_field(data):
         replace(PLAN, **{field: value})
 
 
-@pytest.mark.timeout(400)
 def test_the_same_seed_gives_the_same_bytes_in_any_process(tmp_path):
     """Two fresh processes, one thread against four; every file of the examination."""
     found = []
