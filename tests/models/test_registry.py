@@ -17,7 +17,7 @@ EXAMPLES = {
 
 def test_a_changed_weights_file_is_refused(tmp_path):
     """One flipped bit is enough."""
-    described = card("spine")
+    described = card("spine_3mm")
     content = bytearray((WEIGHTS_FOLDER / described.file).read_bytes())
     content[-1] ^= 1
     changed = tmp_path / described.file

@@ -44,8 +44,8 @@ from pipelines.secondary.dxa_equivalent.network_input import (
     normalized,
 )
 
-BMD_MODEL: Final = "lumbar_bmd"
-STATUS_MODEL: Final = "lumbar_status"
+BMD_MODEL: Final = "dxa_equivalent_bmd"
+STATUS_MODEL: Final = "dxa_equivalent_class"
 STRIDE: Final = (2, 4, 4)
 """Voxels that are averaged to one (slices, rows, columns), as the shipped weights learned it."""
 AREAL_UNIT: Final = "g/cm2"
