@@ -1,6 +1,6 @@
 """Segmentation object: body and core of each level, proximal femora, on the grid of the CT.
 
-Takes  SourceSeries, LumbarResult
+Takes  SourceSeries, ExaminationResult
 Gives  Segmentation
 Next   pipelines.reporting.sr
 """

@@ -1,6 +1,6 @@
 """Structured Report: one group for the examination, one per vertebra (TID 1500).
 
-Takes  SourceSeries, LumbarResult
+Takes  SourceSeries, ExaminationResult
 Gives  Comprehensive3DSR
 Next   pipelines.run
 """
@@ -33,10 +33,10 @@ from pydicom.dataset import Dataset
 
 from pipelines.contract.anatomy import Level
 from pipelines.contract.calibration import Calibration
-from pipelines.contract.findings import Abstained, ExaminationFindings, Measured, VertebraFindings
+from pipelines.contract.findings import Abstained, LumbarFindings, Measured, VertebraFindings
 from pipelines.contract.job import Job, Predecessor
 from pipelines.contract.reasons import Reason
-from pipelines.lumbar.measure import LumbarResult
+from pipelines.lumbar.examination import ExaminationResult
 from pipelines.read.sources import SourceSeries
 from pipelines.read.volume import AcquisitionHeader
 from pipelines.reporting import codes
@@ -66,7 +66,7 @@ class _Context:
     """What every group of one report needs."""
 
     job: Job
-    findings: ExaminationFindings
+    result: ExaminationResult
     frame_of_reference_uid: str
     segmentation: Segmentation | None
     numbers: dict[Level, SegmentNumbers]
@@ -76,7 +76,7 @@ def make_report(
     job: Job,
     series: SourceSeries,
     header: AcquisitionHeader,
-    result: LumbarResult,
+    result: ExaminationResult,
     segmentation: Segmentation | None,
 ) -> Comprehensive3DSR:
     """Comprehensive 3D SR, complete, unverified, for research use.
@@ -92,13 +92,13 @@ def make_report(
     """
     context = _Context(
         job=job,
-        findings=result.findings,
+        result=result,
         frame_of_reference_uid=series.geometry.frame_of_reference_uid or "",
         segmentation=segmentation,
-        numbers=segment_numbers(result.regions),
+        numbers=segment_numbers(result.lumbar.regions),
     )
     groups: list[Group] = [_examination(context, header)]
-    groups += [_vertebra(context, row) for row in result.findings.vertebrae]
+    groups += [_vertebra(context, row) for row in result.lumbar.findings.vertebrae]
     for secondary in result.secondary:
         groups += secondary_groups(job, secondary, segmentation)
     content = MeasurementReport(
@@ -161,10 +161,10 @@ def _previous(predecessor: Predecessor | None) -> list[Dataset] | None:
 def _examination(
     context: _Context, header: AcquisitionHeader
 ) -> MeasurementsAndQualitativeEvaluations:
-    findings = context.findings
+    result, findings = context.result, context.result.lumbar.findings
     evaluations = [
         QualitativeEvaluation(codes.CONTENT_QUALIFICATION, codes.RESEARCH),
-        QualitativeEvaluation(codes.STATUS, codes.STATUS_VALUE[findings.status]),
+        QualitativeEvaluation(codes.STATUS, codes.STATUS_VALUE[result.status]),
     ]
     evaluations += [
         QualitativeEvaluation(codes.REASON, codes.REASON_VALUE[reason])
@@ -178,14 +178,14 @@ def _examination(
         ),
         finding_type=codes.EXAMINATION,
         finding_sites=[FindingSite(anatomic_location=codes.LUMBAR_SPINE)],
-        algorithm_id=algorithm_of_report(findings.models),
+        algorithm_id=algorithm_of_report(result.models),
         measurements=[
             *_attenuation(findings.mean_attenuation),
             *_density(findings.mean_vbmd, findings.calibration),
         ],
         qualitative_evaluations=evaluations,
     )
-    comments = [INTENDED_USE, headline(findings, header), *reason_sentences(findings)]
+    comments = [INTENDED_USE, headline(result, header), *reason_sentences(findings)]
     group[0].ContentSequence.extend(
         TextContentItem(
             name=codes.COMMENT, value=text, relationship_type=RelationshipTypeValues.CONTAINS
@@ -206,11 +206,11 @@ def _vertebra(context: _Context, row: VertebraFindings) -> Group:
         ),
         "finding_type": codes.TRABECULAR_BONE,
         "finding_sites": [FindingSite(anatomic_location=codes.VERTEBRA[row.level])],
-        "algorithm_id": algorithm_of_report(context.findings.models),
+        "algorithm_id": algorithm_of_report(context.result.models),
         "measurements": [
             *_attenuation(row.trabecular_attenuation),
             *_volume(row.roi_volume),
-            *_density(row.vbmd, context.findings.calibration),
+            *_density(row.vbmd, context.result.lumbar.findings.calibration),
         ],
         "qualitative_evaluations": _evaluations(row),
     }
@@ -315,7 +315,7 @@ def _volume(value: Measured | Abstained) -> list[Measurement]:
     ]
 
 
-def _density_evaluations(findings: ExaminationFindings) -> list[QualitativeEvaluation]:
+def _density_evaluations(findings: LumbarFindings) -> list[QualitativeEvaluation]:
     """Phase always; standard and category where a density is given."""
     evaluations = [QualitativeEvaluation(codes.PHASE, codes.PHASE_VALUE[findings.phase])]
     if isinstance(findings.mean_vbmd, Abstained):

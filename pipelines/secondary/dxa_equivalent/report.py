@@ -22,7 +22,7 @@ from models.errors import UnknownModel
 from models.inference import mirror_mean
 from models.runtime import forward
 from pipelines.contract.anatomy import Level
-from pipelines.contract.findings import Abstained, Measured, Status, VertebraFindings
+from pipelines.contract.findings import Abstained, Measured, VertebraFindings
 from pipelines.contract.models_used import models_used
 from pipelines.contract.reasons import Reason
 from pipelines.contract.secondary_findings import (
@@ -88,7 +88,7 @@ def report_lumbar_networks(examination: Examination) -> PipelineResult:
     Study 1; docs/domain.md 1.A, 4.1, 4.4.
     """
     findings = examination.lumbar.findings
-    if findings.status is Status.NOT_REPORTED:
+    if not findings.is_reported:
         return _silent(findings.reasons[0])
     if (why := _outside_training(examination)) is not None:
         return _silent(why)
