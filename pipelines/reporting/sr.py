@@ -12,14 +12,10 @@ import numpy as np
 from highdicom.seg import Segmentation
 from highdicom.sr import (
     Comprehensive3DSR,
-    DeviceObserverIdentifyingAttributes,
     FindingSite,
     Measurement,
     MeasurementProperties,
-    MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
-    ObservationContext,
-    ObserverContext,
     QualitativeEvaluation,
     ReferencedSegment,
     RelationshipTypeValues,
@@ -40,25 +36,15 @@ from pipelines.lumbar.examination import ExaminationResult
 from pipelines.read.sources import SourceSeries
 from pipelines.read.volume import AcquisitionHeader
 from pipelines.reporting import codes
-from pipelines.reporting.equipment import (
-    INTENDED_USE,
-    MANUFACTURER,
-    MODEL_NAME,
-    SERIAL_NUMBER,
-    SERIES_DESCRIPTION,
-    algorithm_of_report,
-    software_version,
-)
+from pipelines.reporting.equipment import INTENDED_USE, SERIES_DESCRIPTION, algorithm_of_report
 from pipelines.reporting.secondary import secondary_groups
 from pipelines.reporting.seg import SegmentNumbers, segment_numbers, tracking_uid
-from pipelines.reporting.source_images import source_images
+from pipelines.reporting.sr_document import Group, ReportSeries, make_document
 from pipelines.reporting.uids import derived_uid
 from pipelines.reporting.wording import headline, reason_sentences
 
-SERIES_NUMBER: Final = 9102
+REPORT_SERIES: Final = ReportSeries(role="sr", number=9102, description=SERIES_DESCRIPTION)
 COMPREHENSIVE_3D_SR: Final = "1.2.840.10008.5.1.4.1.1.88.34"
-
-Group = VolumetricROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,50 +87,8 @@ def make_report(
     groups += [_vertebra(context, row) for row in result.lumbar.findings.vertebrae]
     for secondary in result.secondary:
         groups += secondary_groups(job, secondary, segmentation)
-    content = MeasurementReport(
-        observation_context=observation_context(job),
-        procedure_reported=codes.CT_UNSPECIFIED_REGION,
-        imaging_measurements=groups,
-        title=codes.IMAGING_MEASUREMENT_REPORT,
-    )
-    evidence = source_images(series)
-    if segmentation is not None:
-        evidence.append(segmentation)
-    return Comprehensive3DSR(
-        evidence=evidence,
-        content=content,
-        series_instance_uid=derived_uid(job.key, "sr.series"),
-        series_number=SERIES_NUMBER,
-        sop_instance_uid=derived_uid(job.key, "sr.instance"),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=MODEL_NAME,
-        software_versions=software_version(),
-        device_serial_number=SERIAL_NUMBER,
-        series_description=SERIES_DESCRIPTION,
-        coding_schemes=[codes.private_scheme()],
-        is_complete=True,
-        is_final=False,
-        is_verified=False,
-        previous_versions=_previous(job.predecessor),
-        specific_character_set=evidence[0].get("SpecificCharacterSet"),
-    )
-
-
-def observation_context(job: Job) -> ObservationContext:
-    """The device that observed: this software and its model set (TID 1002, 1004)."""
-    return ObservationContext(
-        observer_device_context=ObserverContext(
-            observer_type=codes.DEVICE,
-            observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
-                uid=derived_uid(f"{MODEL_NAME} {software_version()}", "observer"),
-                name=MODEL_NAME,
-                manufacturer_name=MANUFACTURER,
-                model_name=f"{MODEL_NAME} {software_version()} ({job.model_set})",
-                serial_number=SERIAL_NUMBER,
-            ),
-        )
-    )
+    previous = _previous(job.predecessor)
+    return make_document(job, series, groups, segmentation, REPORT_SERIES, previous)
 
 
 def _previous(predecessor: Predecessor | None) -> list[Dataset] | None:
