@@ -13,8 +13,6 @@ from pydantic import BaseModel, ConfigDict
 from models.errors import DigestMismatch, UnknownModel
 
 WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
-CODE_GENERATION: Final = 4
-"""Raised when the same weights would give other results (post-processing, regions of interest)."""
 
 
 class Metric(BaseModel):
@@ -77,13 +75,6 @@ def card(name: str) -> ModelCard:
             return one
     known = ", ".join(one.name for one in model_cards())
     raise UnknownModel(f"model {name!r}", f"one of {known}", "")
-
-
-def model_set_version() -> str:
-    """Short digest over all weights and the code generation: part of every job key."""
-    parts = [f"{one.name} {one.version} {one.sha256}" for one in model_cards()]
-    text = "\n".join([str(CODE_GENERATION), *parts])
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def checked_content(path: Path, sha256: str) -> bytes:

@@ -9,10 +9,10 @@ from monai.inferers import sliding_window_inference
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from models.fine_structures import FINE_HU_CENTRE, FINE_HU_RANGE, FINE_HU_SCALE
 from models.registry import network
 from models.runtime import Forward, forward
-from models.structures import CENTRE_CHANNEL, HU_CENTRE, HU_RANGE, HU_SCALE
+from models.structures_1mm import FINE_HU_CENTRE, FINE_HU_RANGE, FINE_HU_SCALE
+from models.structures_3mm import CENTRE_CHANNEL, HU_CENTRE, HU_RANGE, HU_SCALE
 
 MULTIPLE = 16
 TILE = (128, 96, 128)
@@ -25,7 +25,7 @@ class SpineProbabilities:
     Parameters
     ----------
     structures : (structures, slices, rows, columns) float32
-        Softmax over ``models.structures.Structure``.
+        Softmax over ``models.structures_3mm.Structure``.
     centre : (slices, rows, columns) float32
         From 0 to 1: nearness to the centre of a vertebral body.
     """
@@ -71,7 +71,7 @@ def hip_probabilities(
     Returns
     -------
     (parts, slices, rows, columns) float32
-        Of ``models.structures.HipPart``.
+        Of ``models.structures_3mm.HipStructure``.
     """
     return functional.softmax(_coarse_logits(name, hu, device), dim=0).numpy()
 

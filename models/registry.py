@@ -15,20 +15,20 @@ from torch import nn
 from models.cards import WEIGHTS_FOLDER, card, checked_content
 from models.errors import UnknownModel
 from models.networks.dcnn import NARROW, ChestDCNN
-from models.networks.fine import femur_fine_network, vertebra_fine_network
-from models.networks.hips import hip_network
-from models.networks.lumbar import bmd_network, status_network
+from models.networks.dxa_equivalent import bmd_network, class_network
+from models.networks.hips_3mm import hips_3mm_network
+from models.networks.outline_1mm import femur_1mm_network, vertebra_1mm_network
 from models.networks.residual import residual_classifier
-from models.networks.spine import spine_network
+from models.networks.spine_3mm import spine_3mm_network
 
 NETWORKS: Final[Mapping[str, Callable[[], nn.Module]]] = MappingProxyType(
     {
-        "spine_network": spine_network,
-        "hip_network": hip_network,
-        "vertebra_fine_network": vertebra_fine_network,
-        "femur_fine_network": femur_fine_network,
-        "lumbar_bmd_network": bmd_network,
-        "lumbar_status_network": status_network,
+        "spine_3mm": spine_3mm_network,
+        "hips_3mm": hips_3mm_network,
+        "vertebra_1mm": vertebra_1mm_network,
+        "femur_1mm": femur_1mm_network,
+        "dxa_equivalent_bmd": bmd_network,
+        "dxa_equivalent_class": class_network,
         "chest_dcnn": partial(ChestDCNN, out_channels=1, widths=NARROW),
         "chest_fusion": partial(residual_classifier, levels=2),
         "chest_single": partial(residual_classifier, levels=1),

@@ -24,12 +24,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from models.cards import model_cards, model_set_version
+from models.cards import model_cards
 from node import __version__
 from node.config import load_settings
 from node.errors import ConfigError, OsteoNodeError, PeerRefused, PeerUnreachable
 from node.logs import configure_logging
 from pipelines.contract.calibration import Standard
+from pipelines.contract.generation import model_set_version
 
 app = typer.Typer(
     name="osteonode",

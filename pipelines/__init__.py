@@ -3,7 +3,7 @@
 The way of one job (type on each arrow)::
 
     job.Job -> sources.SourceSeries -> volume.CtVolume -> localize.Localization
-        -> volume.Segmentation -> trabecular.LevelRegion -> findings.ExaminationFindings
+        -> volume.Segmentation -> trabecular.LevelRegion -> findings.LumbarFindings
         -> reporting (SEG, SR), result.ResultDocument -> job.Outcome
 
 ``run.process`` is that way as one function; ``attempt`` and ``tasks`` stand between it and the

@@ -25,8 +25,8 @@ from pipelines.density.choose import choose_density
 from pipelines.gates.all_gates import Quality, check_header, check_image
 from pipelines.gates.concern import Concern, Reach
 from pipelines.locate.localize import SPINE_MODEL, Localization, localize
-from pipelines.lumbar.examination import Examination
-from pipelines.lumbar.measure import LumbarResult, measure_lumbar, nothing_reported, with_secondary
+from pipelines.lumbar.examination import Examination, ExaminationResult
+from pipelines.lumbar.measure import measure_lumbar, nothing_reported
 from pipelines.outline.vertebrae_1mm import VERTEBRA_MODEL, segment_vertebrae
 from pipelines.read.sources import SourceSeries, open_job
 from pipelines.read.volume import CtVolume, Segmentation, read_volume
@@ -76,17 +76,17 @@ def process(job: Job, *, networks: Networks | None = None, listener: Listener = 
     with stations.at("report"):
         segmentation, report = _report(job, series, ct, result)
     features = None
-    if job.radiomics and segmentation is not None and result.regions:
+    if job.radiomics and segmentation is not None and result.lumbar.regions:
         with stations.at("radiomics"):
             features = _radiomics(job, series, ct, result, segmentation)
     with stations.at("write"):
-        document = make_result(job, ct, result.findings, result.secondary).model_dump_json(indent=2)
+        document = make_result(job, ct, result).model_dump_json(indent=2)
         write_durably(folder / RESULT_FILE, lambda path: path.write_text(document, "utf-8"))
         objects = _write_objects(folder, segmentation, report, features)
     outcome = Outcome(
         job_key=job.key,
-        status=result.findings.status,
-        reasons=result.findings.reasons,
+        status=result.status,
+        reasons=result.lumbar.findings.reasons,
         objects=objects,
         failure=None,
         seconds=stations.seconds,
@@ -96,12 +96,13 @@ def process(job: Job, *, networks: Networks | None = None, listener: Listener = 
     return outcome
 
 
-def measure(ct: CtVolume, job: Job, networks: Networks, stations: Stations) -> LumbarResult:
-    """From the volume to the findings; the header is asked before any network runs."""
+def measure(ct: CtVolume, job: Job, networks: Networks, stations: Stations) -> ExaminationResult:
+    """From the volume to the results; the header is checked before any network runs."""
     models = models_used(SPINE_MODEL, VERTEBRA_MODEL)
     quality = _with_flags(job, check_header(ct))
     if quality.withheld_because is not None:
-        return nothing_reported(quality.withheld_because, quality.reasons, models)
+        lumbar = nothing_reported(quality.withheld_because, quality.reasons, models)
+        return ExaminationResult(lumbar=lumbar)
     with stations.at("localize"):
         localization = networks.localize(ct)
     with stations.at("segment"):
@@ -119,7 +120,8 @@ def measure(ct: CtVolume, job: Job, networks: Networks, stations: Stations) -> L
         density=density,
         lumbar=lumbar,
     )
-    return with_secondary(lumbar, run_secondary(examination, stations, networks.secondary))
+    secondary = run_secondary(examination, stations, networks.secondary)
+    return ExaminationResult(lumbar=lumbar, secondary=secondary)
 
 
 def _with_flags(job: Job, quality: Quality) -> Quality:
@@ -129,17 +131,16 @@ def _with_flags(job: Job, quality: Quality) -> Quality:
 
 
 def _report(
-    job: Job, series: SourceSeries, ct: CtVolume, result: LumbarResult
+    job: Job, series: SourceSeries, ct: CtVolume, result: ExaminationResult
 ) -> tuple[SegmentationObject | None, Comprehensive3DSR]:
     """Segmentation (none where nothing is reported) and Structured Report."""
     segmentation = None
     with warnings.catch_warnings():
         # highdicom warns of names without a caret, and quotes them.
         warnings.filterwarnings("ignore", message=r"[\s\S]*person name")
-        if result.regions or result.masks:
-            segmentation = make_segmentation(
-                job, series, result.regions, result.findings.models, result.masks
-            )
+        regions = result.lumbar.regions
+        if regions or result.masks:
+            segmentation = make_segmentation(job, series, regions, result.models, result.masks)
         return segmentation, make_report(job, series, ct.header, result, segmentation)
 
 
@@ -147,7 +148,7 @@ def _radiomics(
     job: Job,
     series: SourceSeries,
     ct: CtVolume,
-    result: LumbarResult,
+    result: ExaminationResult,
     segmentation: SegmentationObject,
 ) -> Comprehensive3DSR:
     """Report of the radiomic features; imported here because few jobs want it and it is slow."""
@@ -157,10 +158,10 @@ def _radiomics(
     return make_radiomics_report(
         job,
         series,
-        vertebral_features(ct, result),
+        vertebral_features(ct, result.lumbar),
         segmentation,
-        segment_numbers(result.regions),
-        result.findings.models,
+        segment_numbers(result.lumbar.regions),
+        result.models,
     )
 
 

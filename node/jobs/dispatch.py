@@ -8,11 +8,11 @@ Next   pipelines.worker.tasks
 from contextlib import suppress
 from pathlib import Path
 
-from models.cards import model_set_version
 from node.series.routing import pipelines_for
 from node.series.selection import Selection
 from pipelines.contract.density_table import DensityTable
 from pipelines.contract.durable import sync_folder, write_durably
+from pipelines.contract.generation import model_set_version
 from pipelines.contract.job import JOB_FILE, Job, JobInstance, Predecessor, job_key
 from pipelines.contract.reasons import Reason
 

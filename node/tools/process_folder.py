@@ -15,13 +15,13 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from models.cards import model_set_version
 from node.errors import ConfigError, OsteoNodeError
 from node.jobs.dispatch import make_job, write_job
 from node.series.selection import Loser, Selection
 from node.tools.read_folder import FolderSelection, select_folder
 from node.tools.report_view import in_words, show_result
 from pipelines.contract.density_table import DensityTable, read_table
+from pipelines.contract.generation import model_set_version
 from pipelines.contract.job import (
     ATTEMPTS_FILE,
     JOB_FILE,

@@ -1,7 +1,7 @@
 """What an examination yields: values measured, or withheld with a coded reason.
 
 Takes  CtVolume, Segmentation
-Gives  ExaminationFindings
+Gives  LumbarFindings
 Next   pipelines.lumbar.measure, pipelines.reporting.sr, pipelines.reporting.result_document
 """
 
@@ -105,10 +105,17 @@ class ModelUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExaminationFindings:
-    """Everything one examination yields."""
+class LumbarFindings:
+    """What the density path yields for L1 to L4.
 
-    status: Status
+    Parameters
+    ----------
+    reasons
+        Why something is withheld or needs caution; empty for a plain result.
+    models
+        Networks that took part in the density path.
+    """
+
     reasons: tuple[Reason, ...]
     vertebrae: tuple[VertebraFindings, ...]
     mean_attenuation: Measured | Abstained
@@ -117,3 +124,8 @@ class ExaminationFindings:
     phase: ContrastPhase
     calibration: Calibration
     models: tuple[ModelUse, ...]
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether at least one level counts."""
+        return any(row.used for row in self.vertebrae)

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from models.inference import SpineProbabilities, hip_probabilities
-from models.structures import SPACING_MM, HipPart, Structure
+from models.structures_3mm import SPACING_MM, HipStructure, Structure
 from pipelines.space.masks import largest_part, without_holes
 
-HIPS_MODEL: Final = "hips"
+HIPS_MODEL: Final = "hips_3mm"
 Array = TypeVar("Array", NDArray[np.float32], NDArray[np.bool_])
 
 FEMORA: Final = (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT)
@@ -81,8 +81,8 @@ def find_hips(hu: NDArray[np.float32], spine: Sequence[SpineProbabilities], devi
         around = _around(pelvis)
         for index, parts in enumerate(_asked(hu[around], device)):
             hip, sacrum = np.zeros((2, *hu.shape), np.float32)
-            hip[around] = parts[HipPart.FEMUR]
-            sacrum[around] = (sacra[index][around] + parts[HipPart.SACRUM]) / 2
+            hip[around] = parts[HipStructure.FEMUR]
+            sacrum[around] = (sacra[index][around] + parts[HipStructure.SACRUM]) / 2
             femora[index], sacra[index] = both_see(hip, femora[index]), sacrum
     return Hips(
         femora=_frozen(closed(np.asarray(np.mean(femora, axis=0), np.float32))),

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.structures import SPACING_MM
+from models.structures_3mm import SPACING_MM
 
 SEARCH_RADIUS_MM, SEARCH_HALF_MM = 22.0, 11.0
 """A disc lies this near to the axis of the spine and to the border found along it, also where it

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference import SpineProbabilities, default_device, spine_probabilities
-from models.structures import SPACING_MM, Structure
+from models.structures_3mm import SPACING_MM, Structure
 from pipelines.contract.anatomy import Level
 from pipelines.locate.coarse_hips import FEMORA, Hips, find_hips
 from pipelines.locate.disc_planes import DiscPlane, above_disc, disc_plane
@@ -29,7 +29,7 @@ Triple: TypeAlias = tuple[float, float, float]
 Place: TypeAlias = tuple[float, float, float]
 """Lower border, middle and upper border of a body along the spinal curve."""
 
-SPINE_MODEL: Final = "spine"
+SPINE_MODEL: Final = "spine_3mm"
 BODIES: Final = (Structure.LUMBAR_BODY, Structure.THORACIC_BODY)
 EDGE_MM: Final = 1.5
 """A body whose mask comes this near to the first or last slice counts as cut."""

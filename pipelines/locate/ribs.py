@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.structures import SPACING_MM
+from models.structures_3mm import SPACING_MM
 from pipelines.locate.spinal_curve import SpinalCurve
 
 BONE_PROBABILITY: Final = 0.3

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.interpolate import CubicSpline
 
-from models.structures import SPACING_MM
+from models.structures_3mm import SPACING_MM
 
 MINIMUM_VOXELS: Final = 120
 """3 mm voxels of body (3 cm3) under which there is no spine."""

@@ -1,13 +1,15 @@
-"""What the density path leaves for the secondary pipelines.
+"""One examination: the input of the secondary pipelines, and the result of everything that ran.
 
-Takes  everything of `pipelines.run` before the report
-Gives  Examination
-Next   pipelines.secondary.registry
+Takes  LumbarResult, PipelineResult
+Gives  Examination, ExaminationResult
+Next   pipelines.secondary.registry, pipelines.reporting.sr
 """
 
 from dataclasses import dataclass
 
+from pipelines.contract.findings import ModelUse, Status
 from pipelines.contract.job import Job
+from pipelines.contract.secondary_findings import PipelineResult, SegmentMask
 from pipelines.density.choose import DensityPath
 from pipelines.gates.all_gates import Quality
 from pipelines.locate.localize import Localization
@@ -34,3 +36,41 @@ class Examination:
     quality: Quality
     density: DensityPath
     lumbar: LumbarResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExaminationResult:
+    """Results of the density path and of every secondary pipeline.
+
+    Parameters
+    ----------
+    secondary
+        One per secondary pipeline that ran, in the order of the report.
+    """
+
+    lumbar: LumbarResult
+    secondary: tuple[PipelineResult, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """Status of the examination.
+
+        Nothing to report: ``NOT_REPORTED``. A reason for caution, or a secondary result without a
+        density: ``CAUTION``. Otherwise ``RESULT``.
+        """
+        findings = self.lumbar.findings
+        if findings.is_reported:
+            return Status.CAUTION if findings.reasons else Status.RESULT
+        has_secondary = any(one.says_something for one in self.secondary)
+        return Status.CAUTION if has_secondary else Status.NOT_REPORTED
+
+    @property
+    def models(self) -> tuple[ModelUse, ...]:
+        """Every model that took part, each once."""
+        secondary = (model for one in self.secondary for model in one.models)
+        return tuple(dict.fromkeys((*self.lumbar.findings.models, *secondary)))
+
+    @property
+    def masks(self) -> tuple[SegmentMask, ...]:
+        """Structures that secondary pipelines outlined."""
+        return tuple(mask for one in self.secondary for mask in one.masks)

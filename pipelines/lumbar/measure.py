@@ -15,14 +15,12 @@ from pipelines.contract.calibration import GENERIC
 from pipelines.contract.findings import (
     Abstained,
     ContrastPhase,
-    ExaminationFindings,
+    LumbarFindings,
     Measured,
     ModelUse,
-    Status,
     VertebraFindings,
 )
 from pipelines.contract.reasons import Reason
-from pipelines.contract.secondary_findings import PipelineResult, SegmentMask
 from pipelines.density.categories import categorize
 from pipelines.density.choose import DensityPath
 from pipelines.gates.all_gates import Quality
@@ -40,24 +38,16 @@ FEWEST_LEVELS: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LumbarResult:
-    """Findings, and the masks they rest on.
+    """Findings of L1 to L4, and the regions that they were measured in.
 
     Parameters
     ----------
     regions
         One per measured level that was segmented, from the head down.
-    secondary
-        What the secondary pipelines say.
     """
 
-    findings: ExaminationFindings
+    findings: LumbarFindings
     regions: tuple[LevelRegion, ...]
-    secondary: tuple[PipelineResult, ...] = ()
-
-    @property
-    def masks(self) -> tuple[SegmentMask, ...]:
-        """Structures that secondary pipelines outlined."""
-        return tuple(mask for one in self.secondary for mask in one.masks)
 
 
 def measure_lumbar(
@@ -95,7 +85,7 @@ def measure_lumbar(
     }
     rows = _rows(vertebrae, regions, measured, localization.presumed, density)
     findings = _examination(rows, localization, quality, models, density, ct.header)
-    if findings.status == Status.NOT_REPORTED:
+    if not findings.is_reported:
         return LumbarResult(findings=findings, regions=())
     return LumbarResult(findings=findings, regions=tuple(regions.values()))
 
@@ -108,8 +98,7 @@ def nothing_reported(
 ) -> LumbarResult:
     """Result of an examination in which nothing is reported, and why."""
     main = Abstained(reason=main_reason)
-    findings = ExaminationFindings(
-        status=Status.NOT_REPORTED,
+    findings = LumbarFindings(
         reasons=_unique((main_reason, *reasons)),
         vertebrae=tuple(rows),
         mean_attenuation=main,
@@ -169,7 +158,7 @@ def _examination(
     models: tuple[ModelUse, ...],
     path: DensityPath,
     header: AcquisitionHeader,
-) -> ExaminationFindings:
+) -> LumbarFindings:
     used = {
         row.level: row.trabecular_attenuation.value
         for row in rows
@@ -195,8 +184,7 @@ def _examination(
     if levels_disagree(used):
         why.append(Reason.OUTLIER_LEVEL)
     why += excluded
-    return ExaminationFindings(
-        status=Status.CAUTION if why else Status.RESULT,
+    return LumbarFindings(
         reasons=_unique(why),
         vertebrae=rows,
         mean_attenuation=mean,
@@ -234,21 +222,3 @@ def _withheld(row: VertebraFindings) -> VertebraFindings:
 
 def _unique(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
     return tuple(dict.fromkeys(reasons))
-
-
-def with_secondary(result: LumbarResult, secondary: tuple[PipelineResult, ...]) -> LumbarResult:
-    """Join what the secondary pipelines say.
-
-    An examination without density in which one of them reports something is one with caution;
-    every model that took part is named.
-    """
-    findings = result.findings
-    models = dict.fromkeys((*findings.models, *(m for one in secondary for m in one.models)))
-    status = findings.status
-    if status == Status.NOT_REPORTED and any(one.says_something for one in secondary):
-        status = Status.CAUTION
-    return replace(
-        result,
-        findings=replace(findings, status=status, models=tuple(models)),
-        secondary=secondary,
-    )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.fine_structures import FINE_SPACING_MM
+from models.structures_1mm import FINE_SPACING_MM
 from pipelines.contract.anatomy import Side
 from pipelines.read.volume import CtVolume
 from pipelines.space.coordinates import to_lps

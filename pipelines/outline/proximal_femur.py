@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.signal import find_peaks
 
-from models.fine_structures import FEMUR_CROP, FINE_SPACING_MM, FemurPart
 from models.inference import default_device, fine_probabilities
+from models.structures_1mm import FEMUR_CROP, FINE_SPACING_MM, FemurStructure
 from pipelines.contract.anatomy import Side
 from pipelines.contract.reasons import Reason
 from pipelines.locate.localize import Localization
@@ -39,7 +39,7 @@ from pipelines.read.volume import CtVolume
 from pipelines.space.coordinates import Box, CanonicalGrid, to_index, to_lps
 from pipelines.space.masks import largest_part, without_holes
 
-FEMUR_MODEL: Final = "femur"
+FEMUR_MODEL: Final = "femur_1mm"
 
 HEAD_RADIUS_MM: Final = 23.0
 HEAD_CAP_MM: Final = 10.0
@@ -112,7 +112,7 @@ Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 def fine_femur(hu: NDArray[np.float32], device: str | None = None) -> NDArray[np.float32]:
     """Probability of femur at 1 mm by the shipped network."""
     found = fine_probabilities(FEMUR_MODEL, hu, device or default_device())
-    return np.asarray(found[FemurPart.FEMUR])
+    return np.asarray(found[FemurStructure.FEMUR])
 
 
 def segment_femora(

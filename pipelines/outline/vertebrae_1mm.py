@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.fine_structures import FINE_SPACING_MM, VERTEBRA_CROP, VertebraPart
 from models.inference import default_device, fine_probabilities
+from models.structures_1mm import FINE_SPACING_MM, VERTEBRA_CROP, VertebraStructure
 from pipelines.contract.anatomy import Level
 from pipelines.locate.localize import Localization, LocatedBody, LocatedVertebra
 from pipelines.outline.bodies_3mm import FIRST_UNNAMED, interpolated, segment_bodies
@@ -28,7 +28,7 @@ from pipelines.read.volume import CtVolume, Segmentation
 from pipelines.space.coordinates import Box
 from pipelines.space.masks import largest_part
 
-VERTEBRA_MODEL: Final = "vertebra"
+VERTEBRA_MODEL: Final = "vertebra_1mm"
 CROP_OFFSET_MM: Final = (0.0, 4.0, 0.0)
 """From the centre of the body to the middle of the crop: up, posterior, left."""
 WHOLE_SHAPE: Final = (64, 112, 112)
@@ -42,11 +42,11 @@ LEAST_BONE: Final = 0.01
 """Of a whole vertebra: where the 3 mm network is surer than this that there is no bone, there is none."""
 LONE_BODIES: Final = 3
 """So few bodies without a name are a crop around a vertebra, and are outlined at 1 mm as well."""
-BODY_PARTS: Final = (VertebraPart.BODY_SHELL, VertebraPart.TRABECULAR_CORE)
-OWN_PARTS: Final = (*BODY_PARTS, VertebraPart.POSTERIOR_ELEMENTS)
+BODY_PARTS: Final = (VertebraStructure.BODY_SHELL, VertebraStructure.TRABECULAR_CORE)
+OWN_PARTS: Final = (*BODY_PARTS, VertebraStructure.POSTERIOR_ELEMENTS)
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""From HU of a crop to (parts, slices, rows, columns) probabilities of ``VertebraPart``."""
+"""From HU of a crop to (parts, slices, rows, columns) probabilities of ``VertebraStructure``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +156,7 @@ def look_at(
     volume = float(body.sum()) * ct.geometry.voxel_mm3
     if not BODY_VOLUME_MM3[0] <= volume <= BODY_VOLUME_MM3[1]:
         return None
-    core = on_ct(parts[VertebraPart.TRABECULAR_CORE], grid, ct.geometry, box) > 0.5
+    core = on_ct(parts[VertebraStructure.TRABECULAR_CORE], grid, ct.geometry, box) > 0.5
     before = coarse.labels[box] == label
     both = int(body.sum()) + int(before.sum())
     return FineVertebra(
@@ -200,7 +200,7 @@ def whole_vertebra(
     return box, _middle_part(own)
 
 
-def _share(parts: NDArray[np.float32], which: tuple[VertebraPart, ...]) -> NDArray[np.float32]:
+def _share(parts: NDArray[np.float32], which: tuple[VertebraStructure, ...]) -> NDArray[np.float32]:
     return np.asarray(parts[list(which)].sum(axis=0), np.float32)
 
 

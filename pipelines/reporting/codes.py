@@ -324,7 +324,7 @@ R_SCORE_FEATURES: Final = (
     "glcm_MaximumProbability",
     "glrlm_RunLengthNonUniformityNormalized",
 )
-"""Of the card ``ovcf_rscore``, by class and name in pyradiomics."""
+"""Of the card ``r_score``, by class and name in pyradiomics."""
 CONTRIBUTION: Final[dict[str, CodedConcept]] = {
     f"contribution_{name}": _private(
         f"adds_{_feature(name).value}", _short(f"Added to the R-score by {_feature(name).meaning}")

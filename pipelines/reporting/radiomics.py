@@ -16,7 +16,6 @@ from highdicom.sr import (
     Comprehensive3DSR,
     FindingSite,
     Measurement,
-    MeasurementReport,
     QualitativeEvaluation,
     ReferencedSegment,
     SourceSeriesForSegmentation,
@@ -32,20 +31,13 @@ from pipelines.radiomics.extract import RadiomicFeatures
 from pipelines.radiomics.units import ORIGINAL, feature_unit
 from pipelines.read.sources import SourceSeries
 from pipelines.reporting import codes
-from pipelines.reporting.equipment import (
-    MANUFACTURER,
-    MODEL_NAME,
-    SERIAL_NUMBER,
-    SERIES_DESCRIPTION,
-    algorithm_of_report,
-    software_version,
-)
+from pipelines.reporting.equipment import SERIES_DESCRIPTION, algorithm_of_report
 from pipelines.reporting.seg import SegmentNumbers, tracking_uid
-from pipelines.reporting.source_images import source_images
-from pipelines.reporting.sr import observation_context
-from pipelines.reporting.uids import derived_uid
+from pipelines.reporting.sr_document import ReportSeries, make_document
 
-SERIES_NUMBER: Final = 9104
+REPORT_SERIES: Final = ReportSeries(
+    role="radiomics", number=9104, description=f"{SERIES_DESCRIPTION} RADIOMICS"
+)
 DIGITS: Final = 9
 """Significant digits: with sign and exponent within the 16 characters of a Decimal String."""
 
@@ -76,28 +68,7 @@ def make_radiomics_report(
         for one in features
         if one.level in numbers
     ]
-    return Comprehensive3DSR(
-        evidence=[*source_images(series), segmentation],
-        content=MeasurementReport(
-            observation_context=observation_context(job),
-            procedure_reported=codes.CT_UNSPECIFIED_REGION,
-            imaging_measurements=groups,
-            title=codes.IMAGING_MEASUREMENT_REPORT,
-        ),
-        series_instance_uid=derived_uid(job.key, "radiomics.series"),
-        series_number=SERIES_NUMBER,
-        sop_instance_uid=derived_uid(job.key, "radiomics.instance"),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=MODEL_NAME,
-        software_versions=software_version(),
-        device_serial_number=SERIAL_NUMBER,
-        series_description=f"{SERIES_DESCRIPTION} RADIOMICS",
-        coding_schemes=[codes.private_scheme()],
-        is_complete=True,
-        is_final=False,
-        is_verified=False,
-    )
+    return make_document(job, series, groups, segmentation, REPORT_SERIES)
 
 
 def _group(

@@ -1,6 +1,6 @@
 """``result.json``: the findings as a document for programs, with its published schema.
 
-Takes  ExaminationFindings
+Takes  ExaminationResult
 Gives  ResultDocument
 Next   pipelines.run
 
@@ -20,7 +20,7 @@ from pipelines.contract.findings import (
     Abstained,
     ContrastPhase,
     DensityCategory,
-    ExaminationFindings,
+    LumbarFindings,
     Measured,
     Status,
     VertebraFindings,
@@ -34,6 +34,7 @@ from pipelines.contract.secondary_findings import (
     Quantity,
 )
 from pipelines.density.categories import interval
+from pipelines.lumbar.examination import ExaminationResult
 from pipelines.read.volume import CtVolume
 from pipelines.reporting.equipment import INTENDED_USE, MODEL_NAME, software_version
 
@@ -247,13 +248,9 @@ def no_series_result(skipped: Sequence[tuple[str, Reason]], model_set: str) -> R
     )
 
 
-def make_result(
-    job: Job,
-    ct: CtVolume,
-    findings: ExaminationFindings,
-    secondary: Sequence[PipelineResult] = (),
-) -> ResultDocument:
-    """Findings of one job as a document."""
+def make_result(job: Job, ct: CtVolume, result: ExaminationResult) -> ResultDocument:
+    """Result of one job as a document."""
+    findings = result.lumbar.findings
     has_density = isinstance(findings.mean_vbmd, Measured) or any(
         isinstance(row.vbmd, Measured) for row in findings.vertebrae
     )
@@ -263,7 +260,7 @@ def make_result(
         software=Software(name=MODEL_NAME, version=software_version()),
         job_key=job.key,
         source=_source(job, ct),
-        status=findings.status,
+        status=result.status,
         reasons=tuple(CodedReason(code=r, text=EXPLANATION[r]) for r in findings.reasons),
         vertebrae=tuple(_vertebra(row, findings.calibration) for row in findings.vertebrae),
         mean=_mean(findings),
@@ -275,10 +272,10 @@ def make_result(
             version=job.model_set,
             models=tuple(
                 Model(name=model.name, version=model.version, digest=model.digest)
-                for model in findings.models
+                for model in result.models
             ),
         ),
-        secondary=tuple(_secondary(one) for one in secondary),
+        secondary=tuple(_secondary(one) for one in result.secondary),
     )
 
 
@@ -373,7 +370,7 @@ def _vertebra(row: VertebraFindings, calibration: Calibration) -> Vertebra:
     )
 
 
-def _mean(findings: ExaminationFindings) -> Mean:
+def _mean(findings: LumbarFindings) -> Mean:
     return Mean(
         levels=tuple(row.level.name for row in findings.vertebrae if row.used),
         trabecular_hu_mean=_value(findings.mean_attenuation),

@@ -35,9 +35,8 @@ from pipelines.contract.secondary_findings import (
 )
 from pipelines.reporting import codes
 from pipelines.reporting.equipment import algorithm_of_report
+from pipelines.reporting.sr_document import Group
 from pipelines.reporting.uids import derived_uid
-
-Group = VolumetricROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
 
 
 def secondary_groups(

@@ -1,6 +1,6 @@
 """Segmentation object: body and core of each level, proximal femora, on the grid of the CT.
 
-Takes  SourceSeries, LumbarResult
+Takes  SourceSeries, ExaminationResult
 Gives  Segmentation
 Next   pipelines.reporting.sr
 """
@@ -35,7 +35,7 @@ from pipelines.reporting.equipment import (
     algorithm_of_segments,
     software_version,
 )
-from pipelines.reporting.source_images import source_images
+from pipelines.reporting.source_images import inherit_character_set, source_images
 from pipelines.reporting.uids import derived_uid
 
 SERIES_NUMBER: Final = 9101
@@ -144,7 +144,9 @@ def make_segmentation(
         content_description="Measured bones (research use only)",
         series_description=SERIES_DESCRIPTION,
         coding_schemes=[codes.private_scheme()],
+        specific_character_set=None,
     )
+    inherit_character_set(made, images[0])
     _fix_dimension_uid(made, derived_uid(job.key, "seg.dimensions"))
     made.ImageComments = INTENDED_USE
     return made

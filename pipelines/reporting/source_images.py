@@ -70,6 +70,17 @@ def source_images(series: SourceSeries) -> list[Dataset]:
     ]
 
 
+def inherit_character_set(made: Dataset, image: Dataset) -> None:
+    """Give an output object the Specific Character Set of a source image (PS3.3 C.12.1.1.2).
+
+    highdicom refuses an empty first value (the usual one in Japan) and defined terms that its list
+    lacks. The constructors therefore get ``specific_character_set=None``, and the attribute is set
+    afterwards; text is encoded when the object is written.
+    """
+    if image.get("SpecificCharacterSet"):
+        made.SpecificCharacterSet = image.SpecificCharacterSet
+
+
 def _inherited(dataset: Dataset) -> Dataset:
     light = Dataset()
     for keyword in INHERITED:

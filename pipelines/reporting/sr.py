@@ -1,6 +1,6 @@
 """Structured Report: one group for the examination, one per vertebra (TID 1500).
 
-Takes  SourceSeries, LumbarResult
+Takes  SourceSeries, ExaminationResult
 Gives  Comprehensive3DSR
 Next   pipelines.run
 """
@@ -12,14 +12,10 @@ import numpy as np
 from highdicom.seg import Segmentation
 from highdicom.sr import (
     Comprehensive3DSR,
-    DeviceObserverIdentifyingAttributes,
     FindingSite,
     Measurement,
     MeasurementProperties,
-    MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
-    ObservationContext,
-    ObserverContext,
     QualitativeEvaluation,
     ReferencedSegment,
     RelationshipTypeValues,
@@ -33,32 +29,22 @@ from pydicom.dataset import Dataset
 
 from pipelines.contract.anatomy import Level
 from pipelines.contract.calibration import Calibration
-from pipelines.contract.findings import Abstained, ExaminationFindings, Measured, VertebraFindings
+from pipelines.contract.findings import Abstained, LumbarFindings, Measured, VertebraFindings
 from pipelines.contract.job import Job, Predecessor
 from pipelines.contract.reasons import Reason
-from pipelines.lumbar.measure import LumbarResult
+from pipelines.lumbar.examination import ExaminationResult
 from pipelines.read.sources import SourceSeries
 from pipelines.read.volume import AcquisitionHeader
 from pipelines.reporting import codes
-from pipelines.reporting.equipment import (
-    INTENDED_USE,
-    MANUFACTURER,
-    MODEL_NAME,
-    SERIAL_NUMBER,
-    SERIES_DESCRIPTION,
-    algorithm_of_report,
-    software_version,
-)
+from pipelines.reporting.equipment import INTENDED_USE, SERIES_DESCRIPTION, algorithm_of_report
 from pipelines.reporting.secondary import secondary_groups
 from pipelines.reporting.seg import SegmentNumbers, segment_numbers, tracking_uid
-from pipelines.reporting.source_images import source_images
+from pipelines.reporting.sr_document import Group, ReportSeries, make_document
 from pipelines.reporting.uids import derived_uid
 from pipelines.reporting.wording import headline, reason_sentences
 
-SERIES_NUMBER: Final = 9102
+REPORT_SERIES: Final = ReportSeries(role="sr", number=9102, description=SERIES_DESCRIPTION)
 COMPREHENSIVE_3D_SR: Final = "1.2.840.10008.5.1.4.1.1.88.34"
-
-Group = VolumetricROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +52,7 @@ class _Context:
     """What every group of one report needs."""
 
     job: Job
-    findings: ExaminationFindings
+    result: ExaminationResult
     frame_of_reference_uid: str
     segmentation: Segmentation | None
     numbers: dict[Level, SegmentNumbers]
@@ -76,7 +62,7 @@ def make_report(
     job: Job,
     series: SourceSeries,
     header: AcquisitionHeader,
-    result: LumbarResult,
+    result: ExaminationResult,
     segmentation: Segmentation | None,
 ) -> Comprehensive3DSR:
     """Comprehensive 3D SR, complete, unverified, for research use.
@@ -92,59 +78,17 @@ def make_report(
     """
     context = _Context(
         job=job,
-        findings=result.findings,
+        result=result,
         frame_of_reference_uid=series.geometry.frame_of_reference_uid or "",
         segmentation=segmentation,
-        numbers=segment_numbers(result.regions),
+        numbers=segment_numbers(result.lumbar.regions),
     )
     groups: list[Group] = [_examination(context, header)]
-    groups += [_vertebra(context, row) for row in result.findings.vertebrae]
+    groups += [_vertebra(context, row) for row in result.lumbar.findings.vertebrae]
     for secondary in result.secondary:
         groups += secondary_groups(job, secondary, segmentation)
-    content = MeasurementReport(
-        observation_context=observation_context(job),
-        procedure_reported=codes.CT_UNSPECIFIED_REGION,
-        imaging_measurements=groups,
-        title=codes.IMAGING_MEASUREMENT_REPORT,
-    )
-    evidence = source_images(series)
-    if segmentation is not None:
-        evidence.append(segmentation)
-    return Comprehensive3DSR(
-        evidence=evidence,
-        content=content,
-        series_instance_uid=derived_uid(job.key, "sr.series"),
-        series_number=SERIES_NUMBER,
-        sop_instance_uid=derived_uid(job.key, "sr.instance"),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=MODEL_NAME,
-        software_versions=software_version(),
-        device_serial_number=SERIAL_NUMBER,
-        series_description=SERIES_DESCRIPTION,
-        coding_schemes=[codes.private_scheme()],
-        is_complete=True,
-        is_final=False,
-        is_verified=False,
-        previous_versions=_previous(job.predecessor),
-        specific_character_set=evidence[0].get("SpecificCharacterSet"),
-    )
-
-
-def observation_context(job: Job) -> ObservationContext:
-    """The device that observed: this software and its model set (TID 1002, 1004)."""
-    return ObservationContext(
-        observer_device_context=ObserverContext(
-            observer_type=codes.DEVICE,
-            observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
-                uid=derived_uid(f"{MODEL_NAME} {software_version()}", "observer"),
-                name=MODEL_NAME,
-                manufacturer_name=MANUFACTURER,
-                model_name=f"{MODEL_NAME} {software_version()} ({job.model_set})",
-                serial_number=SERIAL_NUMBER,
-            ),
-        )
-    )
+    previous = _previous(job.predecessor)
+    return make_document(job, series, groups, segmentation, REPORT_SERIES, previous)
 
 
 def _previous(predecessor: Predecessor | None) -> list[Dataset] | None:
@@ -161,10 +105,10 @@ def _previous(predecessor: Predecessor | None) -> list[Dataset] | None:
 def _examination(
     context: _Context, header: AcquisitionHeader
 ) -> MeasurementsAndQualitativeEvaluations:
-    findings = context.findings
+    result, findings = context.result, context.result.lumbar.findings
     evaluations = [
         QualitativeEvaluation(codes.CONTENT_QUALIFICATION, codes.RESEARCH),
-        QualitativeEvaluation(codes.STATUS, codes.STATUS_VALUE[findings.status]),
+        QualitativeEvaluation(codes.STATUS, codes.STATUS_VALUE[result.status]),
     ]
     evaluations += [
         QualitativeEvaluation(codes.REASON, codes.REASON_VALUE[reason])
@@ -178,14 +122,14 @@ def _examination(
         ),
         finding_type=codes.EXAMINATION,
         finding_sites=[FindingSite(anatomic_location=codes.LUMBAR_SPINE)],
-        algorithm_id=algorithm_of_report(findings.models),
+        algorithm_id=algorithm_of_report(result.models),
         measurements=[
             *_attenuation(findings.mean_attenuation),
             *_density(findings.mean_vbmd, findings.calibration),
         ],
         qualitative_evaluations=evaluations,
     )
-    comments = [INTENDED_USE, headline(findings, header), *reason_sentences(findings)]
+    comments = [INTENDED_USE, headline(result, header), *reason_sentences(findings)]
     group[0].ContentSequence.extend(
         TextContentItem(
             name=codes.COMMENT, value=text, relationship_type=RelationshipTypeValues.CONTAINS
@@ -206,11 +150,11 @@ def _vertebra(context: _Context, row: VertebraFindings) -> Group:
         ),
         "finding_type": codes.TRABECULAR_BONE,
         "finding_sites": [FindingSite(anatomic_location=codes.VERTEBRA[row.level])],
-        "algorithm_id": algorithm_of_report(context.findings.models),
+        "algorithm_id": algorithm_of_report(context.result.models),
         "measurements": [
             *_attenuation(row.trabecular_attenuation),
             *_volume(row.roi_volume),
-            *_density(row.vbmd, context.findings.calibration),
+            *_density(row.vbmd, context.result.lumbar.findings.calibration),
         ],
         "qualitative_evaluations": _evaluations(row),
     }
@@ -315,7 +259,7 @@ def _volume(value: Measured | Abstained) -> list[Measurement]:
     ]
 
 
-def _density_evaluations(findings: ExaminationFindings) -> list[QualitativeEvaluation]:
+def _density_evaluations(findings: LumbarFindings) -> list[QualitativeEvaluation]:
     """Phase always; standard and category where a density is given."""
     evaluations = [QualitativeEvaluation(codes.PHASE, codes.PHASE_VALUE[findings.phase])]
     if isinstance(findings.mean_vbmd, Abstained):

@@ -1,6 +1,6 @@
 """The sentences of the report.
 
-Takes  ExaminationFindings, AcquisitionHeader
+Takes  ExaminationResult, AcquisitionHeader
 Gives  str
 Next   pipelines.reporting.sr
 
@@ -12,12 +12,13 @@ from pipelines.contract.calibration import Calibration
 from pipelines.contract.findings import (
     Abstained,
     DensityCategory,
-    ExaminationFindings,
+    LumbarFindings,
     Measured,
     Status,
 )
 from pipelines.contract.reasons import EXPLANATION
 from pipelines.density.categories import CUTS_MG_CM3, interval
+from pipelines.lumbar.examination import ExaminationResult
 from pipelines.read.volume import AcquisitionHeader
 
 CATEGORY_SENTENCES = {
@@ -36,11 +37,12 @@ STATUS_WORDS = {
 }
 
 
-def headline(findings: ExaminationFindings, header: AcquisitionHeader) -> str:
+def headline(result: ExaminationResult, header: AcquisitionHeader) -> str:
     """Status and the main numbers in one paragraph."""
-    parts = [f"{STATUS_WORDS[findings.status]}."]
+    findings = result.lumbar.findings
+    parts = [f"{STATUS_WORDS[result.status]}."]
     used = [row for row in findings.vertebrae if row.used]
-    if findings.status != Status.NOT_REPORTED:
+    if used:
         kvp = "tube voltage not stated" if header.kvp is None else f"{header.kvp:g} kV"
         levels = ", ".join(
             f"{row.level.name} {row.trabecular_attenuation.value:.0f} HU"
@@ -67,7 +69,7 @@ def density_sentence(density: Measured, calibration: Calibration) -> str:
     )
 
 
-def category_sentences(findings: ExaminationFindings) -> tuple[str, ...]:
+def category_sentences(findings: LumbarFindings) -> tuple[str, ...]:
     """The range in words; why there is none; between which ranges the interval leaves it open."""
     category = findings.category
     if isinstance(category, Abstained):
@@ -90,6 +92,6 @@ def association_sentence(index: Measured) -> str:
     )
 
 
-def reason_sentences(findings: ExaminationFindings) -> tuple[str, ...]:
+def reason_sentences(findings: LumbarFindings) -> tuple[str, ...]:
     """One sentence per reason."""
     return tuple(EXPLANATION[reason] for reason in findings.reasons)

@@ -52,7 +52,7 @@ from pipelines.radiomics.region import SUPPORT, ScalarImage
 from pipelines.radiomics.settings import FeatureSettings, feature_settings
 from pipelines.read.volume import CtVolume
 
-FOREST: Final = "femur_status"
+FOREST: Final = "hip_class"
 CLASSES: Final = ("normal", "osteopenia", "osteoporosis")
 NUMBERS: Final = ("hip_volume", "hip_attenuation", *(f"hip_{name}" for name in CLASSES))
 COARSEST_MM: Final = 2.0

@@ -34,7 +34,7 @@ from pipelines.radiomics.units import NO_UNIT, ORIGINAL, feature_unit
 from pipelines.read.acquisition import AcquisitionHeader
 from pipelines.read.volume import CtVolume
 
-MODEL: Final = "ovcf_rscore"
+MODEL: Final = "r_score"
 SCORE: Final = "r_score"
 CONTRIBUTION: Final = "contribution_"
 """Before the name of a feature: what it adds to the score."""

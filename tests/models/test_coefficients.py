@@ -64,5 +64,5 @@ def test_shipped_coefficients_are_those_of_their_cards():
 
 def test_a_network_is_no_formula():
     with pytest.raises(UnknownModel, match="is a network"):
-        linear_model("spine")
-    assert card("spine").kind == "network"
+        linear_model("spine_3mm")
+    assert card("spine_3mm").kind == "network"

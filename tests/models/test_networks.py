@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from models.fine_structures import FEMUR_CROP, VERTEBRA_CROP, FemurPart, VertebraPart
 from models.networks.dcnn import ChannelAttention, ChestDCNN
-from models.networks.fine import femur_fine_network, vertebra_fine_network
+from models.networks.outline_1mm import femur_1mm_network, vertebra_1mm_network
 from models.networks.unet2d import chest_unet
 from models.networks.vbnet import WIDTHS, VBNet, folded, unfolded
+from models.structures_1mm import FEMUR_CROP, VERTEBRA_CROP, FemurStructure, VertebraStructure
 
 
 def test_vbnet_has_the_levels_of_study_3():
@@ -42,8 +42,8 @@ def test_a_folded_vbnet_sees_and_gives_single_voxels():
 @pytest.mark.parametrize(
     ("build", "crop", "parts", "coarsest"),
     [
-        (femur_fine_network, FEMUR_CROP, FemurPart, 32),
-        (vertebra_fine_network, VERTEBRA_CROP, VertebraPart, 16),
+        (femur_1mm_network, FEMUR_CROP, FemurStructure, 32),
+        (vertebra_1mm_network, VERTEBRA_CROP, VertebraStructure, 16),
     ],
 )
 def test_the_shipped_networks_fit_their_crops(build, crop, parts, coarsest):

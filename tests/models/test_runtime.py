@@ -25,24 +25,24 @@ def folder(tmp_path_factory):
 def test_openvino_says_what_pytorch_says(folder):
     """Same probabilities for a volume of another size than the one it was traced with."""
     image = torch.randn(1, 1, 48, 32, 64, generator=torch.Generator().manual_seed(1))
-    compiled = runtime.openvino_forward("spine", folder)
+    compiled = runtime.openvino_forward("spine_3mm", folder)
     assert compiled is not None
     with torch.inference_mode():
-        there = network("spine")(image).softmax(dim=1).numpy()
+        there = network("spine_3mm")(image).softmax(dim=1).numpy()
     assert np.abs(compiled(image).softmax(dim=1).numpy() - there).max() < TOLERANCE
 
 
 @needs_openvino
 def test_a_kept_graph_that_was_changed_is_converted_again(folder, monkeypatch):
     """Its digest is noted beside it."""
-    runtime.openvino_forward("spine", folder)
+    runtime.openvino_forward("spine_3mm", folder)
     note = next(folder.glob("*.json"))
     weights = next(folder.glob("*.bin"))
     content = bytearray(weights.read_bytes())
     content[100] ^= 1
     weights.write_bytes(bytes(content))
     runtime.openvino_forward.cache_clear()
-    runtime.openvino_forward("spine", folder)
+    runtime.openvino_forward("spine_3mm", folder)
     assert json.loads(note.read_text()) == runtime._digests(weights.with_suffix(".xml"), weights)
     assert weights.read_bytes() != bytes(content)
 
@@ -52,8 +52,8 @@ def test_without_openvino_pytorch_runs(monkeypatch, tmp_path):
     monkeypatch.setattr("models.runtime.openvino", None)
     runtime.openvino_forward.cache_clear()
     try:
-        assert runtime.openvino_forward("spine", tmp_path) is None
-        assert isinstance(runtime.forward("spine"), torch.nn.Module)
+        assert runtime.openvino_forward("spine_3mm", tmp_path) is None
+        assert isinstance(runtime.forward("spine_3mm"), torch.nn.Module)
     finally:
         runtime.openvino_forward.cache_clear()
 
@@ -63,4 +63,4 @@ def test_a_folder_that_cannot_be_written_only_costs_time(tmp_path):
     """The graph is then converted at every start."""
     blocked = tmp_path / "file"
     blocked.write_text("")
-    assert runtime.openvino_forward("spine", blocked / "cache") is not None
+    assert runtime.openvino_forward("spine_3mm", blocked / "cache") is not None

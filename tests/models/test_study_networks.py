@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.networks.lumbar import bmd_network, status_network
+from models.networks.dxa_equivalent import bmd_network, class_network
 from models.networks.residual import residual_classifier
 
 DENSENET_121 = [
@@ -35,7 +35,7 @@ def test_lumbar_networks_are_densenet_121() -> None:
 def test_regression_gives_one_number_and_status_three_classes() -> None:
     """Two independent networks that differ in their last layer only."""
     assert bmd_network().state_dict()["class_layers.out.weight"].shape == (1, 1024)
-    assert status_network().state_dict()["class_layers.out.weight"].shape == (3, 1024)
+    assert class_network().state_dict()["class_layers.out.weight"].shape == (3, 1024)
 
 
 @pytest.mark.parametrize(

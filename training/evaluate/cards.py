@@ -25,10 +25,10 @@ from models.cards import WEIGHTS_FOLDER, Metric, ModelCard, card
 RESULTS: Final = Path("docs/results/segmentation.json")
 TELLS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "spine": r"named|lumbar|centroid|agreement",
-        "vertebra": r"Dice (body|whole|vertebra)",
-        "femur": r"Dice femur (left|right), head|Dice femur in the crop",
-        "hips": r"coarse|sacrum",
+        "spine_3mm": r"named|lumbar|centroid|agreement",
+        "vertebra_1mm": r"Dice (body|whole|vertebra)",
+        "femur_1mm": r"Dice femur (left|right), head|Dice femur in the crop",
+        "hips_3mm": r"coarse|sacrum",
     }
 )
 """What a row must speak of to tell something of a network; its first match counts."""

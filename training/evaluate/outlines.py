@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.fine_structures import CORE_DEPTH_MM
+from models.structures_1mm import CORE_DEPTH_MM
 from pipelines.contract.anatomy import Level, Side
 from pipelines.locate.localize import Localization
 from pipelines.outline.proximal_femur import (

@@ -32,7 +32,7 @@ class Description:
 DESCRIPTIONS: Final = MappingProxyType(
     {
         "femur": Description(
-            network="femur_fine_network",
+            network="femur_1mm",
             task="Femur at 1 mm within 128x96x128 mm around its head (a right one mirrored): second "
             "stage of the cascade of study 3",
             training_data="Simulation only: shapes of 58 femora with their hip bones (Hip-Joints "
@@ -46,7 +46,7 @@ DESCRIPTIONS: Final = MappingProxyType(
             "Real scans of few patients were looked at.",
         ),
         "vertebra": Description(
-            network="vertebra_fine_network",
+            network="vertebra_1mm",
             task="One vertebra at 1 mm in its own axes (48x64x64 mm around the body): shell and "
             "trabecular core of the body, posterior elements, neighbours",
             training_data="Simulation only: virtual patients of training/cohort (T10 to L5, with "
@@ -65,20 +65,20 @@ DESCRIPTIONS: Final = MappingProxyType(
 def export(
     name: str, run: Path, version: str, metrics: tuple[Metric, ...], folder: Path = WEIGHTS_FOLDER
 ) -> ModelCard:
-    """Write ``NAME.safetensors`` and its card."""
+    """Write ``NAME_1mm.safetensors`` and its card."""
     about = DESCRIPTIONS[name]
     state = state_of(run)
     return write_network(
         run,
         folder=folder,
-        name=name,
+        name=about.network,
         version=version,
         network=about.network,
         task=about.task,
         training_data=about.training_data,
         training=f"{state['step']} steps, {about.recipe}, {noted_precision(state['notes'])}, "
         f"{state['seconds'] / 60:.0f} minutes on a fraction of two shared CPU cores, moving "
-        f"average of the weights; python -m training.outline_1mm.train {name}{trained_before(name, state)}",
+        f"average of the weights; python -m training.outline_1mm.train {name}{trained_before(about.network, state)}",
         metrics=metrics,
         intended_use=about.intended_use,
         limits=about.limits,

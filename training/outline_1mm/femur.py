@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.fine_structures import FEMUR_CROP
+from models.structures_1mm import FEMUR_CROP
 from pipelines.outline.proximal_femur import CROP_OFFSET_MM, head_centre_index
 from training.cohort.body.anatomy import render
 from training.cohort.body.femur import femur_shape, plan_femur

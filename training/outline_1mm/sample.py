@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from models.fine_structures import FINE_HU_CENTRE, FINE_HU_RANGE, FINE_HU_SCALE
+from models.structures_1mm import FINE_HU_CENTRE, FINE_HU_RANGE, FINE_HU_SCALE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,6 @@ class FineSample:
 
 
 def as_sample(hu: torch.Tensor, labels: torch.Tensor) -> FineSample:
-    """Normalise HU as `models.fine_structures` says."""
+    """Normalise HU as `models.structures_1mm` says."""
     image = (hu.clamp(*FINE_HU_RANGE) - FINE_HU_CENTRE) / FINE_HU_SCALE
     return FineSample(image=image[None].float(), labels=labels.long())

@@ -2,7 +2,7 @@
 
     python -m training.outline_1mm.train femur --data ../shared/data --out runs/femur --minutes 60
     python -m training.outline_1mm.train femur --out runs/femur --minutes 30 --resume
-    python -m training.outline_1mm.train femur --out runs/more --start-from models/weights/femur.safetensors
+    python -m training.outline_1mm.train femur --out runs/more --start-from models/weights/femur_1mm.safetensors
 
 No real CT takes part: shapes come from masks, meshes and the virtual cohort, tissue is painted. The
 same code runs on CPU and CUDA. Writes ``checkpoint.safetensors`` and ``state.json`` (resumable),
@@ -21,7 +21,7 @@ from monai.losses import DiceCELoss, DiceFocalLoss
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from models.networks.fine import femur_fine_network, vertebra_fine_network
+from models.networks.outline_1mm import femur_1mm_network, vertebra_1mm_network
 from training.loop.checkpoint import TrainingState
 from training.loop.curve import draw_curve
 from training.loop.patches import LEARNING_RATE, Losses, Pace, output_of, start, train_on
@@ -77,14 +77,14 @@ TASKS: Final[Mapping[str, Task]] = MappingProxyType(
     {
         # Study 3 trains with focal loss; Dice beside it keeps the small bone from vanishing.
         "femur": Task(
-            network=femur_fine_network,
+            network=femur_1mm_network,
             samples=_femur,
             loss=lambda: DiceFocalLoss(
                 to_onehot_y=True, softmax=True, include_background=False, lambda_focal=5.0
             ),
         ),
         "vertebra": Task(
-            network=vertebra_fine_network,
+            network=vertebra_1mm_network,
             samples=_vertebra,
             loss=lambda: DiceCELoss(to_onehot_y=True, softmax=True, include_background=False),
         ),

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.fine_structures import CORE_DEPTH_MM, VERTEBRA_CROP, VertebraPart
+from models.structures_1mm import CORE_DEPTH_MM, VERTEBRA_CROP, VertebraStructure
 from pipelines.contract.anatomy import Level
 from pipelines.outline.vertebrae_1mm import CROP_OFFSET_MM
 from training.cohort.body.anatomy import render
@@ -291,12 +291,12 @@ def draw_vertebra(specimen: VertebraSpecimen, rng: np.random.Generator) -> FineS
 
 
 def parts_of(bone: torch.Tensor, body: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor:
-    """``VertebraPart`` of every voxel from signed distances in mm."""
+    """``VertebraStructure`` of every voxel from signed distances in mm."""
     labels = torch.zeros(bone.shape, dtype=torch.int64)
-    labels[neighbours < 0] = int(VertebraPart.NEIGHBOUR)
-    labels[bone < 0] = int(VertebraPart.POSTERIOR_ELEMENTS)
-    labels[(body < 0) & (bone < 0)] = int(VertebraPart.BODY_SHELL)
-    labels[(body < -CORE_DEPTH_MM) & (bone < 0)] = int(VertebraPart.TRABECULAR_CORE)
+    labels[neighbours < 0] = int(VertebraStructure.NEIGHBOUR)
+    labels[bone < 0] = int(VertebraStructure.POSTERIOR_ELEMENTS)
+    labels[(body < 0) & (bone < 0)] = int(VertebraStructure.BODY_SHELL)
+    labels[(body < -CORE_DEPTH_MM) & (bone < 0)] = int(VertebraStructure.TRABECULAR_CORE)
     return labels
 
 

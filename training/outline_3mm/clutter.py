@@ -8,7 +8,7 @@ Next   training.outline_3mm.sampler
 import numpy as np
 import torch
 
-from models.structures import Structure
+from models.structures_3mm import Structure
 
 METAL_HU = (2200.0, 3071.0)
 BODIES = (Structure.LUMBAR_BODY, Structure.THORACIC_BODY)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.interpolate import make_interp_spline
 
-from models.structures import Structure
+from models.structures_3mm import Structure
 from pipelines.contract.anatomy import Level
 from training.cohort.icrp110.organ_maps import (
     DISC,

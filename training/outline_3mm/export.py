@@ -14,14 +14,14 @@ from training.loop.precision import noted_precision
 
 
 def export(run: Path, version: str, folder: Path = WEIGHTS_FOLDER) -> ModelCard:
-    """Write ``spine.safetensors`` and its card."""
+    """Write ``spine_3mm.safetensors`` and its card."""
     state = state_of(run)
     return write_network(
         run,
         folder=folder,
-        name="spine",
+        name="spine_3mm",
         version=version,
-        network="spine_network",
+        network="spine_3mm",
         task="Vertebral bodies (lumbar, thoracic), posterior elements, discs, sacrum, hip bones, "
         "femora, ribs and body centres at 3 mm",
         training_data="Simulation only: virtual patients of training/cohort (48, then 19 of wider "

@@ -2,13 +2,13 @@ r"""Ship the hip network: fp16 safetensors and a card.
 
     python -m training.outline_3mm.export_hips --run runs/hips --version 0.1.0
     python -m training.outline_3mm.export_hips --run runs/more --version 0.2.0 \
-        --mean-with models/weights/hips.safetensors --data ../shared/data
+        --mean-with models/weights/hips_3mm.safetensors --data ../shared/data
 
 The second ships the mean of the weights that a run started from and of those that it ended with
 (Wortsman et al. 2022): on patients that neither saw it may do better than both.
 
 Takes  weights.safetensors of training.outline_3mm.train_hips
-Gives  models/weights/hips.safetensors, its card
+Gives  models/weights/hips_3mm.safetensors, its card
 Next   models.registry
 """
 
@@ -66,7 +66,7 @@ def export(run: Path, version: str, folder: Path = WEIGHTS_FOLDER) -> ModelCard:
         folder=folder,
         name=HIPS_MODEL,
         version=version,
-        network="hip_network",
+        network="hips_3mm",
         task="Femora, hip bones and sacrum at 3 mm; of the femora only parts count in which the spine "
         "network sees a femur as well, of the sacrum the mean with that network",
         training_data="Simulation only: 48 virtual patients of training/cohort and 24 with findings, the "

@@ -2,8 +2,8 @@
 
 import torch
 
-from models.networks.spine import spine_network
-from models.structures import CENTRE_CHANNEL, Structure
+from models.networks.spine_3mm import spine_3mm_network
+from models.structures_3mm import CENTRE_CHANNEL, Structure
 from training.outline_3mm.losses import MERGED, merged_logits, merged_parts
 
 
@@ -11,7 +11,7 @@ def dice_by_structure(
     weights: dict[str, torch.Tensor], batches: list[dict[str, torch.Tensor]]
 ) -> dict[str, float]:
     """Dice of every structure over all patches together; both femora are ``femur``."""
-    network = spine_network()
+    network = spine_3mm_network()
     network.load_state_dict(weights)
     network.eval()
     overlap, total = torch.zeros(MERGED), torch.zeros(MERGED)

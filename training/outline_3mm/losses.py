@@ -3,7 +3,7 @@
 import torch
 from monai.losses import DiceCELoss
 
-from models.structures import CENTRE_CHANNEL, Structure
+from models.structures_3mm import CENTRE_CHANNEL, Structure
 
 HEAT_WEIGHT = 20.0
 MERGED = len(Structure) - 1

@@ -1,7 +1,7 @@
 """Patches of single hips at 3 mm, painted as for the 1 mm network: real shapes, every look of bone.
 
 Takes  FemurShelf
-Gives  HU and HipPart of a patch
+Gives  HU and HipStructure of a patch
 Next   training.outline_3mm.train_hips
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from models.structures import HipPart
+from models.structures_3mm import HipStructure
 from training.outline_1mm.deformation import random_places
 from training.outline_1mm.femur import FemurShelf, femur_scene
 from training.outline_1mm.imaging import cut_off, imaged
@@ -24,7 +24,7 @@ BELOW_HEAD_MM: Final = -20.0
 
 
 def painted_hip(shelf: FemurShelf, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw one hip, left or right; both (48, 48, 48), HU and ``HipPart``."""
+    """Draw one hip, left or right; both (48, 48, 48), HU and ``HipStructure``."""
     specimen = shelf.draw(rng)
     offset = rng.uniform(-JITTER_MM, JITTER_MM, 3)
     offset[0] += BELOW_HEAD_MM
@@ -32,8 +32,8 @@ def painted_hip(shelf: FemurShelf, rng: np.random.Generator) -> tuple[torch.Tens
     hu, femur, hip = femur_scene(specimen, shelf.surroundings, places, rng)
     hu, femur, hip = (_coarse(one) for one in (imaged(hu, rng), femur, hip))
     parts = torch.zeros(hu.shape, dtype=torch.int64)
-    parts[hip < 0] = int(HipPart.HIP_BONE)
-    parts[femur < 0] = int(HipPart.FEMUR)
+    parts[hip < 0] = int(HipStructure.HIP_BONE)
+    parts[femur < 0] = int(HipStructure.FEMUR)
     hu, parts = cut_off(hu, parts, rng)
     if rng.random() < 0.5:
         hu, parts = hu.flip(2), parts.flip(2)

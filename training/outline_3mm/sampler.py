@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from models.structures import HU_CENTRE, HU_RANGE, HU_SCALE, Structure
+from models.structures_3mm import HU_CENTRE, HU_RANGE, HU_SCALE, Structure
 from training.cohort.icrp110.specimen import Specimen
 from training.outline_3mm.clutter import cluttered, filling
 from training.outline_3mm.warps import patch_places

@@ -21,7 +21,7 @@ import torch
 from monai.losses import DiceCELoss
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from models.networks.spine import spine_network
+from models.networks.spine_3mm import spine_3mm_network
 from training.cohort.icrp110.organ_maps import reference_specimen
 from training.cohort.icrp110.specimen import Specimen, kept, virtual_specimen
 from training.cohort.people.form import TRAINING_FAMILIES
@@ -130,7 +130,9 @@ def train(config: Config) -> TrainingState:
     """Run until the minutes (or steps) are used up."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    run = start(spine_network(), config.out, config.device, seed=config.seed, resume=config.resume)
+    run = start(
+        spine_3mm_network(), config.out, config.device, seed=config.seed, resume=config.resume
+    )
     criterion = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False)
     unseen = held_out_batches(config)
 

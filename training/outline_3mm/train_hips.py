@@ -28,8 +28,8 @@ import torch
 from monai.losses import DiceFocalLoss
 from torch.utils.data import DataLoader, IterableDataset
 
-from models.networks.hips import hip_network
-from models.structures import HipPart, Structure
+from models.networks.hips_3mm import hips_3mm_network
+from models.structures_3mm import HipStructure, Structure
 from training.cohort.icrp110.specimen import Specimen
 from training.loop.checkpoint import TrainingState
 from training.loop.patches import LEARNING_RATE, Losses, Pace, output_of, start, train_on
@@ -48,10 +48,10 @@ PAINTED: Final = 0.35
 AROUND_MM: Final = 60.0
 HELD_OUT_SEED: Final = 9000
 PART_OF: Final = {
-    Structure.FEMUR_LEFT: HipPart.FEMUR,
-    Structure.FEMUR_RIGHT: HipPart.FEMUR,
-    Structure.HIP_BONE: HipPart.HIP_BONE,
-    Structure.SACRUM: HipPart.SACRUM,
+    Structure.FEMUR_LEFT: HipStructure.FEMUR,
+    Structure.FEMUR_RIGHT: HipStructure.FEMUR,
+    Structure.HIP_BONE: HipStructure.HIP_BONE,
+    Structure.SACRUM: HipStructure.SACRUM,
 }
 
 
@@ -79,7 +79,7 @@ class Config:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """One example: (1, 1, slices, rows, columns) input and ``HipPart``."""
+    """One example: (1, 1, slices, rows, columns) input and ``HipStructure``."""
 
     image: torch.Tensor
     parts: torch.Tensor
@@ -162,7 +162,7 @@ def train(config: Config) -> TrainingState:
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     run = start(
-        hip_network(),
+        hips_3mm_network(),
         config.out,
         config.device,
         seed=config.seed,
@@ -203,19 +203,19 @@ def held_out_patches(config: Config) -> list[Patch]:
 
 def held_out_dice(weights: dict[str, torch.Tensor], unseen: Sequence[Patch]) -> dict[str, float]:
     """Dice of every part over all patches together."""
-    network = hip_network()
+    network = hips_3mm_network()
     network.load_state_dict(weights)
     network.eval()
-    overlap, total = torch.zeros(len(HipPart)), torch.zeros(len(HipPart))
+    overlap, total = torch.zeros(len(HipStructure)), torch.zeros(len(HipStructure))
     with torch.inference_mode():
         for patch in unseen:
             found = network(patch.image).argmax(dim=1).flatten()
             truth = patch.parts.flatten()
-            overlap += torch.bincount(found[found == truth], minlength=len(HipPart))
-            total += torch.bincount(found, minlength=len(HipPart))
-            total += torch.bincount(truth, minlength=len(HipPart))
+            overlap += torch.bincount(found[found == truth], minlength=len(HipStructure))
+            total += torch.bincount(found, minlength=len(HipStructure))
+            total += torch.bincount(truth, minlength=len(HipStructure))
     dice = 2 * overlap / total.clamp(min=1)
-    return {part.name.lower(): round(float(dice[part]), 4) for part in HipPart if part}
+    return {part.name.lower(): round(float(dice[part]), 4) for part in HipStructure if part}
 
 
 def main() -> None:

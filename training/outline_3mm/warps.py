@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from models.structures import SPACING_MM
+from models.structures_3mm import SPACING_MM
 from training.cohort.icrp110.specimen import Specimen
 
 Places = NDArray[np.float32]

@@ -4,12 +4,13 @@
         --table docs/results/study1/networks/table.json
 
 Takes  weights.safetensors, table.json
-Gives  models/weights/lumbar_bmd.safetensors, its card
+Gives  models/weights/dxa_equivalent_bmd.safetensors, its card
 Next   models.registry
 """
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,13 +21,17 @@ from training.loop.precision import noted_precision
 from training.study1.train import Task
 
 CURVE: Final = "docs/results/study1/networks/training.png"
+NAMES: Final[Mapping[Task, str]] = MappingProxyType(
+    {"bmd": "dxa_equivalent_bmd", "status": "dxa_equivalent_class"}
+)
+"""Name of card and weights of each task."""
 TASKS: Final = MappingProxyType(
     {
         "bmd": "Areal density of one vertebra (L1 to L4) as DXA would measure it, g/cm2, from "
         "64x128x128 voxels of 0.625x0.4x0.4 mm around its body, -200 to 800 HU, averaged to "
         "32x32x32 (study 1)",
         "status": "Shares of normal areal density, osteopenia and osteoporosis range of a patient "
-        "from one vertebra, input as that of lumbar_bmd (study 1)",
+        "from one vertebra, input as that of dxa_equivalent_bmd (study 1)",
     }
 )
 RECIPES: Final = MappingProxyType(
@@ -34,8 +39,8 @@ RECIPES: Final = MappingProxyType(
         "bmd": "mean squared error, bias of the last layer set to the mean; Adam 1e-3 falling to 0 "
         "over 1577 steps, 3e-4 over 4705, 2e-4 over 854, then, all patients scanned anew with cortex "
         "that follows density, 3e-4 over 3686",
-        "status": "cross-entropy, started from the features of lumbar_bmd; Adam 1e-3 falling to 0 "
-        "over 736 steps, then, on the patients of lumbar_bmd, 3e-4",
+        "status": "cross-entropy, started from the features of dxa_equivalent_bmd; Adam 1e-3 falling to 0 "
+        "over 736 steps, then, on the patients of dxa_equivalent_bmd, 3e-4",
     }
 )
 TRAINING_DATA: Final = (
@@ -58,14 +63,14 @@ LIMITS: Final = (
 def export(
     task: Task, run: Path, version: str, metrics: tuple[Metric, ...], folder: Path = WEIGHTS_FOLDER
 ) -> ModelCard:
-    """Write ``lumbar_TASK.safetensors`` and its card."""
+    """Write the weights, named as ``NAMES`` states, and their card."""
     state = state_of(run)
     return write_network(
         run,
         folder=folder,
-        name=f"lumbar_{task}",
+        name=NAMES[task],
         version=version,
-        network=f"lumbar_{task}_network",
+        network=NAMES[task],
         task=TASKS[task],
         training_data=TRAINING_DATA,
         training=f"{state['step']} steps in {state['seconds']:.0f} s on a fraction of one shared CPU "

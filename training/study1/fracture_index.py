@@ -201,7 +201,7 @@ def ship(
     command: str,
     metrics: tuple[Metric, ...],
 ) -> ModelCard:
-    """Write ``fracture_association.coefficients.json`` and its card."""
+    """Write ``fracture_index.coefficients.json`` and its card."""
     return save_model(
         folder,
         model,

@@ -37,7 +37,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
-from models.networks.lumbar import bmd_network, status_network
+from models.networks.dxa_equivalent import bmd_network, class_network
 from pipelines.secondary.dxa_equivalent.network_input import Normalization, coarse, normalized
 from training.cohort.people.densitometry import NHANES_III, t_score, who_class
 from training.loop.checkpoint import (
@@ -141,7 +141,7 @@ def fill_bank(examples: Sequence[Example], config: Config) -> Bank:
 
 def build(task: Task) -> nn.Module:
     """The network of a task."""
-    return bmd_network() if task == "bmd" else status_network()
+    return bmd_network() if task == "bmd" else class_network()
 
 
 def augmented(

@@ -6,7 +6,7 @@ Next   pipelines.reporting.wording
 
 The study fits case status (a fracture elsewhere, now) on age, sex, body mass index and areal
 density. That tells whom a person resembles, not who will break a bone: the value is an index, never a
-probability (docs/domain.md A9). The coefficients are those of the model card ``fracture_association``.
+probability (docs/domain.md A9). The coefficients are those of the model card ``fracture_index``.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from pipelines.contract.findings import Abstained, Measured
 from pipelines.contract.reasons import Reason
 from pipelines.read.acquisition import AcquisitionHeader
 
-MODEL: Final = "fracture_association"
+MODEL: Final = "fracture_index"
 INDEX_UNIT: Final = "1"
 """UCUM: no unit. The index lies between 0 and 1."""
 SCOPE_YEARS: Final = (40.0, 90.0)

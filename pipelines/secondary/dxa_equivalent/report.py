@@ -22,7 +22,7 @@ from models.errors import UnknownModel
 from models.inference import mirror_mean
 from models.runtime import forward
 from pipelines.contract.anatomy import Level
-from pipelines.contract.findings import Abstained, Measured, Status, VertebraFindings
+from pipelines.contract.findings import Abstained, Measured, VertebraFindings
 from pipelines.contract.models_used import models_used
 from pipelines.contract.reasons import Reason
 from pipelines.contract.secondary_findings import (
@@ -44,8 +44,8 @@ from pipelines.secondary.dxa_equivalent.network_input import (
     normalized,
 )
 
-BMD_MODEL: Final = "lumbar_bmd"
-STATUS_MODEL: Final = "lumbar_status"
+BMD_MODEL: Final = "dxa_equivalent_bmd"
+STATUS_MODEL: Final = "dxa_equivalent_class"
 STRIDE: Final = (2, 4, 4)
 """Voxels that are averaged to one (slices, rows, columns), as the shipped weights learned it."""
 AREAL_UNIT: Final = "g/cm2"
@@ -88,7 +88,7 @@ def report_lumbar_networks(examination: Examination) -> PipelineResult:
     Study 1; docs/domain.md 1.A, 4.1, 4.4.
     """
     findings = examination.lumbar.findings
-    if findings.status is Status.NOT_REPORTED:
+    if not findings.is_reported:
         return _silent(findings.reasons[0])
     if (why := _outside_training(examination)) is not None:
         return _silent(why)

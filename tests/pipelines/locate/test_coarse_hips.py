@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.inference import SpineProbabilities
-from models.structures import SPACING_MM, Structure
+from models.structures_3mm import SPACING_MM, Structure
 from pipelines.locate.coarse_hips import CLOSED, FEMORA, LEAST_VOXELS, both_see, closed, find_hips
 from training.cohort.body.anatomy import render
 from training.cohort.icrp110.specimen import structures

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.structures import SPACING_MM
+from models.structures_3mm import SPACING_MM
 from pipelines.locate.disc_planes import disc_plane
 
 SHAPE = (40, 40, 40)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.inference import SpineProbabilities
-from models.structures import SPACING_MM, Structure
+from models.structures_3mm import SPACING_MM, Structure
 from pipelines.contract.anatomy import Level
 from pipelines.locate.localize import Localization, interpret, localize
 from pipelines.read.volume import CtVolume

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
 
-from models.structures import SPACING_MM
+from models.structures_3mm import SPACING_MM
 from pipelines.locate.ribs import UNTOLD_MM, rib_reach_mm
 from pipelines.locate.spinal_curve import SpinalCurve
 

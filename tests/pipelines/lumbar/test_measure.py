@@ -8,12 +8,13 @@ import pytest
 
 from pipelines.contract.anatomy import Level
 from pipelines.contract.calibration import GENERIC
-from pipelines.contract.findings import Abstained, Measured, Status
+from pipelines.contract.findings import Abstained, LumbarFindings, Measured, Status
 from pipelines.contract.reasons import Reason
 from pipelines.density.choose import DensityPath
 from pipelines.gates.all_gates import Quality
 from pipelines.locate.localize import Localization
 from pipelines.lumbar.attenuation import has_focal_lesion, measure_level
+from pipelines.lumbar.examination import ExaminationResult
 from pipelines.lumbar.measure import LumbarResult, measure_lumbar
 from pipelines.lumbar.outliers import levels_disagree, outlying_levels
 from pipelines.outline.trabecular_core import LevelRegion, trabecular_region
@@ -68,6 +69,11 @@ def region(ct: CtVolume, level: Level = Level.L2) -> LevelRegion:
     return found
 
 
+def status_of(findings: LumbarFindings) -> Status:
+    """Of an examination without any secondary result."""
+    return ExaminationResult(lumbar=LumbarResult(findings=findings, regions=())).status
+
+
 def reason_of(value: Measured | Abstained) -> Reason | None:
     return value.reason if isinstance(value, Abstained) else None
 
@@ -87,7 +93,7 @@ def test_uncalibrated_density_makes_caution(ct: CtVolume) -> None:
     """A density that is only a generic estimate is never a plain result."""
     findings = lumbar(ct).findings
 
-    assert (findings.status, findings.reasons) == (Status.CAUTION, (Reason.UNCALIBRATED,))
+    assert (status_of(findings), findings.reasons) == (Status.CAUTION, (Reason.UNCALIBRATED,))
     assert findings.calibration == GENERIC
 
 
@@ -197,7 +203,7 @@ def test_one_level_gives_no_mean(ct: CtVolume) -> None:
     )
     findings = lumbar(ct, found=alone).findings
 
-    assert findings.status == Status.CAUTION
+    assert status_of(findings) == Status.CAUTION
     assert reason_of(findings.mean_attenuation) == Reason.TOO_FEW_VALID_LEVELS
     assert isinstance(findings.vertebrae[0].trabecular_attenuation, Measured)
 
@@ -208,7 +214,7 @@ def test_no_level_reports_nothing(ct: CtVolume) -> None:
     cut = replace(found, vertebrae=tuple(located(level, complete=False) for level in LEVELS))
     result = lumbar(ct, found=cut)
 
-    assert result.findings.status == Status.NOT_REPORTED
+    assert status_of(result.findings) == Status.NOT_REPORTED
     assert result.findings.reasons[0] == Reason.LEVELS_NOT_COVERED
     assert result.regions == ()
     for row in result.findings.vertebrae:
@@ -228,7 +234,7 @@ def test_scan_without_lumbar_levels_says_which(
     other = tuple(replace(located(Level.L1), level=level) for level in levels)
     findings = lumbar(ct, found=replace(found, vertebrae=other)).findings
 
-    assert (findings.status, findings.reasons) == (Status.NOT_REPORTED, (reason,))
+    assert (status_of(findings), findings.reasons) == (Status.NOT_REPORTED, (reason,))
 
 
 def test_an_unusual_count_of_lumbar_vertebrae_has_its_own_reason(ct: CtVolume) -> None:

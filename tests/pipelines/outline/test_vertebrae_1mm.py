@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.fine_structures import VertebraPart
+from models.structures_1mm import VertebraStructure
 from pipelines.contract.anatomy import Level
 from pipelines.locate.localize import Localization, LocatedVertebra
 from pipelines.outline.vertebrae_1mm import refine_bodies, vertebra_grid, whole_vertebra
@@ -61,11 +61,11 @@ def localization(up=(0.0, 0.0, 1.0)):
 
 def seeing(hu):
     """A network that takes everything dense for a body, half of it for the core."""
-    parts = np.zeros((len(VertebraPart), *hu.shape), np.float32)
+    parts = np.zeros((len(VertebraStructure), *hu.shape), np.float32)
     body = hu > 250
-    parts[VertebraPart.BODY_SHELL] = body
-    parts[VertebraPart.BODY_SHELL, :, :, ::2] = 0
-    parts[VertebraPart.TRABECULAR_CORE] = body - parts[VertebraPart.BODY_SHELL]
+    parts[VertebraStructure.BODY_SHELL] = body
+    parts[VertebraStructure.BODY_SHELL, :, :, ::2] = 0
+    parts[VertebraStructure.TRABECULAR_CORE] = body - parts[VertebraStructure.BODY_SHELL]
     return parts
 
 
@@ -114,8 +114,8 @@ def test_a_body_of_impossible_volume_is_not_taken():
 
 def everything_dense(hu):
     """A network that takes all bone for this vertebra, whatever it is."""
-    parts = np.zeros((len(VertebraPart), *hu.shape), np.float32)
-    parts[VertebraPart.POSTERIOR_ELEMENTS] = hu > 250
+    parts = np.zeros((len(VertebraStructure), *hu.shape), np.float32)
+    parts[VertebraStructure.POSTERIOR_ELEMENTS] = hu > 250
     return parts
 
 

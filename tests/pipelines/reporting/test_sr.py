@@ -6,16 +6,25 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from pipelines.contract.anatomy import Level
+from pipelines.contract.anatomy import Level, Side
 from pipelines.contract.calibration import GENERIC
+from pipelines.contract.findings import Measured as Measurement
 from pipelines.contract.findings import Status
 from pipelines.contract.job import Predecessor
 from pipelines.contract.reasons import EXPLANATION, Reason
+from pipelines.contract.secondary_findings import (
+    MeasurementGroup,
+    Pipeline,
+    PipelineResult,
+    Quantity,
+)
 from pipelines.density.choose import DensityPath
 from pipelines.gates.all_gates import Quality
+from pipelines.lumbar.examination import ExaminationResult
 from pipelines.lumbar.measure import measure_lumbar, nothing_reported
 from pipelines.reporting.seg import make_segmentation
 from pipelines.reporting.sr import make_report
+from pipelines.reporting.wording import headline
 from tests.peers.validator import dciodvfy_errors
 from tests.pipelines.reporting.test_seg import Measured, measured
 from tests.pipelines.stacks import Stack, known_segmentation, read
@@ -49,7 +58,9 @@ def report_of(case: Measured, **changes: object) -> Dataset:
     segmentation = None
     if case.result.regions:
         segmentation = make_segmentation(job, case.series, case.result.regions, ())
-    made = make_report(job, case.series, case.ct.header, case.result, segmentation)
+    made = make_report(
+        job, case.series, case.ct.header, ExaminationResult(lumbar=case.result), segmentation
+    )
     path = Path(job.output_folder) / "sr.dcm"
     made.save_as(path, enforce_file_format=True)
     return read(path)
@@ -200,7 +211,7 @@ def test_dciodvfy_finds_no_error(kind: str, tmp_path: Path) -> None:
             else row
             for row in case.result.findings.vertebrae
         )
-        findings = replace(case.result.findings, vertebrae=rows, status=Status.CAUTION)
+        findings = replace(case.result.findings, vertebrae=rows)
         case.result = replace(case.result, findings=findings)
     if kind == "predecessor":
         changes["predecessor"] = Predecessor(
@@ -212,3 +223,15 @@ def test_dciodvfy_finds_no_error(kind: str, tmp_path: Path) -> None:
     report_of(case, **changes)
 
     assert dciodvfy_errors(Path(case.job.output_folder) / "sr.dcm") == []
+
+
+def test_a_secondary_result_alone_is_one_with_caution(tmp_path: Path) -> None:
+    """Without a measured level the headline lists no attenuation."""
+    case = not_reported(measured(Stack(), tmp_path))
+    share = Quantity(name="hip_normal", value=Measurement(value=0.5, unit="1"))
+    group = MeasurementGroup(label="left hip", site=Side.LEFT, quantities=(share,))
+    found = PipelineResult(pipeline=Pipeline.FEMUR, groups=(group,))
+    result = ExaminationResult(lumbar=case.result, secondary=(found,))
+
+    assert ExaminationResult(lumbar=case.result).status == Status.NOT_REPORTED
+    assert headline(result, case.ct.header) == "RESULT WITH CAUTION."

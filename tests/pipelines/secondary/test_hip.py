@@ -103,7 +103,7 @@ def test_both_hips_have_volume_attenuation_and_a_segment():
         assert volume.value == pytest.approx(mask.mask.sum() * 8.0)
         assert group.segment == mask.label == segment_label(mask.site)
         assert group.sentences == (EXPERIMENTAL,)
-    assert {one.name for one in result.models} == {"hips", "femur", FOREST}
+    assert {one.name for one in result.models} == {"hips_3mm", "femur_1mm", FOREST}
 
 
 @pytest.mark.parametrize(

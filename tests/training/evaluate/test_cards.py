@@ -28,15 +28,15 @@ def test_a_card_holds_the_committed_figures(name):
 @pytest.mark.parametrize(
     ("what", "name"),
     [
-        ("lumbar levels rightly named, by place", "spine"),
-        ("bodies called lumbar", "spine"),
-        ("mean Dice body L1-L4", "vertebra"),
-        ("Dice whole T12", "vertebra"),
-        ("Dice vertebra trabecular core", "vertebra"),
-        ("Dice femur left, head to lesser trochanter", "femur"),
-        ("Dice femur in the crop", "femur"),
-        ("Dice femur left, which holds metal, coarse", "hips"),
-        ("Dice sacrum", "hips"),
+        ("lumbar levels rightly named, by place", "spine_3mm"),
+        ("bodies called lumbar", "spine_3mm"),
+        ("mean Dice body L1-L4", "vertebra_1mm"),
+        ("Dice whole T12", "vertebra_1mm"),
+        ("Dice vertebra trabecular core", "vertebra_1mm"),
+        ("Dice femur left, head to lesser trochanter", "femur_1mm"),
+        ("Dice femur in the crop", "femur_1mm"),
+        ("Dice femur left, which holds metal, coarse", "hips_3mm"),
+        ("Dice sacrum", "hips_3mm"),
         ("seconds", None),
         ("Dice chest DCNN", None),
     ],
@@ -49,6 +49,6 @@ def test_figures_on_other_data_stay():
     """Those on the same CT do not, though they may have another name now."""
     held_out = Metric(on="simulated patches", what="Dice sacrum", value=0.7, n=24)
     stale = Metric(on="a CT", what="Dice femora", value=0.5, n=1)
-    before = card("hips").model_copy(update={"metrics": (held_out, stale)})
+    before = card("hips_3mm").model_copy(update={"metrics": (held_out, stale)})
     told = with_figures(before, [row("a CT", "Dice sacrum")])
     assert told.metrics == (held_out, Metric(on="a CT", what="Dice sacrum", value=0.9, n=1))

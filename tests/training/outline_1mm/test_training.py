@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from models.cards import card
-from models.fine_structures import CORE_DEPTH_MM, VertebraPart
+from models.structures_1mm import CORE_DEPTH_MM, VertebraStructure
 from training.loop.model_files import trained_before
 from training.outline_1mm import train as fine_train
 from training.outline_1mm.bone import BoneLook, coverage, paint_bone
@@ -170,10 +170,10 @@ def test_the_core_begins_below_the_surface_of_the_body():
     body = torch.tensor([out, out, near, deep])
     neighbours = torch.tensor([near, out, out, out])
     assert parts_of(bone, body, neighbours).tolist() == [
-        VertebraPart.NEIGHBOUR,
-        VertebraPart.POSTERIOR_ELEMENTS,
-        VertebraPart.BODY_SHELL,
-        VertebraPart.TRABECULAR_CORE,
+        VertebraStructure.NEIGHBOUR,
+        VertebraStructure.POSTERIOR_ELEMENTS,
+        VertebraStructure.BODY_SHELL,
+        VertebraStructure.TRABECULAR_CORE,
     ]
 
 
@@ -251,12 +251,12 @@ def test_a_run_may_start_from_the_weights_of_another(tmp_path, tiny_task):
 def test_a_card_tells_what_its_weights_were_trained_from(tmp_path):
     """Steps of the earlier version are no steps of this run; other weights are refused."""
     fresh = {"notes": {"seed": 0}}
-    assert trained_before("vertebra", fresh) == ""
-    shipped = card("vertebra")
+    assert trained_before("vertebra_1mm", fresh) == ""
+    shipped = card("vertebra_1mm")
     went_on = {"notes": {"started_from": shipped.sha256}}
-    assert trained_before("vertebra", went_on).endswith(shipped.training)
+    assert trained_before("vertebra_1mm", went_on).endswith(shipped.training)
     with pytest.raises(ValueError, match="started from"):
-        trained_before("vertebra", {"notes": {"started_from": card("femur").sha256}})
+        trained_before("vertebra_1mm", {"notes": {"started_from": card("femur_1mm").sha256}})
 
 
 def test_a_step_without_finite_gradients_leaves_the_weights(tmp_path, tiny_task, monkeypatch):

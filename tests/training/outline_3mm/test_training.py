@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.structures import Structure
+from models.structures_3mm import Structure
 from pipelines.contract.anatomy import Level
 from training.cohort.body.anatomy import render
 from training.cohort.icrp110.organ_maps import FEMORA

@@ -178,7 +178,7 @@ def test_the_shipped_formula_is_the_chain_of_scikit_learn(tables):
 
 def test_the_shipped_formula_is_judged_without_another_fit():
     """On outlines of a newer network: same formula, cut at the best of these rows."""
-    terms = linear_model("ovcf_rscore").terms
+    terms = linear_model("r_score").terms
     values = np.array([[term.centre + step * term.scale for term in terms] for step in (-1, 0, 1)])
     table = FeatureTable(
         patient=np.array(["a", "b", "c"]),
@@ -192,7 +192,7 @@ def test_the_shipped_formula_is_judged_without_another_fit():
     )
     model = shipped_model(table)
     scores = model.score(table)
-    assert model.formula == linear_model("ovcf_rscore")
+    assert model.formula == linear_model("r_score")
     assert scores[1] == pytest.approx(model.formula.intercept)
     assert scores[0] > scores[1] > scores[2]
     assert scores[1] >= model.cut > scores[2]
@@ -235,7 +235,7 @@ def test_vertebrae_get_the_product_s_outline_as_their_fourth(tmp_path):
 def test_the_written_card_names_the_written_file(tables, tmp_path):
     model = fit_product(tables[0], folds=4, seed=1)
     ship(model, tables[0], tmp_path, command="python -m test")
-    card = ModelCard.model_validate_json((tmp_path / "ovcf_rscore.json").read_text("utf-8"))
+    card = ModelCard.model_validate_json((tmp_path / "r_score.json").read_text("utf-8"))
     content = checked_content(tmp_path / card.file, card.sha256)
     assert LinearModel.model_validate_json(content) == model.formula
     assert "Simulation only" in card.training_data

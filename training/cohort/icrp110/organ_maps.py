@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.structures import Structure
+from models.structures_3mm import Structure
 from training.cohort.icrp110.specimen import SPACING_MM, Specimen
 
 FEMORA: Final = (28, 29, 30, 31, 32, 33)

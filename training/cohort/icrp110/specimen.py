@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.structures import Structure
+from models.structures_3mm import Structure
 from pipelines.contract.anatomy import Level
 from training.cohort.body.anatomy import LABEL_FEMUR, LABEL_HIP_BONE, render
 from training.cohort.body.plan import BodyPlan
@@ -40,7 +40,7 @@ class Specimen:
     image : (slices, rows, columns) int16
         HU, or an organ number where ``organs`` is set; axes up, posterior, left.
     parts : (slices, rows, columns) uint8
-        ``models.structures.Structure``.
+        ``models.structures_3mm.Structure``.
     centres : (vertebrae, 3) float32
         Index coordinates (slice, row, column) of the vertebral bodies' centres.
     pelvic : (places, 3) float32

@@ -91,7 +91,7 @@ def test_report_and_result_hold_density_classes_and_index(tmp_path: Path) -> Non
     (entry,) = result["secondary"]
     assert [group["site"] for group in entry["groups"]] == ["L1", "L2", "L3", "L4", None]
     names = {model["name"] for model in result["model_set"]["models"]}
-    assert {"lumbar_bmd", "lumbar_status", "fracture_association"} <= names
+    assert {"dxa_equivalent_bmd", "dxa_equivalent_class", "fracture_index"} <= names
     for group in entry["groups"]:
         numbers: dict[str, float] = {one["name"]: one["value"] for one in group["quantities"]}
         assert 0.3 < numbers["areal_density" if group["site"] else "mean_areal_density"] < 1.8

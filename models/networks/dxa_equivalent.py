@@ -21,6 +21,6 @@ def bmd_network() -> DenseNet121:
     return DenseNet121(spatial_dims=3, in_channels=1, out_channels=1)
 
 
-def status_network() -> DenseNet121:
+def class_network() -> DenseNet121:
     """Logits of the three classes from the same input; output (batch, 3)."""
     return DenseNet121(spatial_dims=3, in_channels=1, out_channels=STATUS_CLASSES)

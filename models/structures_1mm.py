@@ -10,14 +10,14 @@ FINE_HU_RANGE: Final = (-250.0, 1250.0)
 """Input: HU clipped to the range, then (HU - centre) / scale."""
 
 
-class FemurPart(IntEnum):
+class FemurStructure(IntEnum):
     """Softmax channels of the femur networks (a right femur enters mirrored)."""
 
     BACKGROUND = 0
     FEMUR = 1
 
 
-class VertebraPart(IntEnum):
+class VertebraStructure(IntEnum):
     """Softmax channels of the vertebra network."""
 
     BACKGROUND = 0

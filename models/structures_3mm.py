@@ -19,7 +19,7 @@ class Structure(IntEnum):
     RIB = 9
 
 
-class HipPart(IntEnum):
+class HipStructure(IntEnum):
     """One softmax channel of the 3 mm hip network; the side of a femur comes from its place."""
 
     BACKGROUND = 0

@@ -1,9 +1,9 @@
 """First stage of the femur cascade at 3 mm, as it is shipped."""
 
 from models.networks.vbnet import VBNet
-from models.structures import HipPart
+from models.structures_3mm import HipStructure
 
 
-def hip_network() -> VBNet:
+def hips_3mm_network() -> VBNet:
     """VB-Net of three levels on folded voxels (300 thousand parameters)."""
-    return VBNet(len(HipPart), widths=(24, 48, 96), convolutions=(2, 3, 3), fold=2)
+    return VBNet(len(HipStructure), widths=(24, 48, 96), convolutions=(2, 3, 3), fold=2)
