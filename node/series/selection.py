@@ -16,9 +16,8 @@ import numpy as np
 from node.series.completeness import Stack, stack_of
 from node.series.index import LOCALIZER, SeriesRecord
 from pipelines.contract.reasons import Reason
+from pipelines.contract.slice_thickness import THICKEST_MM, coarsest_mm, is_thicker
 
-THICKEST_MM: Final = 5.0
-ROUNDING_MM: Final = 0.05
 AXIAL_COSINE: Final = 0.9
 """Of the angle between slice normal and body axis: 26 degrees of gantry tilt at most."""
 FULL_COVERAGE_MM: Final = 350.0
@@ -175,7 +174,7 @@ def ineligible(record: SeriesRecord, stack: Stack) -> Reason | None:
         return stack.flaw
     if not is_axial(record):
         return Reason.NOT_AXIAL
-    if _thickness_mm(record, stack) > THICKEST_MM + ROUNDING_MM:
+    if is_thicker(_slice_mm(record, stack), THICKEST_MM):
         return Reason.SLICE_TOO_THICK
     return None
 
@@ -193,8 +192,8 @@ def is_axial(record: SeriesRecord) -> bool:
     return bool(abs(normal[2]) >= AXIAL_COSINE)
 
 
-def _thickness_mm(record: SeriesRecord, stack: Stack) -> float:
-    return max(record.slice_thickness_mm or 0.0, stack.slice_distance_mm)
+def _slice_mm(record: SeriesRecord, stack: Stack) -> float:
+    return coarsest_mm(stack.slice_distance_mm, record.slice_thickness_mm)
 
 
 def score(record: SeriesRecord, stack: Stack) -> float:
@@ -204,12 +203,12 @@ def score(record: SeriesRecord, stack: Stack) -> float:
     coverage, unenhanced before contrast, standard before sharp kernels, thin before thick slices,
     120 kV.
     """
-    thickness = _thickness_mm(record, stack)
+    slice_mm = _slice_mm(record, stack)
     quality = (
         30 * min(stack.coverage_mm / FULL_COVERAGE_MM, 1.0)
         + 20 * kernel_suitability(record.kernel)
         + 20 * (0.0 if is_enhanced(record) else 1.0)
-        + 20 * float(np.clip((THICKEST_MM - thickness) / (THICKEST_MM - 1.0), 0, 1))
+        + 20 * float(np.clip((THICKEST_MM - slice_mm) / (THICKEST_MM - 1.0), 0, 1))
         + 10 * (1.0 if record.kvp is not None and abs(record.kvp - 120) < 1 else 0.0)
     )
     return round(region_suitability(record) * quality, 3)

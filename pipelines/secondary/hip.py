@@ -32,6 +32,7 @@ from pipelines.contract.secondary_findings import (
     SegmentMask,
     Statement,
 )
+from pipelines.contract.slice_thickness import is_thicker
 from pipelines.errors import GeometryMismatch
 from pipelines.gates.contrast import ENHANCED
 from pipelines.gates.voltage import other_voltage
@@ -56,7 +57,6 @@ FOREST: Final = "femur_status"
 CLASSES: Final = ("normal", "osteopenia", "osteoporosis")
 NUMBERS: Final = ("hip_volume", "hip_attenuation", *(f"hip_{name}" for name in CLASSES))
 COARSEST_MM: Final = 2.0
-ROUNDING_MM: Final = 0.05
 YOUNGEST_YEARS: Final = 50.0
 """Study 3: 50 to 91 years; the WHO ranges are for women past menopause and men from 50."""
 MAJORITY: Final = 0.5
@@ -108,12 +108,12 @@ def _is_absent(found: FemurResult) -> bool:
 def class_withheld_because(examination: Examination) -> Reason | None:
     """Why no class is given of either hip, from header and quality; ``None``: it may be."""
     ct, header = examination.ct, examination.ct.header
-    coarsest = max(float(ct.geometry.spacing_mm.max()), header.slice_thickness_mm or 0.0)
+    coarsest = max(float(ct.geometry.spacing_mm.max()), ct.slice_mm)
     age = header.patient_age_years
     kernel = header.convolution_kernel
     voltage = other_voltage(header.kvp)
     checks = (
-        (Reason.SLICES_TOO_THICK_FOR_TEXTURE, coarsest > COARSEST_MM + ROUNDING_MM),
+        (Reason.SLICES_TOO_THICK_FOR_TEXTURE, is_thicker(coarsest, COARSEST_MM)),
         (Reason.SHARP_KERNEL, kernel is not None and is_sharp(kernel)),
         (Reason.GANTRY_TILT, Reason.GANTRY_TILT in examination.quality.reasons),
         (voltage, voltage is not None),

@@ -24,6 +24,7 @@ from pipelines.contract.secondary_findings import (
     PipelineResult,
     Quantity,
 )
+from pipelines.contract.slice_thickness import is_thicker
 from pipelines.gates.all_gates import Quality
 from pipelines.gates.contrast import REASONS as CONTRAST_REASONS
 from pipelines.gates.voltage import other_voltage
@@ -42,7 +43,6 @@ SCOPE_YEARS: Final = (50.0, 90.0)
 """Postmenopausal women: menopause is not in the header, 50 years stand for it (docs/domain.md 4.2)."""
 THICKEST_MM: Final = 2.0
 """Of slices, and their distance: training had none thicker."""
-ROUNDING_MM: Final = 0.05
 FARTHEST_SD: Final = 4.0
 """From the training mean, in its standard deviations: beyond it a feature is no longer known."""
 DECIMALS: Final = 2
@@ -118,8 +118,7 @@ def _scan_out_of_scope(ct: CtVolume, quality: Quality) -> Reason | None:
     for reason in (Reason.SHARP_KERNEL, Reason.GANTRY_TILT):
         if reason in quality.reasons:
             return reason
-    distance_mm = float(ct.geometry.spacing_mm[0])
-    if max(distance_mm, header.slice_thickness_mm or distance_mm) > THICKEST_MM + ROUNDING_MM:
+    if is_thicker(ct.slice_mm, THICKEST_MM):
         return Reason.SLICES_TOO_THICK_FOR_TEXTURE
     if quality.phase is not ContrastPhase.NONE:
         return CONTRAST_REASONS[quality.phase]

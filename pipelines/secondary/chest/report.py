@@ -33,6 +33,7 @@ from pipelines.contract.secondary_findings import (
     Quantity,
     Statement,
 )
+from pipelines.contract.slice_thickness import is_thicker
 from pipelines.density.categories import categorize, range_number
 from pipelines.gates.contrast import ENHANCED
 from pipelines.gates.contrast import REASONS as CONTRAST_REASONS
@@ -178,13 +179,12 @@ def _density(examination: Examination, usable: Sequence[_Slice]) -> Measured | A
 def class_withheld_because(examination: Examination) -> Reason | None:
     """Why no class is given, from header and quality; ``None``: it may be."""
     ct, header = examination.ct, examination.ct.header
-    thickest = max(float(ct.geometry.spacing_mm[0]), header.slice_thickness_mm or 0.0)
     pixels = [float(one) for one in ct.geometry.spacing_mm[1:]]
     age, kernel = header.patient_age_years, header.convolution_kernel
     phase = examination.quality.phase
     voltage = other_voltage(header.kvp)
     checks = (
-        (Reason.TOO_COARSE, thickest > THICKEST_MM),
+        (Reason.TOO_COARSE, is_thicker(ct.slice_mm, THICKEST_MM)),
         (Reason.OUTSIDE_TRAINING, min(pixels) < PIXEL_MM[0] or max(pixels) > PIXEL_MM[1]),
         (Reason.SHARP_KERNEL, kernel is not None and is_sharp(kernel)),
         (Reason.GANTRY_TILT, Reason.GANTRY_TILT in examination.quality.reasons),

@@ -54,11 +54,7 @@ def crop_vertebra(ct: CtVolume, centre_lps_mm: tuple[float, float, float]) -> ND
     (64, 128, 128), HU
         Air (-1000 HU) beyond the scan.
     """
-    return sample_box(ct.hu, ct.geometry, centre_lps_mm, slice_mm=_thickness_mm(ct))
-
-
-def _thickness_mm(ct: CtVolume) -> float:
-    return ct.header.slice_thickness_mm or float(ct.geometry.spacing_mm[0])
+    return sample_box(ct.hu, ct.geometry, centre_lps_mm, slice_mm=ct.slice_mm)
 
 
 def sample_box(

@@ -31,6 +31,7 @@ from pipelines.contract.secondary_findings import (
     PipelineResult,
     Quantity,
 )
+from pipelines.contract.slice_thickness import is_thicker
 from pipelines.density.categories import range_number
 from pipelines.gates.voltage import other_voltage
 from pipelines.lumbar.examination import Examination
@@ -122,11 +123,9 @@ def _silent(reason: Reason) -> PipelineResult:
 def _outside_training(examination: Examination) -> Reason | None:
     if Reason.SHARP_KERNEL in examination.quality.reasons:
         return Reason.SHARP_KERNEL
-    header = examination.ct.header
-    thickness = header.slice_thickness_mm or float(examination.ct.geometry.spacing_mm[0])
-    if thickness > THICKNESS_MM:
+    if is_thicker(examination.ct.slice_mm, THICKNESS_MM):
         return Reason.SLICE_TOO_THICK
-    return other_voltage(header.kvp)
+    return other_voltage(examination.ct.header.kvp)
 
 
 def _run(
