@@ -6,15 +6,15 @@ Next   node.jobs.dispatch
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from node.series.completeness import Stack, stack_of
 from node.series.index import LOCALIZER, SeriesRecord
+from pipelines.contract.kernels import kernel_suitability
 from pipelines.contract.reasons import Reason
 from pipelines.contract.slice_thickness import THICKEST_MM, coarsest_mm, is_thicker
 
@@ -81,16 +81,6 @@ CONTRAST_WORDS: Final = re.compile(
     r"c\+|\+c\b|\bce\b|arteri|portal|ven(?:ous|.s)|nephro|delay|\bpost\b|\bpv\b|\bkm\b"
     r"|enhanced|with\s(?:iv\s)?contr|\bw/?\s?(?:iv\s)?con"
 )
-
-SOFT_KERNEL_WORDS: Final = ("STANDARD", "SOFT", "SMOOTH", "BODY", "ABD")
-SHARP_KERNEL_WORDS: Final = ("BONE", "LUNG", "DETAIL", "EDGE", "SHARP", "ULTRA")
-PHILIPS_KERNELS: Final[Mapping[str, float]] = MappingProxyType(
-    {"A": 1.0, "B": 1.0, "C": 0.6, "D": 0.0, "E": 0.0, "L": 0.0}
-    | {"YA": 0.6, "YB": 0.0, "YC": 0.0, "YD": 0.0}
-)
-UNKNOWN_KERNEL: Final = 0.6
-SOFT_CANON_BELOW: Final = 30
-"""FC01 to FC29 are kernels for the body and the head, FC30 and above for bone and lung."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,21 +224,3 @@ def is_enhanced(record: SeriesRecord) -> bool:
     if CONTRAST_WORDS.search(rest):
         return True
     return bool(record.contrast_agent) and rest == description
-
-
-def kernel_suitability(kernel: str) -> float:
-    """1 for a soft or standard kernel, 0 for a sharp one, between for an unknown name."""
-    word = kernel.split("\\")[0].strip().upper()
-    if word in PHILIPS_KERNELS:
-        return PHILIPS_KERNELS[word]
-    if any(sharp in word for sharp in SHARP_KERNEL_WORDS):
-        return 0.0
-    if any(soft in word for soft in SOFT_KERNEL_WORDS):
-        return 1.0
-    number = re.fullmatch(r"([A-Z]{1,2})(\d{2})[A-Z]?\d?", word)
-    if number is None:
-        return UNKNOWN_KERNEL
-    if number[1] == "FC":
-        return 1.0 if int(number[2]) < SOFT_CANON_BELOW else 0.0
-    # Siemens B10 to B80, Br36 to Br69: the higher, the sharper.
-    return float(np.clip((60 - int(number[2])) / 20, 0, 1))
