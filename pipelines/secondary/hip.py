@@ -14,6 +14,7 @@ Source: study 3; docs/domain.md 1.D, 4.4, D3 (laterality) and D6 (no radiomics o
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,6 @@ import numpy as np
 from models.forest import ForestModel, forest_model
 from pipelines.contract.anatomy import Side
 from pipelines.contract.findings import Abstained, Measured
-from pipelines.contract.kernels import is_sharp
 from pipelines.contract.models_used import models_used
 from pipelines.contract.reasons import Reason
 from pipelines.contract.secondary_findings import (
@@ -32,10 +32,9 @@ from pipelines.contract.secondary_findings import (
     SegmentMask,
     Statement,
 )
-from pipelines.contract.slice_thickness import is_thicker
+from pipelines.contract.slice_thickness import ROUNDING_MM
 from pipelines.errors import GeometryMismatch
 from pipelines.gates.contrast import ENHANCED
-from pipelines.gates.voltage import other_voltage
 from pipelines.locate.coarse_hips import HIPS_MODEL
 from pipelines.lumbar.attenuation import ATTENUATION_UNIT
 from pipelines.lumbar.examination import Examination
@@ -52,13 +51,23 @@ from pipelines.radiomics.extract import extract_features
 from pipelines.radiomics.region import SUPPORT, ScalarImage
 from pipelines.radiomics.settings import FeatureSettings, feature_settings
 from pipelines.read.volume import CtVolume
+from pipelines.secondary.scope import Scope, out_of_scope
 
 FOREST: Final = "femur_status"
 CLASSES: Final = ("normal", "osteopenia", "osteoporosis")
 NUMBERS: Final = ("hip_volume", "hip_attenuation", *(f"hip_{name}" for name in CLASSES))
-COARSEST_MM: Final = 2.0
-YOUNGEST_YEARS: Final = 50.0
-"""Study 3: 50 to 91 years; the WHO ranges are for women past menopause and men from 50."""
+SCOPE: Final = Scope(
+    slice_mm=2.0,
+    slice_reason=Reason.SLICES_TOO_THICK_FOR_TEXTURE,
+    pixel_mm=(0.0, 2.0 + ROUNDING_MM),
+    pixel_reason=Reason.SLICES_TOO_THICK_FOR_TEXTURE,
+    sharp_kernel=False,
+    tilt=False,
+    other_kv=False,
+    age_years=(50.0, inf),
+)
+"""Of the class. Study 3: 50 to 91 years; the WHO ranges are for women past menopause and men from
+50 years."""
 MAJORITY: Final = 0.5
 
 EXPERIMENTAL: Final = (
@@ -85,7 +94,7 @@ def report_femora(examination: Examination, network: Network = fine_femur) -> Pi
     found = segment_femora(ct, examination.localization, network)
     if all(_is_absent(one) for one in found):
         return PipelineResult(pipeline=Pipeline.FEMUR, reasons=(Reason.HIP_NOT_COVERED,))
-    unfit = class_withheld_because(examination)
+    unfit = next(iter(out_of_scope(SCOPE, ct, examination.quality)), None)
     sentences: tuple[str, ...] = (EXPERIMENTAL,)
     if examination.quality.phase in ENHANCED:
         sentences = (EXPERIMENTAL, ENHANCED_SENTENCE)
@@ -103,24 +112,6 @@ def report_femora(examination: Examination, network: Network = fine_femur) -> Pi
 
 def _is_absent(found: FemurResult) -> bool:
     return isinstance(found, WithheldFemur) and found.reason is Reason.HIP_NOT_COVERED
-
-
-def class_withheld_because(examination: Examination) -> Reason | None:
-    """Why no class is given of either hip, from header and quality; ``None``: it may be."""
-    ct, header = examination.ct, examination.ct.header
-    coarsest = max(float(ct.geometry.spacing_mm.max()), ct.slice_mm)
-    age = header.patient_age_years
-    kernel = header.convolution_kernel
-    voltage = other_voltage(header.kvp)
-    checks = (
-        (Reason.SLICES_TOO_THICK_FOR_TEXTURE, is_thicker(coarsest, COARSEST_MM)),
-        (Reason.SHARP_KERNEL, kernel is not None and is_sharp(kernel)),
-        (Reason.GANTRY_TILT, Reason.GANTRY_TILT in examination.quality.reasons),
-        (voltage, voltage is not None),
-        (Reason.AGE_OR_SEX_UNKNOWN, age is None),
-        (Reason.NOT_IN_SCOPE, age is not None and age < YOUNGEST_YEARS),
-    )
-    return next((reason for reason, holds in checks if holds), None)
 
 
 def _hip(

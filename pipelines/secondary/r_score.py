@@ -24,25 +24,38 @@ from pipelines.contract.secondary_findings import (
     PipelineResult,
     Quantity,
 )
-from pipelines.contract.slice_thickness import is_thicker
-from pipelines.gates.all_gates import Quality
-from pipelines.gates.contrast import REASONS as CONTRAST_REASONS
-from pipelines.gates.voltage import other_voltage
 from pipelines.lumbar.examination import Examination
 from pipelines.lumbar.vertebral_features import LevelFeatures, vertebral_features
 from pipelines.radiomics.extract import RadiomicFeatures
 from pipelines.radiomics.units import NO_UNIT, ORIGINAL, feature_unit
-from pipelines.read.acquisition import AcquisitionHeader
-from pipelines.read.volume import CtVolume
+from pipelines.secondary.scope import Aspect, Scope, out_of_scope
 
 MODEL: Final = "ovcf_rscore"
 SCORE: Final = "r_score"
 CONTRIBUTION: Final = "contribution_"
 """Before the name of a feature: what it adds to the score."""
-SCOPE_YEARS: Final = (50.0, 90.0)
-"""Postmenopausal women: menopause is not in the header, 50 years stand for it (docs/domain.md 4.2)."""
-THICKEST_MM: Final = 2.0
-"""Of slices, and their distance: training had none thicker."""
+SCOPE: Final = Scope(
+    slice_mm=2.0,
+    slice_reason=Reason.SLICES_TOO_THICK_FOR_TEXTURE,
+    sharp_kernel=False,
+    unknown_kernel=False,
+    tilt=False,
+    other_kv=False,
+    phases=frozenset({ContrastPhase.NONE}),
+    age_years=(50.0, 90.0),
+    sexes=frozenset({"F"}),
+    person_reason=Reason.R_SCORE_NOT_IN_SCOPE,
+    order=(
+        Aspect.PERSON,
+        Aspect.VOLTAGE,
+        Aspect.KERNEL,
+        Aspect.TILT,
+        Aspect.SLICES,
+        Aspect.CONTRAST,
+    ),
+)
+"""Of the whole result. Postmenopausal women: the header does not state menopause, 50 years stand
+for it (docs/domain.md 4.2). No training scan had thicker slices."""
 FARTHEST_SD: Final = 4.0
 """From the training mean, in its standard deviations: beyond it a feature is no longer known."""
 DECIMALS: Final = 2
@@ -64,15 +77,15 @@ def report_ovcf(examination: Examination, formula: LinearModel | None = None) ->
 
     Abstains
     --------
-    see `out_of_scope`
-        For the whole examination.
+    see `SCOPE`
+        For the whole examination: not a woman of 50 to 90 years, or not scanned as in training.
     see `vertebral_features`, `score_level`
         For one level.
     """
     used = models_used(MODEL)
-    why = out_of_scope(examination.ct, examination.quality)
-    if why is not None:
-        return PipelineResult(pipeline=Pipeline.OVCF, reasons=(why,), models=used)
+    outside = out_of_scope(SCOPE, examination.ct, examination.quality)
+    if outside:
+        return PipelineResult(pipeline=Pipeline.OVCF, reasons=outside[:1], models=used)
     levels = vertebral_features(examination.ct, examination.lumbar)
     if not levels:
         return PipelineResult(
@@ -84,45 +97,6 @@ def report_ovcf(examination: Examination, formula: LinearModel | None = None) ->
         groups=tuple(level_group(one, chosen) for one in levels),
         models=used,
     )
-
-
-def out_of_scope(ct: CtVolume, quality: Quality) -> Reason | None:
-    """Why the score does not apply to an examination: first whom, then how it was scanned.
-
-    Returns
-    -------
-    ``AGE_OR_SEX_UNKNOWN``, ``R_SCORE_NOT_IN_SCOPE``
-        Not a woman of 50 to 90 years.
-    ``KVP_MISSING``, ``KVP_NOT_120``, ``KERNEL_UNKNOWN``, ``SHARP_KERNEL``, ``GANTRY_TILT``, \
-``SLICES_TOO_THICK_FOR_TEXTURE``, a contrast phase
-        Not scanned as in training.
-    """
-    return _person_out_of_scope(ct.header) or _scan_out_of_scope(ct, quality)
-
-
-def _person_out_of_scope(header: AcquisitionHeader) -> Reason | None:
-    if header.patient_age_years is None or header.patient_sex not in {"F", "M"}:
-        return Reason.AGE_OR_SEX_UNKNOWN
-    youngest, oldest = SCOPE_YEARS
-    if header.patient_sex != "F" or not youngest <= header.patient_age_years <= oldest:
-        return Reason.R_SCORE_NOT_IN_SCOPE
-    return None
-
-
-def _scan_out_of_scope(ct: CtVolume, quality: Quality) -> Reason | None:
-    header = ct.header
-    if (why := other_voltage(header.kvp)) is not None:
-        return why
-    if header.convolution_kernel is None:
-        return Reason.KERNEL_UNKNOWN
-    for reason in (Reason.SHARP_KERNEL, Reason.GANTRY_TILT):
-        if reason in quality.reasons:
-            return reason
-    if is_thicker(ct.slice_mm, THICKEST_MM):
-        return Reason.SLICES_TOO_THICK_FOR_TEXTURE
-    if quality.phase is not ContrastPhase.NONE:
-        return CONTRAST_REASONS[quality.phase]
-    return None
 
 
 def score_level(features: Mapping[str, float], formula: LinearModel) -> Measured | Abstained:

@@ -14,6 +14,7 @@ Source: study 4; docs/domain.md 1.C, 4.4 and C5 (mean attenuation alone does as 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from statistics import fmean
 from typing import Final
 
@@ -23,7 +24,6 @@ from numpy.typing import NDArray
 from models.inference import class_probabilities, default_device
 from pipelines.contract.anatomy import Level
 from pipelines.contract.findings import Abstained, Measured, ModelUse, VertebraFindings
-from pipelines.contract.kernels import is_sharp
 from pipelines.contract.models_used import models_used
 from pipelines.contract.reasons import Reason
 from pipelines.contract.secondary_findings import (
@@ -33,11 +33,8 @@ from pipelines.contract.secondary_findings import (
     Quantity,
     Statement,
 )
-from pipelines.contract.slice_thickness import is_thicker
-from pipelines.density.categories import categorize, range_number
+from pipelines.density.categories import SCOPE_YEARS, categorize, range_number
 from pipelines.gates.contrast import ENHANCED
-from pipelines.gates.contrast import REASONS as CONTRAST_REASONS
-from pipelines.gates.voltage import other_voltage
 from pipelines.locate.localize import Localization, LocatedVertebra
 from pipelines.lumbar.attenuation import ATTENUATION_UNIT
 from pipelines.lumbar.examination import Examination
@@ -50,6 +47,7 @@ from pipelines.secondary.chest.central_slice import (
     shipped_network,
 )
 from pipelines.secondary.chest.network_input import roi_input
+from pipelines.secondary.scope import EVERY_PHASE, STATED_SEXES, Scope, out_of_scope
 
 LEVELS: Final = (Level.L1, Level.L2)
 FUSION_MODEL: Final = "chest_fusion"
@@ -60,11 +58,20 @@ DENSITY_UNIT: Final = "mg/cm3"
 
 BODIES_ABOVE_L1: Final = 6
 """T7 or higher is in the scan: the chest. Abdominal scans begin at T9 to T11."""
-THICKEST_MM: Final = 3.0
-PIXEL_MM: Final = (0.5, 1.0)
-"""Trained on 0.64 to 0.84 mm, enlarged and reduced by a fifth."""
-YOUNGEST_YEARS: Final = 50.0
-"""Of the QCT ranges, see `pipelines.density.categories`."""
+SCOPE: Final = Scope(
+    slice_mm=3.0,
+    slice_reason=Reason.TOO_COARSE,
+    pixel_mm=(0.5, 1.0),
+    pixel_reason=Reason.OUTSIDE_TRAINING,
+    sharp_kernel=False,
+    tilt=False,
+    other_kv=False,
+    phases=EVERY_PHASE - frozenset(ENHANCED),
+    age_years=(SCOPE_YEARS, inf),
+    sexes=STATED_SEXES,
+)
+"""Of the class. Training had pixels of 0.64 to 0.84 mm, enlarged and reduced by a fifth. The age is
+that of the QCT ranges, see `pipelines.density.categories`."""
 MAJORITY: Final = 0.5
 
 EXPERIMENTAL: Final = (
@@ -176,26 +183,6 @@ def _density(examination: Examination, usable: Sequence[_Slice]) -> Measured | A
     )
 
 
-def class_withheld_because(examination: Examination) -> Reason | None:
-    """Why no class is given, from header and quality; ``None``: it may be."""
-    ct, header = examination.ct, examination.ct.header
-    pixels = [float(one) for one in ct.geometry.spacing_mm[1:]]
-    age, kernel = header.patient_age_years, header.convolution_kernel
-    phase = examination.quality.phase
-    voltage = other_voltage(header.kvp)
-    checks = (
-        (Reason.TOO_COARSE, is_thicker(ct.slice_mm, THICKEST_MM)),
-        (Reason.OUTSIDE_TRAINING, min(pixels) < PIXEL_MM[0] or max(pixels) > PIXEL_MM[1]),
-        (Reason.SHARP_KERNEL, kernel is not None and is_sharp(kernel)),
-        (Reason.GANTRY_TILT, Reason.GANTRY_TILT in examination.quality.reasons),
-        (voltage, voltage is not None),
-        (CONTRAST_REASONS.get(phase), phase in ENHANCED),
-        (Reason.AGE_OR_SEX_UNKNOWN, age is None or header.patient_sex not in {"F", "M"}),
-        (Reason.NOT_IN_SCOPE, age is not None and age < YOUNGEST_YEARS),
-    )
-    return next((reason for reason, holds in checks if holds), None)
-
-
 def _shares(
     examination: Examination,
     usable: Sequence[_Slice],
@@ -206,9 +193,9 @@ def _shares(
     model = _model(usable)
     if model is None:
         return Abstained(reason=Reason.TOO_FEW_VALID_LEVELS)
-    unfit = class_withheld_because(examination)
-    if unfit is not None:
-        return Abstained(reason=unfit)
+    outside = out_of_scope(SCOPE, examination.ct, examination.quality)
+    if outside:
+        return Abstained(reason=outside[0])
     if isinstance(density, Abstained):  # nothing to hold the class against
         return density
     image = np.stack([roi_input(one.section.hu, one.mask) for one in usable])

@@ -10,6 +10,7 @@ trabecular density (docs/domain.md A4), and no T-score is made of it.
 """
 
 from collections.abc import Mapping
+from math import inf
 from statistics import fmean, stdev
 from typing import Final
 
@@ -31,9 +32,7 @@ from pipelines.contract.secondary_findings import (
     PipelineResult,
     Quantity,
 )
-from pipelines.contract.slice_thickness import is_thicker
-from pipelines.density.categories import range_number
-from pipelines.gates.voltage import other_voltage
+from pipelines.density.categories import SCOPE_YEARS, range_number
 from pipelines.lumbar.examination import Examination
 from pipelines.lumbar.measure import FEWEST_LEVELS
 from pipelines.secondary.dxa_equivalent.fracture_index import MODEL as ASSOCIATION_MODEL
@@ -44,6 +43,7 @@ from pipelines.secondary.dxa_equivalent.network_input import (
     crop_vertebra,
     normalized,
 )
+from pipelines.secondary.scope import STATED_SEXES, Scope, out_of_scope
 
 BMD_MODEL: Final = "lumbar_bmd"
 STATUS_MODEL: Final = "lumbar_status"
@@ -56,8 +56,15 @@ CLASSES: Final = ("class_normal", "class_osteopenia", "class_osteoporosis")
 """Outputs of the class network, as keys of ``codes.QUANTITY``."""
 LIKELY_HU: Final = (160.0, 110.0)
 """Without a density: above it low density is unlikely, below it likely (docs/domain.md 4.2)."""
-SCOPE_YEARS: Final = 50.0
-"""WHO classes are for postmenopausal women and men from 50 years (docs/domain.md A8)."""
+SCAN_SCOPE: Final = Scope(
+    slice_mm=THICKNESS_MM,
+    slice_reason=Reason.SLICE_TOO_THICK,
+    sharp_kernel=False,
+    other_kv=False,
+)
+"""Of the whole result: no training patient had another scan."""
+CLASS_SCOPE: Final = Scope(age_years=(SCOPE_YEARS, inf), sexes=STATED_SEXES)
+"""Of the classes. WHO classes are for postmenopausal women and men from 50 years (docs/domain.md A8)."""
 SENTENCES: Final = (
     "Experimental: areal density and classes are estimated by networks that learned from virtual "
     "patients only. No DXA was measured. Osteophytes are meant not to count.",
@@ -91,8 +98,8 @@ def report_lumbar_networks(examination: Examination) -> PipelineResult:
     findings = examination.lumbar.findings
     if findings.status is Status.NOT_REPORTED:
         return _silent(findings.reasons[0])
-    if (why := _outside_training(examination)) is not None:
-        return _silent(why)
+    if outside := out_of_scope(SCAN_SCOPE, examination.ct, examination.quality):
+        return _silent(outside[0])
     used = [row for row in findings.vertebrae if row.used]
     try:
         models = models_used(BMD_MODEL, STATUS_MODEL, ASSOCIATION_MODEL)
@@ -118,14 +125,6 @@ def report_lumbar_networks(examination: Examination) -> PipelineResult:
 
 def _silent(reason: Reason) -> PipelineResult:
     return PipelineResult(pipeline=Pipeline.LUMBAR_NETWORKS, reasons=(reason,))
-
-
-def _outside_training(examination: Examination) -> Reason | None:
-    if Reason.SHARP_KERNEL in examination.quality.reasons:
-        return Reason.SHARP_KERNEL
-    if is_thicker(examination.ct.slice_mm, THICKNESS_MM):
-        return Reason.SLICE_TOO_THICK
-    return other_voltage(examination.ct.header.kvp)
 
 
 def _run(
@@ -161,11 +160,8 @@ def _error(described: ModelCard) -> float | None:
 
 def _classes_withheld(examination: Examination, classes: Classes) -> Reason | None:
     """Why no class is told of this patient, if none is."""
-    header = examination.ct.header
-    if header.patient_age_years is None or header.patient_sex not in {"F", "M"}:
-        return Reason.AGE_OR_SEX_UNKNOWN
-    if header.patient_age_years < SCOPE_YEARS:
-        return Reason.NOT_IN_SCOPE
+    if outside := out_of_scope(CLASS_SCOPE, examination.ct, examination.quality):
+        return outside[0]
     by_density = density_class(examination)
     if by_density is None or not classes:
         return None

@@ -11,7 +11,7 @@ from pipelines.contract.anatomy import Side
 from pipelines.contract.findings import Abstained, Measured
 from pipelines.contract.reasons import Reason
 from pipelines.errors import GeometryMismatch, UnreadablePixels
-from pipelines.gates.all_gates import Quality
+from pipelines.gates.all_gates import Quality, check_header
 from pipelines.gates.concern import Concern, Reach
 from pipelines.outline.proximal_femur import ProximalFemur
 from pipelines.radiomics.extract import extract_features
@@ -42,14 +42,13 @@ HEADER = replace(
 
 
 class _Examined:
-    """What `report_femora` asks of an examination."""
+    """The part of an examination that `report_femora` reads."""
 
     def __init__(self, ct, found, *reasons):
         self.ct = ct
         self.localization = found
-        self.quality = Quality(
-            concerns=tuple(Concern(reason=one, reach=Reach.FLAG) for one in reasons)
-        )
+        flags = tuple(Concern(reason=one, reach=Reach.FLAG) for one in reasons)
+        self.quality = Quality(concerns=check_header(ct).concerns + flags)
 
 
 def report(*, header=HEADER, reasons=(), **kinds):

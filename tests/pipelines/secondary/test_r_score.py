@@ -33,11 +33,12 @@ from pipelines.run import Networks, process
 from pipelines.secondary.r_score import (
     FARTHEST_SD,
     MODEL,
+    SCOPE,
     level_group,
-    out_of_scope,
     report_ovcf,
     score_level,
 )
+from pipelines.secondary.scope import out_of_scope
 from pipelines.space.coordinates import Geometry
 from tests.peers.validator import dciodvfy_errors
 from tests.pipelines.reporting.test_radiomics import numbers_of
@@ -93,6 +94,10 @@ def flagged(reason: Reason) -> Quality:
     return replace(UNENHANCED, concerns=(Concern(reason=reason, reach=Reach.FLAG),))
 
 
+def why_not(ct: CtVolume, quality: Quality) -> Reason | None:
+    return next(iter(out_of_scope(SCOPE, ct, quality)), None)
+
+
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
@@ -113,7 +118,7 @@ def flagged(reason: Reason) -> Quality:
 )
 def test_scope_by_header(header: dict[str, Any], reason: Reason | None) -> None:
     """Women of 50 to 90 years, scanned as in training; what is not stated is not assumed."""
-    assert out_of_scope(scan(**header), UNENHANCED) is reason
+    assert why_not(scan(**header), UNENHANCED) is reason
 
 
 @pytest.mark.parametrize(
@@ -127,12 +132,12 @@ def test_scope_by_header(header: dict[str, Any], reason: Reason | None) -> None:
 )
 def test_scope_by_quality(quality: Quality, reason: Reason) -> None:
     """Texture is that of the scanner, or attenuation that of the contrast medium."""
-    assert out_of_scope(scan(), quality) is reason
+    assert why_not(scan(), quality) is reason
 
 
 def test_thin_slices_far_apart_are_out_of_scope() -> None:
     """The distance counts like the thickness."""
-    assert out_of_scope(scan(slice_mm=3.0), UNENHANCED) is Reason.SLICES_TOO_THICK_FOR_TEXTURE
+    assert why_not(scan(slice_mm=3.0), UNENHANCED) is Reason.SLICES_TOO_THICK_FOR_TEXTURE
 
 
 def extracted(values: dict[str, float]) -> RadiomicFeatures:
