@@ -15,8 +15,7 @@ from pipelines.contract.findings import Abstained, ContrastPhase, Measured
 from pipelines.contract.reasons import Reason
 from pipelines.density.internal import fit_tissues, internal_calibration
 from pipelines.density.tissues import measure_tissues
-from pipelines.gates.all_gates import Quality
-from pipelines.gates.voltage import check_voltage
+from pipelines.gates.all_gates import Quality, check_density
 from pipelines.read.volume import CtVolume, Segmentation
 
 DENSITY_UNIT: Final = "mg/cm3"
@@ -81,8 +80,7 @@ def choose_density(
     """
     entry = table.entry_for(ct.header)
     correction = table.correction_for(quality.phase)
-    voltage = check_voltage(ct.header.kvp, has_entry=entry is not None)
-    why = quality.density_withheld_because or (None if voltage is None else voltage.reason)
+    why = check_density(ct, quality, is_calibrated=entry is not None).density_withheld_because
     if entry is not None:
         return DensityPath(
             calibration=entry.calibration(), correction=correction, withheld_because=why

@@ -11,6 +11,7 @@ from pipelines.contract.anatomy import Level
 from pipelines.contract.kernels import is_sharp, kernel_suitability
 from pipelines.contract.reasons import Reason
 from pipelines.contract.slice_thickness import coarsest_mm, is_thicker
+from pipelines.gates.concern import Scan
 from pipelines.gates.kernel import check_kernel
 from pipelines.gates.slice_distance import check_slice_distance
 from pipelines.secondary.dxa_equivalent.network_input import crop_vertebra, sample_box
@@ -43,7 +44,7 @@ def test_selection_and_gate_withhold_the_same_slices(
     images = ct_series(20, thickness_mm=distance_mm)
     one = replace(record(images), slice_thickness_mm=thickness_mm)
 
-    gate, selected = check_slice_distance(ct), ineligible(one, stack_of(one))
+    gate, selected = check_slice_distance(Scan(ct=ct)), ineligible(one, stack_of(one))
 
     expected = Reason.SLICE_TOO_THICK if slice_mm > 5.05 else None
     assert ct.slice_mm == pytest.approx(slice_mm)
@@ -131,7 +132,7 @@ def test_selection_and_gate_judge_each_kernel_alike(kernel: str, suitability: fl
     best = replace(one, kernel="STANDARD")
 
     points = 20 - (score(best, stack_of(best)) - score(one, stack_of(one))) / SUITABLE
-    flagged = check_kernel(volume(convolution_kernel=kernel)) is not None
+    flagged = check_kernel(Scan(ct=volume(convolution_kernel=kernel))) is not None
 
     assert kernel_suitability(kernel) == suitability
     assert points == pytest.approx(20 * suitability, abs=0.01)

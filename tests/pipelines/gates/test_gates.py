@@ -1,6 +1,8 @@
 """Gates: which header or image withholds or flags what."""
 
+import ast
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,9 @@ from pipelines.contract.anatomy import Level
 from pipelines.contract.findings import ContrastPhase
 from pipelines.contract.kernels import is_sharp
 from pipelines.contract.reasons import Reason
+from pipelines.gates import all_gates
 from pipelines.gates.all_gates import check_header, check_image
-from pipelines.gates.concern import Reach
+from pipelines.gates.concern import Reach, Scan
 from pipelines.gates.contrast_phase import phase_of
 from pipelines.gates.vessels import Perfusion
 from pipelines.gates.voltage import check_voltage
@@ -198,6 +201,21 @@ def test_voltage_without_its_own_calibration_withholds_density(
     kvp: float | None, has_entry: bool, reason: Reason | None
 ) -> None:
     """100 and 140 kV count where the scanner was calibrated at them, less than 100 kV never."""
-    concern = check_voltage(kvp, has_entry=has_entry)
+    concern = check_voltage(Scan(ct=volume(kvp=kvp), is_calibrated=has_entry))
 
     assert (None if concern is None else concern.reason) == reason
+
+
+def test_each_gate_of_the_folder_is_in_one_list() -> None:
+    """A gate that no list holds would never run."""
+    listed = (*all_gates.HEADER_GATES, *all_gates.IMAGE_GATES, *all_gates.DENSITY_GATES)
+    folder = Path(all_gates.__file__).parent
+    defined = [
+        statement.name
+        for path in folder.glob("*.py")
+        if path.name != "all_gates.py"
+        for statement in ast.parse(path.read_text("utf-8")).body
+        if isinstance(statement, ast.FunctionDef) and statement.name.startswith("check_")
+    ]
+
+    assert sorted(getattr(gate, "__name__", "") for gate in listed) == sorted(defined)
