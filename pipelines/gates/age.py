@@ -1,4 +1,4 @@
-"""Age: neither the reference ranges nor the networks are meant for children.
+"""Age: reference ranges and networks are for adults only.
 
 Takes  Scan
 Gives  Concern
@@ -14,7 +14,7 @@ ADULT_YEARS: Final = 18.0
 
 
 def check_age(scan: Scan) -> Concern | None:
-    """Withhold everything for a patient known to be under 18 years; unknown age passes."""
+    """Withhold everything for a patient under 18 years; an unknown age passes."""
     age = scan.ct.header.patient_age_years
     if age is not None and age < ADULT_YEARS:
         return Concern(reason=Reason.MINOR, reach=Reach.WITHHOLD_ALL)

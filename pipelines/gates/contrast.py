@@ -1,4 +1,4 @@
-"""Contrast medium: enhanced marrow reads about 10 to 25 HU too high.
+"""Contrast medium: it raises the attenuation of marrow by about 10 to 25 HU.
 
 Takes  Scan
 Gives  Concern
@@ -24,7 +24,7 @@ ENHANCED: Final = (ContrastPhase.ARTERIAL, ContrastPhase.PORTAL_VENOUS, Contrast
 
 
 def check_contrast(scan: Scan) -> Concern | None:
-    """Flag every phase but the unenhanced one."""
+    """Flag every phase except the unenhanced one."""
     if scan.phase is ContrastPhase.NONE:
         return None
     return Concern(reason=REASONS[scan.phase], reach=Reach.FLAG)

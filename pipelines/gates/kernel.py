@@ -1,4 +1,4 @@
-"""Reconstruction kernel: sharp ones add noise and overshoot at edges; the mean is robust.
+"""Reconstruction kernel: sharp ones add noise and overshoot at edges; means stay nearly the same.
 
 Takes  Scan
 Gives  Concern
@@ -11,7 +11,7 @@ from pipelines.gates.concern import Concern, Reach, Scan
 
 
 def check_kernel(scan: Scan) -> Concern | None:
-    """Flag a kernel that is known to be sharp; an unknown or missing name says nothing."""
+    """Flag a sharp kernel; a missing name and one that is in no list pass."""
     kernel = scan.ct.header.convolution_kernel
     if kernel is None or not is_sharp(kernel):
         return None

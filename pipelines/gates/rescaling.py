@@ -11,11 +11,11 @@ from pipelines.contract.reasons import Reason
 from pipelines.gates.concern import Concern, Reach, Scan
 
 HOUNSFIELD: Final = frozenset({"HU", "US"})
-"""``US`` (unspecified) is the default of scanners that do not bother (PS3.3 C.11.1.1.2)."""
+"""``US`` (unspecified) is common in CT headers (PS3.3 C.11.1.1.2)."""
 
 
 def check_rescaling(scan: Scan) -> Concern | None:
-    """Withhold everything where the header names another unit (electron density, iodine ...)."""
+    """Withhold everything where the header names another unit, such as electron density."""
     unit = scan.ct.header.rescale_type
     if unit is not None and unit.upper() not in HOUNSFIELD:
         return Concern(reason=Reason.NOT_HOUNSFIELD, reach=Reach.WITHHOLD_ALL)

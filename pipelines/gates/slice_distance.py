@@ -1,4 +1,4 @@
-"""Slice thickness and distance: beyond 5 mm the endplates reach into every slice.
+"""Slice thickness and distance: above 5 mm every slice of a body contains endplate.
 
 Takes  Scan
 Gives  Concern

@@ -1,4 +1,4 @@
-"""Gantry tilt: the geometry carries it exactly, but slices cut the bodies obliquely.
+"""Gantry tilt: the geometry holds it exactly, but slices cut the bodies obliquely.
 
 Takes  Scan
 Gives  Concern
@@ -15,7 +15,7 @@ NEGLIGIBLE_DEGREES: Final = 1.0
 
 
 def check_tilt(scan: Scan) -> Concern | None:
-    """Flag a stack whose slices step aside as they advance."""
+    """Flag a stack whose slice positions do not follow the slice normal."""
     if tilt_degrees(scan.ct.geometry) > NEGLIGIBLE_DEGREES:
         return Concern(reason=Reason.GANTRY_TILT, reach=Reach.FLAG)
     return None

@@ -1,4 +1,4 @@
-"""Tube voltage: attenuation of bone depends on it, and no conversion here is validated.
+"""Tube voltage: attenuation of bone depends on it, and no conversion is validated.
 
 Takes  Scan
 Gives  Concern
@@ -16,7 +16,7 @@ TOLERANCE_KV: Final = 0.5
 
 
 def other_voltage(kvp: float | None) -> Reason | None:
-    """Why a scan is not one at 120 kV, as all training scans were; ``None``: it is."""
+    """Reason why a scan is not like the training scans at 120 kV; ``None`` if it is."""
     if kvp is None:
         return Reason.KVP_MISSING
     return Reason.KVP_NOT_120 if abs(kvp - REFERENCE_KV) > TOLERANCE_KV else None
@@ -27,9 +27,9 @@ def check_voltage(scan: Scan) -> Concern | None:
 
     Source
     ------
-    Attenuation of the same bone at 80, 100, 120 and 140 kV stands as 1.38 : 1.13 : 1 : 0.90 by
+    Attenuation of the same bone at 80, 100, 120 and 140 kV relates as 1.38 : 1.13 : 1 : 0.90 by
     spectrum, but as 1.08 : 1 : 0.95 (100, 120, 140) in patients: the factor depends on the
-    filter, so none is applied without local validation.
+    filter, so no factor is applied without local validation.
     """
     kvp = scan.ct.header.kvp
     if kvp is not None and kvp < LOWEST_KV:

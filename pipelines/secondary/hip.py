@@ -1,13 +1,12 @@
-"""Study 3: which range of areal density each proximal femur is most like, by its radiomic features.
+"""Study 3: class of each proximal femur by its radiomic features, with volume and attenuation.
 
 Takes  Examination
 Gives  PipelineResult
 Next   pipelines.run
 
-Volume and mean attenuation of each hip come from its outline alone; the class comes from a random
-forest that was made from simulated patients. A side whose outline fails a check gives its reason
-and no number; where the scan or the patient is not what the forest was made for, the class alone is
-withheld.
+Volume and mean attenuation of each hip depend on its outline only. The class comes from a random forest
+that was trained on simulated patients; its classes are ranges of areal density. A side whose outline
+fails a check has a reason and no number. Outside `SCOPE` only the class is withheld.
 
 Source: study 3; docs/domain.md 1.D, 4.4, D3 (laterality) and D6 (no radiomics on a failed mask).
 """
@@ -71,13 +70,11 @@ SCOPE: Final = Scope(
 MAJORITY: Final = 0.5
 
 EXPERIMENTAL: Final = (
-    "Experimental: a random forest over radiomic features of the outlined hip, made from simulated "
-    "patients only. It is no measurement of areal density; consider DXA of the hip where the answer "
+    "Experimental: a random forest over radiomic features of the outlined hip, trained on simulated "
+    "patients only. It does not measure areal density. Consider DXA of the hip where the result "
     "matters."
 )
-ENHANCED_SENTENCE: Final = (
-    "Contrast-enhanced: the simulated patients were not, attenuation may be increased."
-)
+ENHANCED_SENTENCE: Final = "Contrast-enhanced: attenuation may be increased. The simulated patients had no contrast medium."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +86,7 @@ class _Hip:
 
 
 def report_femora(examination: Examination, network: Network = fine_femur) -> PipelineResult:
-    """Both proximal femora; nothing but a reason where the scan shows no hip."""
+    """Report both proximal femora; only a reason where the scan shows no hip."""
     ct = examination.ct
     found = segment_femora(ct, examination.localization, network)
     if all(_is_absent(one) for one in found):
@@ -171,19 +168,19 @@ def _most_like(shares: Mapping[str, float] | Abstained) -> str | Abstained:
 def class_shares(
     ct: CtVolume, femur: ProximalFemur, forest: ForestModel | None = None
 ) -> Mapping[str, float] | Abstained:
-    """Shares of the trees by class, of one outlined femur.
+    """Return the share of trees for each class, for one outlined femur.
 
     Raises
     ------
     GeometryMismatch
-        The mask does not lie within the CT.
+        The mask does not fit into the CT.
     UnreadablePixels
-        Values in or near it are not numbers.
+        Values in or near the mask are not numbers.
 
     Abstains
     --------
     ``FEATURE_OUTSIDE_TRAINING``
-        The features lie beyond those of the simulated patients.
+        The features lie outside those of the simulated patients.
     see `pipelines.radiomics.extract.extract_features`
         for the rest.
     """
@@ -210,12 +207,12 @@ def class_shares(
 
 
 def require_inside(femur: ProximalFemur, ct: CtVolume) -> None:
-    """Refuse a mask that is not on the grid of the CT.
+    """Raise an error for a mask that is not on the grid of the CT.
 
     Raises
     ------
     GeometryMismatch
-        The box leaves the CT, or is not of the size of the mask.
+        The box exceeds the CT, or differs from the mask in size.
     """
     inside = all(
         0 <= part.start <= part.stop <= size
@@ -228,7 +225,7 @@ def require_inside(femur: ProximalFemur, ct: CtVolume) -> None:
 
 
 def settings_for(names: tuple[str, ...]) -> FeatureSettings:
-    """Settings of study 3, without the images and classes that no feature needs."""
+    """Return the settings of study 3 without the filters and feature classes that no name uses."""
     whole = feature_settings("study3")
     images = {name.split("_")[0] for name in names}
     classes = {name.split("_")[1] for name in names}
@@ -246,6 +243,6 @@ def settings_for(names: tuple[str, ...]) -> FeatureSettings:
 
 
 def _sigma(image: str) -> float:
-    """``log-sigma-2-0-mm-3D`` is 2.0."""
+    """Return 2.0 for ``log-sigma-2-0-mm-3D``."""
     whole, tenths = image.removeprefix("log-sigma-").split("-")[:2]
     return float(f"{whole}.{tenths}")

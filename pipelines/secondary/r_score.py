@@ -1,13 +1,13 @@
-"""Radiomic score of the vertebrae L1 to L4, after study 2: whom does the bone resemble.
+"""Radiomic score (R-score) of the vertebrae L1 to L4, after study 2.
 
 Takes  Examination
 Gives  PipelineResult
 Next   pipelines.secondary.registry
 
 The R-score is a weighted sum of radiomic features of the whole vertebral body with its cortex. It
-rises the more a body resembles those of women who have a compression fracture at another level. That
-is association with fractures that are there (docs/domain.md B8), learned from simulated women: no
-probability, and no prediction. Every feature and what it adds to the score are shown.
+rises with the similarity to bodies of women who have a compression fracture at another level. It
+measures association with existing fractures (docs/domain.md B8) and was trained on simulated women. It
+is no probability and no prediction. The report shows each feature and its contribution to the score.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ from pipelines.secondary.scope import Aspect, Scope, out_of_scope
 MODEL: Final = "ovcf_rscore"
 SCORE: Final = "r_score"
 CONTRIBUTION: Final = "contribution_"
-"""Before the name of a feature: what it adds to the score."""
+"""Prefix of a feature name: contribution of that feature to the score."""
 SCOPE: Final = Scope(
     slice_mm=2.0,
     slice_reason=Reason.SLICES_TOO_THICK_FOR_TEXTURE,
@@ -57,18 +57,18 @@ SCOPE: Final = Scope(
 """Of the whole result. Postmenopausal women: the header does not state menopause, 50 years stand
 for it (docs/domain.md 4.2). No training scan had thicker slices."""
 FARTHEST_SD: Final = 4.0
-"""From the training mean, in its standard deviations: beyond it a feature is no longer known."""
+"""Largest distance of a feature from the training mean, in standard deviations of training."""
 DECIMALS: Final = 2
 SIGNIFICANT: Final = 4
 EXPERIMENTAL: Final = (
-    "Experimental, trained on a virtual cohort only. The R-score is no probability and no prediction: "
-    "it rises the more the vertebra resembles those of women who have a compression fracture at "
-    "another level."
+    "Experimental, trained on a virtual cohort only. The R-score is no probability and no prediction. "
+    "It rises with the similarity of the vertebra to those of women who have a compression fracture "
+    "at another level."
 )
 
 
 def report_ovcf(examination: Examination, formula: LinearModel | None = None) -> PipelineResult:
-    """R-score of each measured level, or why there is none.
+    """Report the R-score of each measured level, or the reason why it is withheld.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def report_ovcf(examination: Examination, formula: LinearModel | None = None) ->
 
 
 def score_level(features: Mapping[str, float], formula: LinearModel) -> Measured | Abstained:
-    """R-score of one vertebra.
+    """Return the R-score of one vertebra.
 
     Abstains
     --------
@@ -117,7 +117,7 @@ def _is_far(term: Term, value: float) -> bool:
 
 
 def level_group(one: LevelFeatures, formula: LinearModel) -> MeasurementGroup:
-    """The score of a level with its features and what each adds; nothing but the reason without."""
+    """Return score, features and contributions of a level; only the reason if there is no score."""
     found = one.features
     score = (
         score_level(found.values, formula)
@@ -139,7 +139,7 @@ def level_group(one: LevelFeatures, formula: LinearModel) -> MeasurementGroup:
 
 
 def _parts(features: Mapping[str, float], formula: LinearModel) -> list[Quantity]:
-    """Each feature, then each contribution."""
+    """Return each feature, then each contribution."""
     shares = formula.contributions(features)
     measured = [
         Quantity(
@@ -163,7 +163,7 @@ def _parts(features: Mapping[str, float], formula: LinearModel) -> list[Quantity
 def sentence(
     one: LevelFeatures, score: float, features: Mapping[str, float], formula: LinearModel
 ) -> str:
-    """Score, what it is made of, and where it stands in training."""
+    """Describe the score: its value, its intercept and the contribution of each feature."""
     shares = ", ".join(
         f"{name.removeprefix(ORIGINAL)} {share:+.2f}"
         for name, share in sorted(
@@ -171,6 +171,6 @@ def sentence(
         )
     )
     return (
-        f"{one.level.name}: R-score {score:+.2f} (0: as like virtual women with as without fracture) = "
-        f"{formula.intercept:+.2f} and {shares}."
+        f"{one.level.name}: R-score {score:+.2f} (0 = equally similar to virtual women with and without "
+        f"fracture); intercept {formula.intercept:+.2f}, contributions: {shares}."
     )

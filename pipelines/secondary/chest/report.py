@@ -1,15 +1,16 @@
-"""Study 4: which QCT range L1 and L2 of a chest CT are most like, by networks on two slices.
+"""Study 4: class of L1 and L2 of a chest CT, by networks on one slice of each level.
 
 Takes  Examination
 Gives  PipelineResult
 Next   pipelines.run
 
-Runs by itself wherever the scan shows the chest, whatever its header calls it: an abdominal CT has
-nothing but a reason, a chest-abdomen-pelvis CT has this beside L1 to L4 and the hips. Model 1 takes
-both levels, model 2 L1 where the scan ends within L2 or L2 does not count. The density of the same
-levels stands beside the class; where they lie more than one class apart, the class is withheld.
+The localization decides whether the scan shows the chest; the header does not. An abdominal CT gets a
+reason only. A chest-abdomen-pelvis CT gets this result beside L1 to L4 and the hips. Model 1 takes both
+levels; model 2 takes L1 where the scan ends within L2 or L2 does not count. The density of the same
+levels is reported with the class. If they differ by more than one class, or outside `SCOPE`, the class
+is withheld.
 
-Source: study 4; docs/domain.md 1.C, 4.4 and C5 (mean attenuation alone does as well).
+Source: study 4; docs/domain.md 1.C, 4.4 and C5 (mean attenuation alone is as accurate).
 """
 
 from collections.abc import Callable, Sequence
@@ -57,7 +58,7 @@ LIKE: Final = ("like_not_low", "like_low", "like_very_low")
 DENSITY_UNIT: Final = "mg/cm3"
 
 BODIES_ABOVE_L1: Final = 6
-"""T7 or higher is in the scan: the chest. Abdominal scans begin at T9 to T11."""
+"""With T7 or higher the scan shows the chest; abdominal scans begin at T9 to T11."""
 SCOPE: Final = Scope(
     slice_mm=3.0,
     slice_reason=Reason.TOO_COARSE,
@@ -75,7 +76,7 @@ that of the QCT ranges, see `pipelines.density.categories`."""
 MAJORITY: Final = 0.5
 
 EXPERIMENTAL: Final = (
-    "Experimental: networks made from simulated patients only, on one slice of each level. The "
+    "Experimental: networks trained on simulated patients only, on one slice of each level. The "
     "measured density is the reference."
 )
 ONE_LEVEL: Final = "Only L1 could be used: the density and the class are those of one level."
@@ -86,7 +87,7 @@ Classifier = Callable[[str, NDArray[np.float32]], NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChestNetworks:
-    """What runs on the slices; tests put known functions in their place."""
+    """The networks that run on the slices; tests replace them by known functions."""
 
     outline: Network = shipped_network
     classify: Classifier = lambda name, image: class_probabilities(name, image, default_device())
@@ -104,7 +105,7 @@ class _Slice:
 def report_chest(
     examination: Examination, networks: ChestNetworks = ChestNetworks()
 ) -> PipelineResult:
-    """L1 and L2 of a scan that shows the chest; nothing but a reason where there is none."""
+    """Report L1 and L2 of a scan that shows the chest; only a reason for other scans."""
     if not shows_chest(examination.localization):
         return PipelineResult(pipeline=Pipeline.CHEST, reasons=(Reason.CHEST_NOT_COVERED,))
     slices = {level: _slice(examination, level, networks.outline) for level in LEVELS}
@@ -124,7 +125,7 @@ def report_chest(
 
 
 def shows_chest(localization: Localization) -> bool:
-    """Whether six bodies or more lie above L1; by what was found, not by the header."""
+    """Whether six bodies or more were found above L1."""
     above = [one for one in localization.vertebrae if one.level < Level.L1]
     first = next((one for one in localization.vertebrae if one.level == Level.L1), None)
     lowest = first or (above[-1] if above else None)
@@ -164,7 +165,7 @@ def _row(examination: Examination, level: Level) -> VertebraFindings | None:
 
 
 def _density(examination: Examination, usable: Sequence[_Slice]) -> Measured | Abstained:
-    """Mean of the reference path over the levels that the networks see."""
+    """Return the mean density of the reference path over the levels that the networks use."""
     if not usable:
         return Abstained(reason=Reason.TOO_FEW_VALID_LEVELS)
     rows = [row for one in usable if (row := _row(examination, one.level)) is not None]
@@ -178,7 +179,7 @@ def _density(examination: Examination, usable: Sequence[_Slice]) -> Measured | A
     return Measured(
         value=fmean(one.value for one in measured),
         unit=DENSITY_UNIT,
-        # The error of the calibration is common to the levels: it does not average out.
+        # The error of the calibration is common to the levels and does not average out.
         standard_uncertainty=max(known) if known else None,
     )
 
@@ -189,14 +190,14 @@ def _shares(
     density: Measured | Abstained,
     classify: Classifier,
 ) -> NDArray[np.float64] | Abstained:
-    """(3,) probabilities of `CLASSES`, where they may be told."""
+    """Return the (3,) probabilities of `CLASSES`, or the reason why they are withheld."""
     model = _model(usable)
     if model is None:
         return Abstained(reason=Reason.TOO_FEW_VALID_LEVELS)
     outside = out_of_scope(SCOPE, examination.ct, examination.quality)
     if outside:
         return Abstained(reason=outside[0])
-    if isinstance(density, Abstained):  # nothing to hold the class against
+    if isinstance(density, Abstained):  # no density to compare the class with
         return density
     image = np.stack([roi_input(one.section.hu, one.mask) for one in usable])
     shares = classify(model, image)
@@ -206,7 +207,7 @@ def _shares(
 
 
 def _model(usable: Sequence[_Slice]) -> str | None:
-    """Model 1 for both levels, model 2 for L1; none for L2 alone."""
+    """Return model 1 for both levels, model 2 for L1, ``None`` for L2 alone."""
     levels = tuple(one.level for one in usable)
     return {LEVELS: FUSION_MODEL, LEVELS[:1]: SINGLE_MODEL}.get(levels)
 
@@ -285,7 +286,7 @@ def _most_like(shares: NDArray[np.float64] | Abstained) -> str | Abstained:
 def _models(
     usable: Sequence[_Slice], shares: NDArray[np.float64] | Abstained
 ) -> tuple[ModelUse, ...]:
-    """The networks that took part."""
+    """Return the networks that contributed."""
     names = [DCNN_MODEL] if usable else []
     if not isinstance(shares, Abstained):
         names.append(_model(usable) or "")
