@@ -74,7 +74,10 @@ EXPERIMENTAL: Final = (
     "patients only. It does not measure areal density. Consider DXA of the hip where the result "
     "matters."
 )
-ENHANCED_SENTENCE: Final = "Contrast-enhanced: attenuation may be increased. The simulated patients had no contrast medium."
+ENHANCED_SENTENCE: Final = (
+    "Contrast-enhanced: attenuation may be increased. The simulated patients had no contrast "
+    "medium."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

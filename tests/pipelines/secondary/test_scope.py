@@ -151,7 +151,7 @@ def limits(  # a row for each pipeline that is named
         *limits(
             ("r_score", "chest", "dxa_class"), {"patient_sex": "O"}, Reason.AGE_OR_SEX_UNKNOWN
         ),
-        # several: the order of the scope decides which one a value carries
+        # several: a withheld value carries the first
         *limits(
             ("hip", "chest"),
             {"kvp": 100, "convolution_kernel": "BONE", "patient_age_years": 40},
