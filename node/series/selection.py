@@ -6,19 +6,18 @@ Next   node.jobs.dispatch
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from node.series.completeness import Stack, stack_of
 from node.series.index import LOCALIZER, SeriesRecord
+from pipelines.contract.kernels import kernel_suitability
 from pipelines.contract.reasons import Reason
+from pipelines.contract.slice_thickness import THICKEST_MM, coarsest_mm, is_thicker
 
-THICKEST_MM: Final = 5.0
-ROUNDING_MM: Final = 0.05
 AXIAL_COSINE: Final = 0.9
 """Of the angle between slice normal and body axis: 26 degrees of gantry tilt at most."""
 FULL_COVERAGE_MM: Final = 350.0
@@ -82,16 +81,6 @@ CONTRAST_WORDS: Final = re.compile(
     r"c\+|\+c\b|\bce\b|arteri|portal|ven(?:ous|.s)|nephro|delay|\bpost\b|\bpv\b|\bkm\b"
     r"|enhanced|with\s(?:iv\s)?contr|\bw/?\s?(?:iv\s)?con"
 )
-
-SOFT_KERNEL_WORDS: Final = ("STANDARD", "SOFT", "SMOOTH", "BODY", "ABD")
-SHARP_KERNEL_WORDS: Final = ("BONE", "LUNG", "DETAIL", "EDGE", "SHARP", "ULTRA")
-PHILIPS_KERNELS: Final[Mapping[str, float]] = MappingProxyType(
-    {"A": 1.0, "B": 1.0, "C": 0.6, "D": 0.0, "E": 0.0, "L": 0.0}
-    | {"YA": 0.6, "YB": 0.0, "YC": 0.0, "YD": 0.0}
-)
-UNKNOWN_KERNEL: Final = 0.6
-SOFT_CANON_BELOW: Final = 30
-"""FC01 to FC29 are kernels for the body and the head, FC30 and above for bone and lung."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +164,7 @@ def ineligible(record: SeriesRecord, stack: Stack) -> Reason | None:
         return stack.flaw
     if not is_axial(record):
         return Reason.NOT_AXIAL
-    if _thickness_mm(record, stack) > THICKEST_MM + ROUNDING_MM:
+    if is_thicker(_slice_mm(record, stack), THICKEST_MM):
         return Reason.SLICE_TOO_THICK
     return None
 
@@ -193,8 +182,8 @@ def is_axial(record: SeriesRecord) -> bool:
     return bool(abs(normal[2]) >= AXIAL_COSINE)
 
 
-def _thickness_mm(record: SeriesRecord, stack: Stack) -> float:
-    return max(record.slice_thickness_mm or 0.0, stack.slice_distance_mm)
+def _slice_mm(record: SeriesRecord, stack: Stack) -> float:
+    return coarsest_mm(stack.slice_distance_mm, record.slice_thickness_mm)
 
 
 def score(record: SeriesRecord, stack: Stack) -> float:
@@ -204,12 +193,12 @@ def score(record: SeriesRecord, stack: Stack) -> float:
     coverage, unenhanced before contrast, standard before sharp kernels, thin before thick slices,
     120 kV.
     """
-    thickness = _thickness_mm(record, stack)
+    slice_mm = _slice_mm(record, stack)
     quality = (
         30 * min(stack.coverage_mm / FULL_COVERAGE_MM, 1.0)
         + 20 * kernel_suitability(record.kernel)
         + 20 * (0.0 if is_enhanced(record) else 1.0)
-        + 20 * float(np.clip((THICKEST_MM - thickness) / (THICKEST_MM - 1.0), 0, 1))
+        + 20 * float(np.clip((THICKEST_MM - slice_mm) / (THICKEST_MM - 1.0), 0, 1))
         + 10 * (1.0 if record.kvp is not None and abs(record.kvp - 120) < 1 else 0.0)
     )
     return round(region_suitability(record) * quality, 3)
@@ -235,21 +224,3 @@ def is_enhanced(record: SeriesRecord) -> bool:
     if CONTRAST_WORDS.search(rest):
         return True
     return bool(record.contrast_agent) and rest == description
-
-
-def kernel_suitability(kernel: str) -> float:
-    """1 for a soft or standard kernel, 0 for a sharp one, between for an unknown name."""
-    word = kernel.split("\\")[0].strip().upper()
-    if word in PHILIPS_KERNELS:
-        return PHILIPS_KERNELS[word]
-    if any(sharp in word for sharp in SHARP_KERNEL_WORDS):
-        return 0.0
-    if any(soft in word for soft in SOFT_KERNEL_WORDS):
-        return 1.0
-    number = re.fullmatch(r"([A-Z]{1,2})(\d{2})[A-Z]?\d?", word)
-    if number is None:
-        return UNKNOWN_KERNEL
-    if number[1] == "FC":
-        return 1.0 if int(number[2]) < SOFT_CANON_BELOW else 0.0
-    # Siemens B10 to B80, Br36 to Br69: the higher, the sharper.
-    return float(np.clip((60 - int(number[2])) / 20, 0, 1))

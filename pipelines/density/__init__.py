@@ -1,6 +1,6 @@
-"""From attenuation to volumetric bone mineral density: how the HU of this scan read as mg/cm3.
+"""From attenuation (HU) to volumetric bone mineral density (mg/cm3).
 
-``choose`` takes the best calibration there is: an entry of the site's table for this scanner
-(``table``, made by ``fit``), the patient's own tissues (``tissues``, ``internal``), or the generic
-line (``calibration``). ``contrast`` corrects for contrast medium, ``categories`` names the range.
+``choose`` takes the best calibration: an entry of the site's table for this scanner (``fit`` makes
+it), the patient's own tissues (``tissues``, ``internal``), or the generic line. ``categories``
+assigns the QCT range. Table and calibration are part of `pipelines.contract`.
 """

@@ -7,8 +7,8 @@ Next   pipelines.lumbar.measure
 Source
 ------
 120 and 80 mg/cm3, mean of at least two vertebrae: ACR and ISCD 2007, Chinese QCT guideline. They
-hold for postmenopausal women and older men; without knowing of the menopause, for 50 years and
-older. They are no WHO classes: never a T-score from spine CT.
+are for postmenopausal women and older men. The header does not state menopause, so they are applied
+from 50 years. They are not WHO classes and give no T-score.
 """
 
 from typing import Final
@@ -31,7 +31,7 @@ def categorize(
     sex: str | None,
     phase: ContrastPhase,
 ) -> DensityCategory | Abstained:
-    """Name the range of a mean density; ``INDETERMINATE`` where its 95 % interval spans a limit.
+    """Return the range of a mean density; ``INDETERMINATE`` where its 95 % interval spans a limit.
 
     Abstains
     --------
@@ -63,6 +63,6 @@ def range_number(mg_cm3: float) -> int:
 
 
 def interval(density: Measured) -> tuple[float, float]:
-    """95 % interval, mg/cm3; a density cannot lie below zero by much, but an estimate can."""
+    """Return the 95 % interval, mg/cm3; that of an estimate may lie below zero."""
     reach = NORMAL_QUANTILE * (density.standard_uncertainty or 0.0)
     return density.value - reach, density.value + reach

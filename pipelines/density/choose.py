@@ -1,4 +1,4 @@
-"""The best calibration there is for a scan, and density by it.
+"""Choose the best calibration for a scan, and compute density with it.
 
 Takes  CtVolume, Segmentation, Quality, DensityTable
 Gives  DensityPath
@@ -15,8 +15,7 @@ from pipelines.contract.findings import Abstained, ContrastPhase, Measured
 from pipelines.contract.reasons import Reason
 from pipelines.density.internal import fit_tissues, internal_calibration
 from pipelines.density.tissues import measure_tissues
-from pipelines.gates.all_gates import Quality
-from pipelines.gates.voltage import check_voltage
+from pipelines.gates.all_gates import Quality, check_density
 from pipelines.read.volume import CtVolume, Segmentation
 
 DENSITY_UNIT: Final = "mg/cm3"
@@ -31,7 +30,7 @@ class DensityPath:
     correction
         For contrast medium; ``None``: none.
     withheld_because
-        Why the examination gets no density, if so.
+        Reason why the examination gets no density; ``None``: it gets one.
     """
 
     calibration: Calibration
@@ -45,7 +44,7 @@ class DensityPath:
 
         Abstains
         --------
-        The examination's reason, the given one, or that of the attenuation.
+        With the reason of the examination, the given one, or that of the attenuation.
         """
         why = self.withheld_because or withheld_because
         if why is not None:
@@ -60,7 +59,7 @@ class DensityPath:
         return Measured(value=value, unit=DENSITY_UNIT, standard_uncertainty=uncertainty)
 
     def flags(self, mean: Measured | Abstained) -> tuple[Reason, ...]:
-        """Why a density that is given needs caution."""
+        """Return reasons for caution that stand beside a reported density."""
         flags = []
         if self.calibration.kind is CalibrationKind.GENERIC:
             flags.append(Reason.UNCALIBRATED)
@@ -76,13 +75,12 @@ def choose_density(
 ) -> DensityPath:
     """Take an entry of the table for this scanner, else the patient's tissues, else the generic line.
 
-    The tube voltage withholds density unless an entry was fitted at it (from 100 kV); tissues that
-    do not read as tissues withhold it unless there is an entry.
+    A tube voltage other than 120 kV withholds density unless an entry was fitted at it (from 100 kV).
+    Implausible attenuation of the tissues withholds density unless there is an entry.
     """
     entry = table.entry_for(ct.header)
     correction = table.correction_for(quality.phase)
-    voltage = check_voltage(ct.header.kvp, has_entry=entry is not None)
-    why = quality.density_withheld_because or (None if voltage is None else voltage.reason)
+    why = check_density(ct, quality, is_calibrated=entry is not None).density_withheld_because
     if entry is not None:
         return DensityPath(
             calibration=entry.calibration(), correction=correction, withheld_because=why

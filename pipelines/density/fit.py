@@ -28,14 +28,14 @@ ROD_RADIUS_MM: Final = 5.0
 MIDDLE_SHARE: Final = 0.5
 """Share of the slices, around the middle, in which rods are measured."""
 LARGEST_ROD_SD_HU: Final = 60.0
-"""A disc with more spread lies over the border of a rod."""
+"""A disc with a larger standard deviation crosses the border of a rod."""
 FEWEST_PAIRS: Final = 3
 CSV_COLUMNS: Final = ("hu", "density_mg_cm3")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rod:
-    """A rod of known density, and where it is seen in the middle slice (0 is the first pixel)."""
+    """A rod of known density, and its position in the middle slice (0 is the first pixel)."""
 
     density_mg_cm3: float
     column: float
@@ -44,7 +44,7 @@ class Rod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Mean attenuation and the density that belongs to it."""
+    """Mean attenuation and the reference density of the same region."""
 
     hu: float
     density_mg_cm3: float
@@ -66,7 +66,7 @@ def read_pairs(path: Path) -> tuple[Pair, ...]:
     Raises
     ------
     BadDensityTable
-        Naming the line.
+        The file has other columns, or a line without two numbers; the message names the line.
     """
     pairs = []
     with path.open(newline="", encoding="utf-8-sig") as file:
@@ -92,7 +92,7 @@ def measure_rods(ct: CtVolume, rods: Sequence[Rod]) -> tuple[Pair, ...]:
     Raises
     ------
     BadDensityTable
-        A disc leaves the image or lies over a border.
+        A disc exceeds the image or crosses the border of a rod.
     """
     slices, rows, columns = ct.hu.shape
     first = int(slices * (1 - MIDDLE_SHARE) / 2)
@@ -110,9 +110,7 @@ def measure_rods(ct: CtVolume, rods: Sequence[Rod]) -> tuple[Pair, ...]:
         spread = float(values.mean(axis=0).std())
         if spread > LARGEST_ROD_SD_HU:
             place = f"rod at {rod.column:g},{rod.row:g}: SD {spread:.0f} HU"
-            raise BadDensityTable(
-                place, "the middle of a rod", "look up column and row in a viewer"
-            )
+            raise BadDensityTable(place, "the middle of a rod", "read column and row in a viewer")
         pairs.append(Pair(hu=float(values.mean()), density_mg_cm3=rod.density_mg_cm3))
     return tuple(pairs)
 
@@ -126,7 +124,7 @@ def fit_entry(
     fitted_on: date,
     in_patients: bool,
 ) -> CalibrationEntry:
-    """Least squares of HU over density (the density is what is known), read backwards.
+    """Fit HU over density by least squares; the entry inverts this line to get densities.
 
     Parameters
     ----------
@@ -143,7 +141,8 @@ def fit_entry(
     Raises
     ------
     BadDensityTable
-        Too few pairs, all of one density, falling HU, or a scan whose header is silent.
+        Fewer than three pairs, a single density, HU that fall with density, or a header without
+        manufacturer, model or tube voltage.
     """
     if len(pairs) < FEWEST_PAIRS:
         raise BadDensityTable(f"{len(pairs)} pairs", f"at least {FEWEST_PAIRS}", "")

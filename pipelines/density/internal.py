@@ -1,18 +1,17 @@
-"""Calibration on the patient's own tissues: the effective energy of the scan tells the slope.
+"""Calibration on the patient's own tissues: the effective energy of the scan gives the slope.
 
 Takes  Tissues
 Gives  Calibration
 Next   pipelines.density.choose
 
-Fat is the darker the softer the beam is. The energy at which the calculated attenuation of fat
-and muscle fits the measured one best is the effective energy of this scan, and bone mineral at
-that energy gives the HU per mg/cm3.
+The attenuation of fat falls with the energy of the beam. The effective energy of a scan is the one at
+which the calculated attenuation of fat and muscle fits the measured one best. Bone mineral at that
+energy gives the HU per mg/cm3.
 
-Michalski 2020 fits scale and offset freely as well, with cortical bone and blood as further
-points. Without bone that leaves the energy to the difference of muscle and fat, and fatty or
-enhanced muscle moves it by more than 10 keV (seen in public CTs: 57 to 82 keV at 120 kV). Here
-air and water fix the scale, which makes the fit depend on fat in the first place, and enhanced
-muscle takes no part. Blood says the same as muscle.
+Michalski 2020 also fits scale and offset, with cortical bone and blood as further points. Without bone
+the energy then depends on the difference of muscle and fat, and fatty or enhanced muscle shifts it by
+more than 10 keV (measured in public CTs: 57 to 82 keV at 120 kV). Here air and water fix the scale, so
+the fit depends mainly on fat. Enhanced muscle is left out. Blood adds no information to muscle.
 """
 
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ LOWEST_R_SQUARED: Final = 0.98
 PLAUSIBLE_AIR_HU: Final = (-1010.0, -985.0)
 FAT_SD_HU: Final = 5.0
 MUSCLE_SD_HU: Final = 10.0
-"""Spread between patients; muscle holds fat that no border shows."""
+"""Standard deviation between patients; muscle contains fat that no threshold separates."""
 RELATIVE_UNCERTAINTY: Final = 0.10
 """5 HU of fat shift the energy by about 4 keV, and the slope by about 10 %."""
 UNCERTAINTY_MG_CM3: Final = 13.2
@@ -40,7 +39,7 @@ UNCERTAINTY_MG_CM3: Final = 13.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InternalFit:
-    """The effective energy of a scan, and how well the tissues agree on it."""
+    """The effective energy of a scan, and how well it fits the tissues."""
 
     energy_kev: float
     r_squared: float
@@ -48,7 +47,7 @@ class InternalFit:
 
     @property
     def is_plausible(self) -> bool:
-        """Whether a density may rest on it."""
+        """Whether a density may be computed with it."""
         return (
             PLAUSIBLE_KEV[0] <= self.energy_kev <= PLAUSIBLE_KEV[1]
             and self.r_squared >= LOWEST_R_SQUARED
@@ -62,7 +61,7 @@ def fit_tissues(tissues: Tissues, *, enhanced: bool) -> InternalFit | None:
     Parameters
     ----------
     enhanced
-        Whether there may be contrast medium in the muscle.
+        Whether the muscle may contain contrast medium.
     """
     if tissues.air is None or tissues.fat is None:
         return None
@@ -92,7 +91,7 @@ def _calculated(energy_kev: float) -> tuple[float, float, float]:
 
 
 def internal_calibration(fit: InternalFit) -> Calibration:
-    """The line that a plausible fit gives."""
+    """Return the calibration line of a plausible fit."""
     return Calibration(
         kind=CalibrationKind.INTERNAL,
         standard=Standard.HYDROXYAPATITE,

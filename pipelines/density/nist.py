@@ -68,7 +68,7 @@ Composition = MappingProxyType[str, float]
 
 
 def mass_attenuation(percent: Composition, energy_kev: float) -> float:
-    """cm2/g at an energy, interpolated in the logarithms."""
+    """Return the mass attenuation coefficient in cm2/g, interpolated in the logarithms."""
     energies = np.log(ENERGIES_KEV)
     return sum(
         share / 100 * float(np.exp(np.interp(np.log(energy_kev), energies, np.log(ELEMENTS[name]))))
@@ -77,14 +77,14 @@ def mass_attenuation(percent: Composition, energy_kev: float) -> float:
 
 
 def hounsfield(material: tuple[float, Composition], energy_kev: float) -> float:
-    """HU of a material of known density at one energy."""
+    """Return the HU of a material at one energy."""
     density, percent = material
     water = mass_attenuation(WATER[1], energy_kev)
     return 1000 * (density * mass_attenuation(percent, energy_kev) - water) / water
 
 
 def hu_per_mg_hydroxyapatite(energy_kev: float) -> float:
-    """Rise of HU per mg of bone mineral in 1 cm3, where bone tissue takes the place of water."""
+    """Return the HU per mg/cm3 of bone mineral when bone tissue replaces water."""
     water = mass_attenuation(WATER[1], energy_kev)
     bone = sum(
         grams * mass_attenuation(percent, energy_kev) for grams, percent in BONE_TISSUE_G_CM3

@@ -1,4 +1,4 @@
-"""How air, subcutaneous fat and muscle of this patient read, around the lumbar spine.
+"""Attenuation of air, subcutaneous fat and muscle of a patient around the lumbar spine.
 
 Takes  CtVolume, Segmentation
 Gives  Tissues
@@ -18,7 +18,7 @@ from pipelines.space.coordinates import Geometry, canonical_grid, resample_to_ca
 from pipelines.space.masks import largest_part, without_holes
 
 GRID_MM: Final = 3.0
-"""Averages the noise, keeps layers of fat apart from skin and muscle."""
+"""Coarse enough to average noise, fine enough to separate fat from skin and muscle."""
 AIR_HU: Final = (-1030.0, -960.0)
 AIR_FROM_SKIN_MM: Final = 15.0
 SKIN_HU: Final = -300.0
@@ -29,12 +29,12 @@ MUSCLE_FROM_SPINE_MM: Final = (25.0, 75.0)
 """From the middle of the bodies, at their height: psoas and erector spinae."""
 BEHIND_BODY_MM: Final = -20.0
 FEWEST_VOXELS: Final = 200
-"""5 cm3: a region of interest that a reader would draw is smaller."""
+"""5 cm3; regions of interest drawn by hand are smaller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tissues:
-    """Median attenuation, HU; ``None`` where there is too little of it in the scan."""
+    """Median attenuation, HU; ``None`` where the scan holds too little of the tissue."""
 
     air: float | None
     fat: float | None
@@ -44,8 +44,8 @@ class Tissues:
 def measure_tissues(ct: CtVolume, segmentation: Segmentation) -> Tissues:
     """Measure in the slices that hold L1 to L4.
 
-    Voxels count where all their neighbours within 3 mm are of the same tissue, so that no border
-    takes part. Padding outside the reconstructed circle, one constant value, is no air.
+    A voxel counts if all neighbours within 3 mm are of the same tissue, which excludes borders. Padding
+    outside the reconstructed circle has one constant value and is not air.
     """
     rows = np.flatnonzero(np.isin(segmentation.labels, MEASURED_LEVELS).any(axis=(1, 2)))
     if len(rows) < 2:
@@ -88,7 +88,7 @@ def _slab(ct: CtVolume, start: int, stop: int) -> tuple[NDArray[np.float32], Geo
 
 
 def _patient(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Trunk with its lungs and bowel gas, slice by slice; not the table, which is thin or apart."""
+    """Trunk with lungs and bowel gas, slice by slice; without the table, which is thin or separate."""
     return without_holes(largest_part(ndimage.binary_opening(hu > SKIN_HU, iterations=2)))
 
 

@@ -1,1 +1,1 @@
-"""Gates: each module holds one condition that flags or withholds, with its coded reason."""
+"""Gates: each module holds one condition that flags or withholds values, with its reason code."""

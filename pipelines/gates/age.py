@@ -1,6 +1,6 @@
-"""Age: neither the reference ranges nor the networks are meant for children.
+"""Age: reference ranges and networks are for adults only.
 
-Takes  CtVolume
+Takes  Scan
 Gives  Concern
 Next   pipelines.gates.all_gates
 """
@@ -8,15 +8,14 @@ Next   pipelines.gates.all_gates
 from typing import Final
 
 from pipelines.contract.reasons import Reason
-from pipelines.gates.concern import Concern, Reach
-from pipelines.read.volume import CtVolume
+from pipelines.gates.concern import Concern, Reach, Scan
 
 ADULT_YEARS: Final = 18.0
 
 
-def check_age(ct: CtVolume) -> Concern | None:
-    """Withhold everything for a patient known to be under 18 years; unknown age passes."""
-    age = ct.header.patient_age_years
+def check_age(scan: Scan) -> Concern | None:
+    """Withhold everything for a patient under 18 years; an unknown age passes."""
+    age = scan.ct.header.patient_age_years
     if age is not None and age < ADULT_YEARS:
         return Concern(reason=Reason.MINOR, reach=Reach.WITHHOLD_ALL)
     return None

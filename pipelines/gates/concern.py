@@ -1,25 +1,28 @@
-"""What a gate answers: nothing, or a concern with its reason and how far it reaches.
+"""What a gate takes and returns: a scan, and a concern with its reason and its reach, or ``None``.
 
 Takes  CtVolume
-Gives  Concern
+Gives  Scan, Concern
 Next   pipelines.gates.all_gates
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from pipelines.contract.findings import ContrastPhase
 from pipelines.contract.reasons import Reason
+from pipelines.read.volume import CtVolume
 
 
 class Reach(IntEnum):
-    """How much a concern takes away, from least to most."""
+    """How much a concern withholds, from least to most."""
 
     FLAG = 1
     """Everything is reported, with the reason beside it."""
     WITHHOLD_DENSITY = 2
     """Attenuation is reported, density is not."""
     WITHHOLD_ALL = 3
-    """Nothing is reported but the reason."""
+    """Only the reason is reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,3 +31,24 @@ class Concern:
 
     reason: Reason
     reach: Reach
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """What a gate judges; all gates have the signature of `Gate`.
+
+    Parameters
+    ----------
+    phase
+        Contrast phase; only gates of the image and of the density may use it.
+    is_calibrated
+        Whether the density table has an entry for this scanner, tube voltage and kernel family;
+        only gates of the density may use it.
+    """
+
+    ct: CtVolume
+    phase: ContrastPhase = ContrastPhase.UNKNOWN
+    is_calibrated: bool = False
+
+
+Gate = Callable[[Scan], Concern | None]

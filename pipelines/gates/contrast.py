@@ -1,6 +1,6 @@
-"""Contrast medium: enhanced marrow reads about 10 to 25 HU too high.
+"""Contrast medium: it raises the attenuation of marrow by about 10 to 25 HU.
 
-Takes  ContrastPhase
+Takes  Scan
 Gives  Concern
 Next   pipelines.gates.all_gates
 """
@@ -10,7 +10,7 @@ from typing import Final
 
 from pipelines.contract.findings import ContrastPhase
 from pipelines.contract.reasons import Reason
-from pipelines.gates.concern import Concern, Reach
+from pipelines.gates.concern import Concern, Reach, Scan
 
 REASONS: Final = MappingProxyType(
     {
@@ -23,8 +23,8 @@ REASONS: Final = MappingProxyType(
 ENHANCED: Final = (ContrastPhase.ARTERIAL, ContrastPhase.PORTAL_VENOUS, ContrastPhase.DELAYED)
 
 
-def check_contrast(phase: ContrastPhase) -> Concern | None:
-    """Flag every phase but the unenhanced one."""
-    if phase is ContrastPhase.NONE:
+def check_contrast(scan: Scan) -> Concern | None:
+    """Flag every phase except the unenhanced one."""
+    if scan.phase is ContrastPhase.NONE:
         return None
-    return Concern(reason=REASONS[phase], reach=Reach.FLAG)
+    return Concern(reason=REASONS[scan.phase], reach=Reach.FLAG)

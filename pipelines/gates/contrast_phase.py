@@ -1,4 +1,4 @@
-"""Contrast phase of a scan, from what the header names and from how bright vessels and kidneys are.
+"""Contrast phase of a scan, from the header and from the attenuation of vessels and kidneys.
 
 Takes  CtVolume, Segmentation
 Gives  ContrastPhase
@@ -14,25 +14,25 @@ from pipelines.read.volume import CtVolume, Segmentation
 NO_AGENT: Final = frozenset({"NONE", "NO", "N", "NO CONTRAST", "WITHOUT", "UNENHANCED", "0"})
 
 UNENHANCED_BLOOD_HU: Final = 90.0
-"""Blood without contrast reads 30 to 60 HU, in the portal venous phase 140 to 170 HU."""
+"""Blood without contrast has 30 to 60 HU, in the portal venous phase 140 to 170 HU."""
 ENHANCED_KIDNEY_HU: Final = 110.0
-"""Kidneys without contrast read 30 to 45 HU, from 25 s after an injection 120 to 200 HU."""
+"""Kidneys without contrast have 30 to 45 HU, from 25 s after an injection 120 to 200 HU."""
 ARTERIAL_AORTA_HU: Final = 180.0
 ARTERIAL_LEAD_HU: Final = 60.0
-"""In the arterial phase the aorta is that much brighter than the vena cava."""
+"""Least difference between aorta and vena cava in the arterial phase."""
 DELAYED_AORTA_HU: Final = 110.0
-"""Minutes after an injection blood has faded, but the kidneys have not."""
+"""Minutes after an injection the blood has lost its contrast and the kidneys have not."""
 
 
 def contrast_phase(ct: CtVolume, segmentation: Segmentation) -> ContrastPhase:
-    """Decide on the phase; headers forget contrast, so silence is no proof of its absence."""
+    """Return the phase; a header without an agent does not prove that none was given."""
     agent = ct.header.contrast_agent
     is_named = agent is not None and agent.upper() not in NO_AGENT
     return phase_of(perfusion(ct, segmentation), is_named=is_named)
 
 
 def phase_of(seen: Perfusion, *, is_named: bool) -> ContrastPhase:
-    """Phase of a scan.
+    """Return the phase of a scan from its attenuation and its header.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def phase_of(seen: Perfusion, *, is_named: bool) -> ContrastPhase:
             return ContrastPhase.NONE
         return ContrastPhase.DELAYED if shows_kidney else ContrastPhase.UNKNOWN
     if seen.aorta < UNENHANCED_BLOOD_HU:
-        # Something is bright, but not the aorta: bowel with oral contrast, or a plaque.
+        # Bowel with oral contrast or a plaque is bright, but the aorta is not.
         return ContrastPhase.UNKNOWN
     cava = seen.cava if seen.cava is not None else 0.0
     if seen.aorta >= ARTERIAL_AORTA_HU and seen.aorta - cava >= ARTERIAL_LEAD_HU:

@@ -1,6 +1,6 @@
-"""Gantry tilt: the geometry carries it exactly, but slices cut the bodies obliquely.
+"""Gantry tilt: the geometry holds it exactly, but slices cut the bodies obliquely.
 
-Takes  CtVolume
+Takes  Scan
 Gives  Concern
 Next   pipelines.gates.all_gates
 """
@@ -8,15 +8,14 @@ Next   pipelines.gates.all_gates
 from typing import Final
 
 from pipelines.contract.reasons import Reason
-from pipelines.gates.concern import Concern, Reach
-from pipelines.read.volume import CtVolume
+from pipelines.gates.concern import Concern, Reach, Scan
 from pipelines.space.coordinates import tilt_degrees
 
 NEGLIGIBLE_DEGREES: Final = 1.0
 
 
-def check_tilt(ct: CtVolume) -> Concern | None:
-    """Flag a stack whose slices step aside as they advance."""
-    if tilt_degrees(ct.geometry) > NEGLIGIBLE_DEGREES:
+def check_tilt(scan: Scan) -> Concern | None:
+    """Flag a stack whose slice positions do not follow the slice normal."""
+    if tilt_degrees(scan.ct.geometry) > NEGLIGIBLE_DEGREES:
         return Concern(reason=Reason.GANTRY_TILT, reach=Reach.FLAG)
     return None

@@ -20,15 +20,15 @@ AHEAD_MM: Final = 40.0
 """Aorta and vena cava lie within this distance before the anterior wall of a body."""
 LATERAL_MM: Final = 30.0
 BALL_MM: Final = 5.0
-"""Radius of a ball that fits into the aorta (18 to 22 mm wide) and into few other things."""
+"""Radius of a ball that fits into the aorta (18 to 22 mm wide) and into few other structures."""
 FLUID_HU: Final = (0.0, 600.0)
 """Blood with or without contrast; fat and gas lie below, calcium and metal above."""
 CLEAR_MM: Final = 3.0
-"""Gap that keeps the cortex of the body out."""
+"""Gap that excludes the cortex of the body."""
 CALM_MM: Final = 2.5
-"""Thinner slices are averaged to about this: the noise of single ones leaves the range of fluid."""
+"""Thinner slices are averaged to about this: noise in single ones exceeds the range of fluid."""
 BALL_TO_CUBE: Final = 0.806
-"""Side of the cube that holds as much as the ball, by its diameter."""
+"""Side of the cube with the volume of the ball, divided by the diameter of the ball."""
 WHOLE_SHARE: Final = 0.98
 
 
@@ -52,8 +52,8 @@ KIDNEYS: Final = (
     Window(left=(35.0, 85.0), posterior=(0.0, 60.0)),
     Window(left=(-85.0, -35.0), posterior=(0.0, 60.0)),
 )
-"""Behind the anterior wall of the bodies lie, beside the spine, kidneys, muscles and fat, and at
-the edge colon, spleen and liver. Faeces with oral contrast can be as bright as a kidney."""
+"""Behind the anterior wall of the bodies, beside the spine, lie kidneys, muscles and fat; at the edge
+lie colon, spleen and liver. Faeces with oral contrast can be as bright as a kidney."""
 KIDNEY_BALL_MM: Final = 8.0
 """Radius of a ball that fits into the parenchyma, but into no rib or transverse process."""
 KIDNEY_LEVELS: Final = (Level.L1, Level.L2, Level.L3)
@@ -61,7 +61,7 @@ KIDNEY_LEVELS: Final = (Level.L1, Level.L2, Level.L3)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Perfusion:
-    """How bright blood and kidneys are, HU; ``None`` where nothing was found to measure.
+    """Attenuation of blood and kidneys, HU; ``None`` where no ball of fluid was found.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def _brightest_fluid(ct: CtVolume, box: Box, ball_mm: float) -> float | None:
     together = max(1, round(CALM_MM / float(ct.geometry.spacing_mm[0])))
     hu = ndimage.uniform_filter1d(ct.hu[box], together, axis=0, mode="nearest")
     fluid = (hu > FLUID_HU[0]) & (hu < FLUID_HU[1])
-    # A cube stands for the ball; the share of fluid tells where it is whole.
+    # A cube replaces the ball; a share of fluid near one means that the cube holds fluid only.
     width = np.round(2 * ball_mm * BALL_TO_CUBE / ct.geometry.spacing_mm).astype(int)
     size = tuple(np.maximum(1, width))
     share = ndimage.uniform_filter(fluid.astype(np.float32), size, mode="constant")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import iter_pixels
 
+from pipelines.contract.slice_thickness import coarsest_mm
 from pipelines.read.acquisition import AcquisitionHeader, read_acquisition
 from pipelines.read.sources import (
     FrameReference,
@@ -64,6 +65,11 @@ class CtVolume:
     geometry: Geometry
     frames: tuple[FrameReference, ...]
     header: AcquisitionHeader
+
+    @property
+    def slice_mm(self) -> float:
+        """Slice thickness, or slice distance where that is larger, mm."""
+        return coarsest_mm(float(self.geometry.spacing_mm[0]), self.header.slice_thickness_mm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

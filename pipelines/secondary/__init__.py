@@ -1,1 +1,1 @@
-"""Secondary pipelines: networks and classifiers of the four studies, beside the density."""
+"""Secondary pipelines: networks and classifiers of the four studies, beside the reference path."""

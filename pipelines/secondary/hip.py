@@ -1,19 +1,19 @@
-"""Study 3: which range of areal density each proximal femur is most like, by its radiomic features.
+"""Study 3: class of each proximal femur by its radiomic features, with volume and attenuation.
 
 Takes  Examination
 Gives  PipelineResult
 Next   pipelines.run
 
-Volume and mean attenuation of each hip come from its outline alone; the class comes from a random
-forest that was made from simulated patients. A side whose outline fails a check gives its reason
-and no number; where the scan or the patient is not what the forest was made for, the class alone is
-withheld.
+Volume and mean attenuation of each hip depend on its outline only. The class comes from a random forest
+that was trained on simulated patients; its classes are ranges of areal density. A side whose outline
+fails a check has a reason and no number. Outside `SCOPE` only the class is withheld.
 
 Source: study 3; docs/domain.md 1.D, 4.4, D3 (laterality) and D6 (no radiomics on a failed mask).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -21,7 +21,6 @@ import numpy as np
 from models.forest import ForestModel, forest_model
 from pipelines.contract.anatomy import Side
 from pipelines.contract.findings import Abstained, Measured
-from pipelines.contract.kernels import is_sharp
 from pipelines.contract.models_used import models_used
 from pipelines.contract.reasons import Reason
 from pipelines.contract.secondary_findings import (
@@ -32,9 +31,9 @@ from pipelines.contract.secondary_findings import (
     SegmentMask,
     Statement,
 )
+from pipelines.contract.slice_thickness import ROUNDING_MM
 from pipelines.errors import GeometryMismatch
 from pipelines.gates.contrast import ENHANCED
-from pipelines.gates.voltage import other_voltage
 from pipelines.locate.coarse_hips import HIPS_MODEL
 from pipelines.lumbar.attenuation import ATTENUATION_UNIT
 from pipelines.lumbar.examination import Examination
@@ -51,23 +50,33 @@ from pipelines.radiomics.extract import extract_features
 from pipelines.radiomics.region import SUPPORT, ScalarImage
 from pipelines.radiomics.settings import FeatureSettings, feature_settings
 from pipelines.read.volume import CtVolume
+from pipelines.secondary.scope import Scope, out_of_scope
 
 FOREST: Final = "hip_class"
 CLASSES: Final = ("normal", "osteopenia", "osteoporosis")
 NUMBERS: Final = ("hip_volume", "hip_attenuation", *(f"hip_{name}" for name in CLASSES))
-COARSEST_MM: Final = 2.0
-ROUNDING_MM: Final = 0.05
-YOUNGEST_YEARS: Final = 50.0
-"""Study 3: 50 to 91 years; the WHO ranges are for women past menopause and men from 50."""
+SCOPE: Final = Scope(
+    slice_mm=2.0,
+    slice_reason=Reason.SLICES_TOO_THICK_FOR_TEXTURE,
+    pixel_mm=(0.0, 2.0 + ROUNDING_MM),
+    pixel_reason=Reason.SLICES_TOO_THICK_FOR_TEXTURE,
+    sharp_kernel=False,
+    tilt=False,
+    other_kv=False,
+    age_years=(50.0, inf),
+)
+"""Of the class. Study 3: 50 to 91 years; the WHO ranges are for women past menopause and men from
+50 years."""
 MAJORITY: Final = 0.5
 
 EXPERIMENTAL: Final = (
-    "Experimental: a random forest over radiomic features of the outlined hip, made from simulated "
-    "patients only. It is no measurement of areal density; consider DXA of the hip where the answer "
+    "Experimental: a random forest over radiomic features of the outlined hip, trained on simulated "
+    "patients only. It does not measure areal density. Consider DXA of the hip where the result "
     "matters."
 )
 ENHANCED_SENTENCE: Final = (
-    "Contrast-enhanced: the simulated patients were not, attenuation may be increased."
+    "Contrast-enhanced: attenuation may be increased. The simulated patients had no contrast "
+    "medium."
 )
 
 
@@ -80,12 +89,12 @@ class _Hip:
 
 
 def report_femora(examination: Examination, network: Network = fine_femur) -> PipelineResult:
-    """Both proximal femora; nothing but a reason where the scan shows no hip."""
+    """Report both proximal femora; only a reason where the scan shows no hip."""
     ct = examination.ct
     found = segment_femora(ct, examination.localization, network)
     if all(_is_absent(one) for one in found):
         return PipelineResult(pipeline=Pipeline.FEMUR, reasons=(Reason.HIP_NOT_COVERED,))
-    unfit = class_withheld_because(examination)
+    unfit = next(iter(out_of_scope(SCOPE, ct, examination.quality)), None)
     sentences: tuple[str, ...] = (EXPERIMENTAL,)
     if examination.quality.phase in ENHANCED:
         sentences = (EXPERIMENTAL, ENHANCED_SENTENCE)
@@ -103,24 +112,6 @@ def report_femora(examination: Examination, network: Network = fine_femur) -> Pi
 
 def _is_absent(found: FemurResult) -> bool:
     return isinstance(found, WithheldFemur) and found.reason is Reason.HIP_NOT_COVERED
-
-
-def class_withheld_because(examination: Examination) -> Reason | None:
-    """Why no class is given of either hip, from header and quality; ``None``: it may be."""
-    ct, header = examination.ct, examination.ct.header
-    coarsest = max(float(ct.geometry.spacing_mm.max()), header.slice_thickness_mm or 0.0)
-    age = header.patient_age_years
-    kernel = header.convolution_kernel
-    voltage = other_voltage(header.kvp)
-    checks = (
-        (Reason.SLICES_TOO_THICK_FOR_TEXTURE, coarsest > COARSEST_MM + ROUNDING_MM),
-        (Reason.SHARP_KERNEL, kernel is not None and is_sharp(kernel)),
-        (Reason.GANTRY_TILT, Reason.GANTRY_TILT in examination.quality.reasons),
-        (voltage, voltage is not None),
-        (Reason.AGE_OR_SEX_UNKNOWN, age is None),
-        (Reason.NOT_IN_SCOPE, age is not None and age < YOUNGEST_YEARS),
-    )
-    return next((reason for reason, holds in checks if holds), None)
 
 
 def _hip(
@@ -180,19 +171,19 @@ def _most_like(shares: Mapping[str, float] | Abstained) -> str | Abstained:
 def class_shares(
     ct: CtVolume, femur: ProximalFemur, forest: ForestModel | None = None
 ) -> Mapping[str, float] | Abstained:
-    """Shares of the trees by class, of one outlined femur.
+    """Return the share of trees for each class, for one outlined femur.
 
     Raises
     ------
     GeometryMismatch
-        The mask does not lie within the CT.
+        The mask does not fit into the CT.
     UnreadablePixels
-        Values in or near it are not numbers.
+        Values in or near the mask are not numbers.
 
     Abstains
     --------
     ``FEATURE_OUTSIDE_TRAINING``
-        The features lie beyond those of the simulated patients.
+        The features lie outside those of the simulated patients.
     see `pipelines.radiomics.extract.extract_features`
         for the rest.
     """
@@ -219,12 +210,12 @@ def class_shares(
 
 
 def require_inside(femur: ProximalFemur, ct: CtVolume) -> None:
-    """Refuse a mask that is not on the grid of the CT.
+    """Raise an error for a mask that is not on the grid of the CT.
 
     Raises
     ------
     GeometryMismatch
-        The box leaves the CT, or is not of the size of the mask.
+        The box exceeds the CT, or differs from the mask in size.
     """
     inside = all(
         0 <= part.start <= part.stop <= size
@@ -237,7 +228,7 @@ def require_inside(femur: ProximalFemur, ct: CtVolume) -> None:
 
 
 def settings_for(names: tuple[str, ...]) -> FeatureSettings:
-    """Settings of study 3, without the images and classes that no feature needs."""
+    """Return the settings of study 3 without the filters and feature classes that no name uses."""
     whole = feature_settings("study3")
     images = {name.split("_")[0] for name in names}
     classes = {name.split("_")[1] for name in names}
@@ -255,6 +246,6 @@ def settings_for(names: tuple[str, ...]) -> FeatureSettings:
 
 
 def _sigma(image: str) -> float:
-    """``log-sigma-2-0-mm-3D`` is 2.0."""
+    """Return 2.0 for ``log-sigma-2-0-mm-3D``."""
     whole, tenths = image.removeprefix("log-sigma-").split("-")[:2]
     return float(f"{whole}.{tenths}")

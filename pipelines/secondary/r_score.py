@@ -1,13 +1,13 @@
-"""Radiomic score of the vertebrae L1 to L4, after study 2: whom does the bone resemble.
+"""Radiomic score (R-score) of the vertebrae L1 to L4, after study 2.
 
 Takes  Examination
 Gives  PipelineResult
 Next   pipelines.secondary.registry
 
 The R-score is a weighted sum of radiomic features of the whole vertebral body with its cortex. It
-rises the more a body resembles those of women who have a compression fracture at another level. That
-is association with fractures that are there (docs/domain.md B8), learned from simulated women: no
-probability, and no prediction. Every feature and what it adds to the score are shown.
+rises with the similarity to bodies of women who have a compression fracture at another level. It
+measures association with existing fractures (docs/domain.md B8) and was trained on simulated women. It
+is no probability and no prediction. The report shows each feature and its contribution to the score.
 """
 
 from collections.abc import Mapping
@@ -24,38 +24,51 @@ from pipelines.contract.secondary_findings import (
     PipelineResult,
     Quantity,
 )
-from pipelines.gates.all_gates import Quality
-from pipelines.gates.contrast import REASONS as CONTRAST_REASONS
-from pipelines.gates.voltage import other_voltage
 from pipelines.lumbar.examination import Examination
 from pipelines.lumbar.vertebral_features import LevelFeatures, vertebral_features
 from pipelines.radiomics.extract import RadiomicFeatures
 from pipelines.radiomics.units import NO_UNIT, ORIGINAL, feature_unit
-from pipelines.read.acquisition import AcquisitionHeader
-from pipelines.read.volume import CtVolume
+from pipelines.secondary.scope import Aspect, Scope, out_of_scope
 
 MODEL: Final = "r_score"
 SCORE: Final = "r_score"
 CONTRIBUTION: Final = "contribution_"
-"""Before the name of a feature: what it adds to the score."""
-SCOPE_YEARS: Final = (50.0, 90.0)
-"""Postmenopausal women: menopause is not in the header, 50 years stand for it (docs/domain.md 4.2)."""
-THICKEST_MM: Final = 2.0
-"""Of slices, and their distance: training had none thicker."""
-ROUNDING_MM: Final = 0.05
+"""Prefix of a feature name: contribution of that feature to the score."""
+SCOPE: Final = Scope(
+    slice_mm=2.0,
+    slice_reason=Reason.SLICES_TOO_THICK_FOR_TEXTURE,
+    sharp_kernel=False,
+    unknown_kernel=False,
+    tilt=False,
+    other_kv=False,
+    phases=frozenset({ContrastPhase.NONE}),
+    age_years=(50.0, 90.0),
+    sexes=frozenset({"F"}),
+    person_reason=Reason.R_SCORE_NOT_IN_SCOPE,
+    order=(
+        Aspect.PERSON,
+        Aspect.VOLTAGE,
+        Aspect.KERNEL,
+        Aspect.TILT,
+        Aspect.SLICES,
+        Aspect.CONTRAST,
+    ),
+)
+"""Of the whole result. Postmenopausal women: the header does not state menopause, 50 years stand
+for it (docs/domain.md 4.2). No training scan had thicker slices."""
 FARTHEST_SD: Final = 4.0
-"""From the training mean, in its standard deviations: beyond it a feature is no longer known."""
+"""Largest distance of a feature from the training mean, in standard deviations of training."""
 DECIMALS: Final = 2
 SIGNIFICANT: Final = 4
 EXPERIMENTAL: Final = (
-    "Experimental, trained on a virtual cohort only. The R-score is no probability and no prediction: "
-    "it rises the more the vertebra resembles those of women who have a compression fracture at "
-    "another level."
+    "Experimental, trained on a virtual cohort only. The R-score is no probability and no prediction. "
+    "It rises with the similarity of the vertebra to those of women who have a compression fracture "
+    "at another level."
 )
 
 
 def report_ovcf(examination: Examination, formula: LinearModel | None = None) -> PipelineResult:
-    """R-score of each measured level, or why there is none.
+    """Report the R-score of each measured level, or the reason why it is withheld.
 
     Parameters
     ----------
@@ -64,15 +77,15 @@ def report_ovcf(examination: Examination, formula: LinearModel | None = None) ->
 
     Abstains
     --------
-    see `out_of_scope`
-        For the whole examination.
+    see `SCOPE`
+        For the whole examination: not a woman of 50 to 90 years, or not scanned as in training.
     see `vertebral_features`, `score_level`
         For one level.
     """
     used = models_used(MODEL)
-    why = out_of_scope(examination.ct, examination.quality)
-    if why is not None:
-        return PipelineResult(pipeline=Pipeline.OVCF, reasons=(why,), models=used)
+    outside = out_of_scope(SCOPE, examination.ct, examination.quality)
+    if outside:
+        return PipelineResult(pipeline=Pipeline.OVCF, reasons=outside[:1], models=used)
     levels = vertebral_features(examination.ct, examination.lumbar)
     if not levels:
         return PipelineResult(
@@ -86,48 +99,8 @@ def report_ovcf(examination: Examination, formula: LinearModel | None = None) ->
     )
 
 
-def out_of_scope(ct: CtVolume, quality: Quality) -> Reason | None:
-    """Why the score does not apply to an examination: first whom, then how it was scanned.
-
-    Returns
-    -------
-    ``AGE_OR_SEX_UNKNOWN``, ``R_SCORE_NOT_IN_SCOPE``
-        Not a woman of 50 to 90 years.
-    ``KVP_MISSING``, ``KVP_NOT_120``, ``KERNEL_UNKNOWN``, ``SHARP_KERNEL``, ``GANTRY_TILT``, \
-``SLICES_TOO_THICK_FOR_TEXTURE``, a contrast phase
-        Not scanned as in training.
-    """
-    return _person_out_of_scope(ct.header) or _scan_out_of_scope(ct, quality)
-
-
-def _person_out_of_scope(header: AcquisitionHeader) -> Reason | None:
-    if header.patient_age_years is None or header.patient_sex not in {"F", "M"}:
-        return Reason.AGE_OR_SEX_UNKNOWN
-    youngest, oldest = SCOPE_YEARS
-    if header.patient_sex != "F" or not youngest <= header.patient_age_years <= oldest:
-        return Reason.R_SCORE_NOT_IN_SCOPE
-    return None
-
-
-def _scan_out_of_scope(ct: CtVolume, quality: Quality) -> Reason | None:
-    header = ct.header
-    if (why := other_voltage(header.kvp)) is not None:
-        return why
-    if header.convolution_kernel is None:
-        return Reason.KERNEL_UNKNOWN
-    for reason in (Reason.SHARP_KERNEL, Reason.GANTRY_TILT):
-        if reason in quality.reasons:
-            return reason
-    distance_mm = float(ct.geometry.spacing_mm[0])
-    if max(distance_mm, header.slice_thickness_mm or distance_mm) > THICKEST_MM + ROUNDING_MM:
-        return Reason.SLICES_TOO_THICK_FOR_TEXTURE
-    if quality.phase is not ContrastPhase.NONE:
-        return CONTRAST_REASONS[quality.phase]
-    return None
-
-
 def score_level(features: Mapping[str, float], formula: LinearModel) -> Measured | Abstained:
-    """R-score of one vertebra.
+    """Return the R-score of one vertebra.
 
     Abstains
     --------
@@ -144,7 +117,7 @@ def _is_far(term: Term, value: float) -> bool:
 
 
 def level_group(one: LevelFeatures, formula: LinearModel) -> MeasurementGroup:
-    """The score of a level with its features and what each adds; nothing but the reason without."""
+    """Return score, features and contributions of a level; only the reason if there is no score."""
     found = one.features
     score = (
         score_level(found.values, formula)
@@ -166,7 +139,7 @@ def level_group(one: LevelFeatures, formula: LinearModel) -> MeasurementGroup:
 
 
 def _parts(features: Mapping[str, float], formula: LinearModel) -> list[Quantity]:
-    """Each feature, then each contribution."""
+    """Return each feature, then each contribution."""
     shares = formula.contributions(features)
     measured = [
         Quantity(
@@ -190,7 +163,7 @@ def _parts(features: Mapping[str, float], formula: LinearModel) -> list[Quantity
 def sentence(
     one: LevelFeatures, score: float, features: Mapping[str, float], formula: LinearModel
 ) -> str:
-    """Score, what it is made of, and where it stands in training."""
+    """Describe the score: its value, its intercept and the contribution of each feature."""
     shares = ", ".join(
         f"{name.removeprefix(ORIGINAL)} {share:+.2f}"
         for name, share in sorted(
@@ -198,6 +171,6 @@ def sentence(
         )
     )
     return (
-        f"{one.level.name}: R-score {score:+.2f} (0: as like virtual women with as without fracture) = "
-        f"{formula.intercept:+.2f} and {shares}."
+        f"{one.level.name}: R-score {score:+.2f} (0 = equally similar to virtual women with and without "
+        f"fracture); intercept {formula.intercept:+.2f}, contributions: {shares}."
     )

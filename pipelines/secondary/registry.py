@@ -1,11 +1,11 @@
-"""The secondary pipelines, after the density path: networks and classifiers, one after the other.
+"""The list of the secondary pipelines; they run after the reference path, one after the other.
 
 Takes  Examination
 Gives  PipelineResult
 Next   pipelines.run
 
-Each is a function from an `Examination` to a `PipelineResult`. One that breaks leaves its reason
-and costs nobody else a result.
+Each is a function from an `Examination` to a `PipelineResult`. If one raises an error, its result is
+``internal_error`` and the others still run.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,7 +45,7 @@ def run_secondary(
     stations: Stations,
     pipelines: Mapping[Pipeline, SecondaryPipeline] = SECONDARY,
 ) -> tuple[PipelineResult, ...]:
-    """Run all of them, each at a station of its own name."""
+    """Run all pipelines and report progress under the name of each."""
     results = []
     for name, report in pipelines.items():
         with stations.at(name):
@@ -56,7 +56,7 @@ def run_secondary(
 def _contained(
     name: Pipeline, report: SecondaryPipeline, examination: Examination
 ) -> PipelineResult:
-    """The edge at which an error of a secondary pipeline ends; the log has the traceback."""
+    """Run one pipeline; log an error with its traceback and return ``internal_error``."""
     try:
         return report(examination)
     except (MemoryError, SoftTimeLimitExceeded):

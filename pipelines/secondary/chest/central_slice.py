@@ -32,11 +32,11 @@ from pipelines.secondary.chest.network_input import (
 DCNN_MODEL: Final = "chest_dcnn"
 SLICE_MM: Final = 2.0
 LEAST_INSIDE: Final = 0.9
-"""Share of the area that lies within the body as the other networks outlined it."""
+"""Least share of the area inside the body outline of the other networks."""
 AREA_SHARE: Final = (0.45, 1.0)
-"""Of the section of that body: the cortex and its blur take a seventh to a quarter of it."""
+"""Area relative to the section of that body; cortex and blur cover a seventh to a quarter of it."""
 STRAIGHT: Final = 0.9
-"""Cosine between the axes of the image and those of the patient."""
+"""Least cosine between the axes of the image and those of the patient."""
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """From (128, 128), 0 to 1, to the probability of the trabecular area."""
@@ -62,7 +62,7 @@ class CentralSlice:
 
 
 def shipped_network(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The DCNN of the registry; the mirror image is asked as well."""
+    """Run the DCNN of the registry on the image and on its mirror image; return the mean."""
     place = default_device()
     straight = slice_probability(DCNN_MODEL, image, place)
     mirrored = slice_probability(DCNN_MODEL, np.ascontiguousarray(image[:, ::-1]), place)
@@ -72,7 +72,7 @@ def shipped_network(image: NDArray[np.float32]) -> NDArray[np.float32]:
 def central_slice(
     ct: CtVolume, segmentation: Segmentation, vertebra: LocatedVertebra
 ) -> CentralSlice | None:
-    """Cut it out; ``None`` where rows and columns are not those of the patient."""
+    """Cut out the slice; ``None`` where rows and columns do not follow the axes of the patient."""
     affine, spacing = ct.geometry.affine, ct.geometry.spacing_mm
     to_posterior, to_left = 1, 2
     if abs(affine[1, 2]) / spacing[2] > abs(affine[1, 1]) / spacing[1]:  # turned by 90 degrees
@@ -99,21 +99,21 @@ def central_slice(
 
 
 def slice_weights(place: float, spacing_mm: float, slices: int) -> dict[int, float]:
-    """Share of each slice in the 2 mm around a place between slices; they add up to one."""
+    """Return the weight of each slice in the 2 mm around a position; the weights add up to one."""
     half = max(SLICE_MM / spacing_mm, 1.0) / 2
     shares = {}
     for number in range(int(np.floor(place - half)), int(np.ceil(place + half)) + 1):
         share = min(place + half, number + 0.5) - max(place - half, number - 0.5)
         if share > 1e-6 and 0 <= number < slices:
             shares[number] = share
-    if spacing_mm > SLICE_MM:  # thick slices are not mixed
+    if spacing_mm > SLICE_MM:  # thick slices are not averaged
         return {min(max(round(place), 0), slices - 1): 1.0}
     total = sum(shares.values())
     return {number: share / total for number, share in shares.items()}
 
 
 def outline(section: CentralSlice, network: Network = shipped_network) -> NDArray[np.bool_] | None:
-    """(128, 128) trabecular area; ``None`` where it does not fit the body of the other networks."""
+    """Return the (128, 128) trabecular area; ``None`` where it does not fit the body outline."""
     likely = network(windowed(section.hu)) > 0.5
     parts, count = ndimage.label(likely)
     if count == 0:

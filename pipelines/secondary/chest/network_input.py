@@ -1,4 +1,4 @@
-"""What the networks of study 4 see: pixels around one body, and its region pasted on nothing.
+"""Input of the networks of study 4: pixels around one body, and its region on a zero background.
 
 Takes  HU of an axial slice, mask
 Gives  float32 arrays
@@ -7,9 +7,9 @@ Next   pipelines.secondary.chest.report
 Source
 ------
 Study 4: mediastinal window, region of interest within the inner border of the cortex, pasted in
-512 x 512. What lies outside the region is 0 everywhere, so the classifier gets the 96 x 96 pixels
-around it at the scan's own size of pixels; the rest of the 512 x 512 would add nothing but zeros
-to the means of its last layer.
+512 x 512. Pixels outside the region are 0. The classifier gets the 96 x 96 pixels around the region,
+at the pixel size of the scan; the rest of the 512 x 512 would only add zeros to the means of its last
+layer.
 """
 
 from enum import StrEnum
@@ -31,7 +31,7 @@ Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 class Window(StrEnum):
-    """How HU become numbers from 0 to 1.
+    """Conversion of HU to numbers from 0 to 1.
 
     ``FIXED_16_BIT`` is the product's, -150 to 450 HU. ``MEDIASTINAL_8_BIT`` is the study's: 256
     steps, bright trabecular bone above 215 HU is cut off.
@@ -42,7 +42,7 @@ class Window(StrEnum):
 
 
 def windowed(hu: NDArray[np.generic], window: Window = Window.FIXED_16_BIT) -> NDArray[np.float32]:
-    """Numbers from 0 to 1; any shape."""
+    """Return numbers from 0 to 1 in the shape of ``hu``."""
     low, high = WINDOW_HU if window is Window.FIXED_16_BIT else MEDIASTINAL_HU
     share = np.clip((hu.astype(np.float32) - low) / (high - low), 0, 1)
     if window is Window.MEDIASTINAL_8_BIT:
@@ -53,7 +53,7 @@ def windowed(hu: NDArray[np.generic], window: Window = Window.FIXED_16_BIT) -> N
 def cut_square(
     image: NDArray[Pixel], centre: tuple[float, float], side: int, outside: float
 ) -> NDArray[Pixel]:
-    """(side, side) pixels around (row, column); ``outside`` beyond the image."""
+    """Return (side, side) pixels around (row, column); ``outside`` beyond the image."""
     first = [round(place - (side - 1) / 2) for place in centre]
     square = np.full((side, side), outside, image.dtype)
     into, of = [], []
@@ -70,7 +70,7 @@ def cut_square(
 def roi_input(
     hu: NDArray[np.generic], mask: NDArray[np.bool_], window: Window = Window.FIXED_16_BIT
 ) -> NDArray[np.float32]:
-    """One channel of the classifier.
+    """Return one channel of the classifier.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def roi_input(
 
     Returns
     -------
-    (96, 96), 0 to 1, 0 outside the mask; its centroid lies in the middle.
+    (96, 96), 0 to 1, 0 outside the mask; the centroid of the mask is in the middle.
 
     Raises
     ------

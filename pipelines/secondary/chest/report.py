@@ -1,19 +1,21 @@
-"""Study 4: which QCT range L1 and L2 of a chest CT are most like, by networks on two slices.
+"""Study 4: class of L1 and L2 of a chest CT, by networks on one slice of each level.
 
 Takes  Examination
 Gives  PipelineResult
 Next   pipelines.run
 
-Runs by itself wherever the scan shows the chest, whatever its header calls it: an abdominal CT has
-nothing but a reason, a chest-abdomen-pelvis CT has this beside L1 to L4 and the hips. Model 1 takes
-both levels, model 2 L1 where the scan ends within L2 or L2 does not count. The density of the same
-levels stands beside the class; where they lie more than one class apart, the class is withheld.
+The localization decides whether the scan shows the chest; the header does not. An abdominal CT gets a
+reason only. A chest-abdomen-pelvis CT gets this result beside L1 to L4 and the hips. Model 1 takes both
+levels; model 2 takes L1 where the scan ends within L2 or L2 does not count. The density of the same
+levels is reported with the class. If they differ by more than one class, or outside `SCOPE`, the class
+is withheld.
 
-Source: study 4; docs/domain.md 1.C, 4.4 and C5 (mean attenuation alone does as well).
+Source: study 4; docs/domain.md 1.C, 4.4 and C5 (mean attenuation alone is as accurate).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from statistics import fmean
 from typing import Final
 
@@ -23,7 +25,6 @@ from numpy.typing import NDArray
 from models.inference import class_probabilities, default_device
 from pipelines.contract.anatomy import Level
 from pipelines.contract.findings import Abstained, Measured, ModelUse, VertebraFindings
-from pipelines.contract.kernels import is_sharp
 from pipelines.contract.models_used import models_used
 from pipelines.contract.reasons import Reason
 from pipelines.contract.secondary_findings import (
@@ -33,10 +34,8 @@ from pipelines.contract.secondary_findings import (
     Quantity,
     Statement,
 )
-from pipelines.density.categories import categorize, range_number
+from pipelines.density.categories import SCOPE_YEARS, categorize, range_number
 from pipelines.gates.contrast import ENHANCED
-from pipelines.gates.contrast import REASONS as CONTRAST_REASONS
-from pipelines.gates.voltage import other_voltage
 from pipelines.locate.localize import Localization, LocatedVertebra
 from pipelines.lumbar.attenuation import ATTENUATION_UNIT
 from pipelines.lumbar.examination import Examination
@@ -49,6 +48,7 @@ from pipelines.secondary.chest.central_slice import (
     shipped_network,
 )
 from pipelines.secondary.chest.network_input import roi_input
+from pipelines.secondary.scope import EVERY_PHASE, STATED_SEXES, Scope, out_of_scope
 
 LEVELS: Final = (Level.L1, Level.L2)
 FUSION_MODEL: Final = "chest_fusion"
@@ -58,16 +58,25 @@ LIKE: Final = ("like_not_low", "like_low", "like_very_low")
 DENSITY_UNIT: Final = "mg/cm3"
 
 BODIES_ABOVE_L1: Final = 6
-"""T7 or higher is in the scan: the chest. Abdominal scans begin at T9 to T11."""
-THICKEST_MM: Final = 3.0
-PIXEL_MM: Final = (0.5, 1.0)
-"""Trained on 0.64 to 0.84 mm, enlarged and reduced by a fifth."""
-YOUNGEST_YEARS: Final = 50.0
-"""Of the QCT ranges, see `pipelines.density.categories`."""
+"""With T7 or higher the scan shows the chest; abdominal scans begin at T9 to T11."""
+SCOPE: Final = Scope(
+    slice_mm=3.0,
+    slice_reason=Reason.TOO_COARSE,
+    pixel_mm=(0.5, 1.0),
+    pixel_reason=Reason.OUTSIDE_TRAINING,
+    sharp_kernel=False,
+    tilt=False,
+    other_kv=False,
+    phases=EVERY_PHASE - frozenset(ENHANCED),
+    age_years=(SCOPE_YEARS, inf),
+    sexes=STATED_SEXES,
+)
+"""Of the class. Training had pixels of 0.64 to 0.84 mm, enlarged and reduced by a fifth. The age is
+that of the QCT ranges, see `pipelines.density.categories`."""
 MAJORITY: Final = 0.5
 
 EXPERIMENTAL: Final = (
-    "Experimental: networks made from simulated patients only, on one slice of each level. The "
+    "Experimental: networks trained on simulated patients only, on one slice of each level. The "
     "measured density is the reference."
 )
 ONE_LEVEL: Final = "Only L1 could be used: the density and the class are those of one level."
@@ -78,7 +87,7 @@ Classifier = Callable[[str, NDArray[np.float32]], NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChestNetworks:
-    """What runs on the slices; tests put known functions in their place."""
+    """The networks that run on the slices; tests replace them by known functions."""
 
     outline: Network = shipped_network
     classify: Classifier = lambda name, image: class_probabilities(name, image, default_device())
@@ -96,7 +105,7 @@ class _Slice:
 def report_chest(
     examination: Examination, networks: ChestNetworks = ChestNetworks()
 ) -> PipelineResult:
-    """L1 and L2 of a scan that shows the chest; nothing but a reason where there is none."""
+    """Report L1 and L2 of a scan that shows the chest; only a reason for other scans."""
     if not shows_chest(examination.localization):
         return PipelineResult(pipeline=Pipeline.CHEST, reasons=(Reason.CHEST_NOT_COVERED,))
     slices = {level: _slice(examination, level, networks.outline) for level in LEVELS}
@@ -116,7 +125,7 @@ def report_chest(
 
 
 def shows_chest(localization: Localization) -> bool:
-    """Whether six bodies or more lie above L1; by what was found, not by the header."""
+    """Whether six bodies or more were found above L1."""
     above = [one for one in localization.vertebrae if one.level < Level.L1]
     first = next((one for one in localization.vertebrae if one.level == Level.L1), None)
     lowest = first or (above[-1] if above else None)
@@ -156,7 +165,7 @@ def _row(examination: Examination, level: Level) -> VertebraFindings | None:
 
 
 def _density(examination: Examination, usable: Sequence[_Slice]) -> Measured | Abstained:
-    """Mean of the reference path over the levels that the networks see."""
+    """Return the mean density of the reference path over the levels that the networks use."""
     if not usable:
         return Abstained(reason=Reason.TOO_FEW_VALID_LEVELS)
     rows = [row for one in usable if (row := _row(examination, one.level)) is not None]
@@ -170,30 +179,9 @@ def _density(examination: Examination, usable: Sequence[_Slice]) -> Measured | A
     return Measured(
         value=fmean(one.value for one in measured),
         unit=DENSITY_UNIT,
-        # The error of the calibration is common to the levels: it does not average out.
+        # The error of the calibration is common to the levels and does not average out.
         standard_uncertainty=max(known) if known else None,
     )
-
-
-def class_withheld_because(examination: Examination) -> Reason | None:
-    """Why no class is given, from header and quality; ``None``: it may be."""
-    ct, header = examination.ct, examination.ct.header
-    thickest = max(float(ct.geometry.spacing_mm[0]), header.slice_thickness_mm or 0.0)
-    pixels = [float(one) for one in ct.geometry.spacing_mm[1:]]
-    age, kernel = header.patient_age_years, header.convolution_kernel
-    phase = examination.quality.phase
-    voltage = other_voltage(header.kvp)
-    checks = (
-        (Reason.TOO_COARSE, thickest > THICKEST_MM),
-        (Reason.OUTSIDE_TRAINING, min(pixels) < PIXEL_MM[0] or max(pixels) > PIXEL_MM[1]),
-        (Reason.SHARP_KERNEL, kernel is not None and is_sharp(kernel)),
-        (Reason.GANTRY_TILT, Reason.GANTRY_TILT in examination.quality.reasons),
-        (voltage, voltage is not None),
-        (CONTRAST_REASONS.get(phase), phase in ENHANCED),
-        (Reason.AGE_OR_SEX_UNKNOWN, age is None or header.patient_sex not in {"F", "M"}),
-        (Reason.NOT_IN_SCOPE, age is not None and age < YOUNGEST_YEARS),
-    )
-    return next((reason for reason, holds in checks if holds), None)
 
 
 def _shares(
@@ -202,14 +190,14 @@ def _shares(
     density: Measured | Abstained,
     classify: Classifier,
 ) -> NDArray[np.float64] | Abstained:
-    """(3,) probabilities of `CLASSES`, where they may be told."""
+    """Return the (3,) probabilities of `CLASSES`, or the reason why they are withheld."""
     model = _model(usable)
     if model is None:
         return Abstained(reason=Reason.TOO_FEW_VALID_LEVELS)
-    unfit = class_withheld_because(examination)
-    if unfit is not None:
-        return Abstained(reason=unfit)
-    if isinstance(density, Abstained):  # nothing to hold the class against
+    outside = out_of_scope(SCOPE, examination.ct, examination.quality)
+    if outside:
+        return Abstained(reason=outside[0])
+    if isinstance(density, Abstained):  # no density to compare the class with
         return density
     image = np.stack([roi_input(one.section.hu, one.mask) for one in usable])
     shares = classify(model, image)
@@ -219,7 +207,7 @@ def _shares(
 
 
 def _model(usable: Sequence[_Slice]) -> str | None:
-    """Model 1 for both levels, model 2 for L1; none for L2 alone."""
+    """Return model 1 for both levels, model 2 for L1, ``None`` for L2 alone."""
     levels = tuple(one.level for one in usable)
     return {LEVELS: FUSION_MODEL, LEVELS[:1]: SINGLE_MODEL}.get(levels)
 
@@ -298,7 +286,7 @@ def _most_like(shares: NDArray[np.float64] | Abstained) -> str | Abstained:
 def _models(
     usable: Sequence[_Slice], shares: NDArray[np.float64] | Abstained
 ) -> tuple[ModelUse, ...]:
-    """The networks that took part."""
+    """Return the networks that contributed."""
     names = [DCNN_MODEL] if usable else []
     if not isinstance(shares, Abstained):
         names.append(_model(usable) or "")

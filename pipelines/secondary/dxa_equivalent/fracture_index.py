@@ -4,8 +4,8 @@ Takes  AcquisitionHeader, Measured
 Gives  Measured
 Next   pipelines.reporting.wording
 
-The study fits case status (a fracture elsewhere, now) on age, sex, body mass index and areal
-density. That tells whom a person resembles, not who will break a bone: the value is an index, never a
+The study fits case status (a present fracture elsewhere) on age, sex, body mass index and areal density.
+The value measures similarity to cases. It does not predict a fracture and is an index, not a
 probability (docs/domain.md A9). The coefficients are those of the model card ``fracture_index``.
 """
 
@@ -23,12 +23,12 @@ INDEX_UNIT: Final = "1"
 SCOPE_YEARS: Final = (40.0, 90.0)
 """Outside it the index is withheld (docs/domain.md 4.4)."""
 SEXES: Final = {"F": 1.0, "M": 0.0}
-"""Patient's Sex (0010,0040) as the model takes it; any other value is unknown to it."""
+"""Patient's Sex (0010,0040) as the model takes it; other values count as unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Whom the vertebra belongs to; ``None`` means not stated.
+    """Age, sex and body mass index of the patient; ``None`` means not stated.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Person:
 
 
 def person_of(header: AcquisitionHeader) -> Person:
-    """Whom the header says the patient is; what it does not say stays unknown."""
+    """Read the person from the header; a missing value stays ``None``."""
     return Person(
         age_years=header.patient_age_years,
         sex=header.patient_sex,
@@ -53,7 +53,7 @@ def person_of(header: AcquisitionHeader) -> Person:
 def association_index(
     person: Person, abmd: Measured | Abstained, model: LinearModel | None = None
 ) -> Measured | Abstained:
-    """Fracture-association index of one vertebra.
+    """Return the fracture-association index of one vertebra.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def association_index(
     ``ASSOCIATION_NOT_IN_SCOPE``
         Age outside 40 to 90 years.
     The reason of ``abmd``
-        Where the density itself is withheld.
+        If the density itself is withheld.
 
     Source
     ------

@@ -1,4 +1,4 @@
-"""What the networks of study 1 see: one vertebra as 64 x 128 x 128 voxels.
+"""Input of the networks of study 1: one vertebra as 64 x 128 x 128 voxels.
 
 Takes  CtVolume
 Gives  (64, 128, 128) float32
@@ -6,8 +6,8 @@ Next   nothing
 
 Source
 ------
-Study 1: "resampled to 5 mm thickness at an interval of 0.625 mm", cropped to 128 x 128 x 64. Read
-as slices of 5 mm sensitivity every 0.625 mm (64 of them span 40 mm, a body and a margin), with
+Study 1: "resampled to 5 mm thickness at an interval of 0.625 mm", cropped to 128 x 128 x 64. We take
+this as slices of 5 mm sensitivity every 0.625 mm (64 of them span 40 mm, a body and a margin), with
 pixels of 0.4 mm. Axes are those of the patient: slices to the head, rows to posterior, columns to
 the left.
 """
@@ -29,11 +29,11 @@ WINDOW_HU: Final = (-200.0, 800.0)
 
 
 class Normalization(StrEnum):
-    """How HU become numbers from 0 to 1.
+    """Conversion of HU to numbers from 0 to 1.
 
-    ``FIXED_WINDOW`` is the product's: -200 to 800 HU. The study says min-max, which removes what is
-    to be measured (a masked core then correlates with its HU by -0.07); both readings of it are
-    kept as ablations: over the crop as it is, and over the masked core with 0 outside.
+    ``FIXED_WINDOW`` is the product's: -200 to 800 HU. The study states min-max, which removes the
+    absolute attenuation (a masked core then correlates with its HU by -0.07). Both interpretations of
+    it remain for ablations: over the whole crop, and over the masked core with 0 outside.
     """
 
     FIXED_WINDOW = "fixed_window"
@@ -42,7 +42,7 @@ class Normalization(StrEnum):
 
 
 def crop_vertebra(ct: CtVolume, centre_lps_mm: tuple[float, float, float]) -> NDArray[np.float32]:
-    """Cut the box around a body out of a CT.
+    """Cut the box around a body out of a CT, with slices of 5 mm.
 
     Parameters
     ----------
@@ -54,11 +54,7 @@ def crop_vertebra(ct: CtVolume, centre_lps_mm: tuple[float, float, float]) -> ND
     (64, 128, 128), HU
         Air (-1000 HU) beyond the scan.
     """
-    return sample_box(ct.hu, ct.geometry, centre_lps_mm, slice_mm=_thickness_mm(ct))
-
-
-def _thickness_mm(ct: CtVolume) -> float:
-    return ct.header.slice_thickness_mm or float(ct.geometry.spacing_mm[0])
+    return sample_box(ct.hu, ct.geometry, centre_lps_mm, slice_mm=ct.slice_mm)
 
 
 def sample_box(
@@ -75,7 +71,7 @@ def sample_box(
     hu : (slices, rows, columns)
         On ``geometry``; slices are axial to within a few degrees.
     slice_mm
-        Their thickness; the rest to 5 mm is averaged here.
+        Their thickness; smoothing along the slices adds the rest to 5 mm.
     """
     half = (np.array(SHAPE) - 1) / 2 * np.array(SPACING_MM)
     origin = np.asarray(centre_lps_mm) - half[::-1]
@@ -83,7 +79,7 @@ def sample_box(
     box[:3, :3] = np.eye(3)[::-1] * SPACING_MM
     box[:3, 3] = origin
     between = np.linalg.inv(geometry.affine) @ box
-    # Only the part of the scan that the box touches is filtered.
+    # Filter only the part of the scan that the box covers.
     corners = between[:3, :3] @ _corners() + between[:3, 3:]
     low = np.floor(corners.min(axis=1)).astype(int)
     high = np.ceil(corners.max(axis=1)).astype(int) + 1
@@ -114,7 +110,7 @@ def sample_box(
 
 
 def _corners() -> NDArray[np.float64]:
-    """(3, 8) corners of the box, in its voxels."""
+    """Return the (3, 8) corners of the box, in its voxels."""
     last = np.array(SHAPE) - 1
     grid = np.meshgrid(*[(0, n) for n in last], indexing="ij")
     return np.stack([axis.ravel() for axis in grid]).astype(float)
@@ -125,7 +121,7 @@ def normalized(
     normalization: Normalization = Normalization.FIXED_WINDOW,
     core: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
-    """Numbers from 0 to 1 for the network.
+    """Return numbers from 0 to 1 for the network.
 
     Parameters
     ----------
@@ -149,7 +145,7 @@ def normalized(
 
 
 def coarse(image: NDArray[np.float32], stride: tuple[int, int, int]) -> NDArray[np.float32]:
-    """Means over boxes of ``stride`` voxels (slices, rows, columns); a rest is cut off."""
+    """Return means over boxes of ``stride`` voxels (slices, rows, columns); incomplete boxes are dropped."""
     sizes = [n // step for n, step in zip(image.shape, stride, strict=True)]
     whole = image[tuple(slice(n * step) for n, step in zip(sizes, stride, strict=True))]
     boxes = whole.reshape(sizes[0], stride[0], sizes[1], stride[1], sizes[2], stride[2])

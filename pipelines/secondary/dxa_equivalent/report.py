@@ -1,15 +1,16 @@
-"""Secondary pipeline of study 1: areal density and class of L1 to L4 by networks, and the index.
+"""Study 1: areal density and class of L1 to L4 by networks, and the fracture-association index.
 
 Takes  Examination
 Gives  PipelineResult
 Next   pipelines.secondary.registry
 
-Experimental: the networks learned from a virtual cohort only (`docs/results/study1/networks`). The
-areal density is what DXA might measure of the vertebra, cortex included, without osteophytes: it is no
-trabecular density (docs/domain.md A4), and no T-score is made of it.
+Experimental: the networks were trained on a virtual cohort only (`docs/results/study1/networks`). The
+areal density estimates what DXA would measure of the vertebra with its cortex and without osteophytes.
+It is no trabecular density (docs/domain.md A4), and no T-score is computed from it.
 """
 
 from collections.abc import Mapping
+from math import inf
 from statistics import fmean, stdev
 from typing import Final
 
@@ -31,8 +32,7 @@ from pipelines.contract.secondary_findings import (
     PipelineResult,
     Quantity,
 )
-from pipelines.density.categories import range_number
-from pipelines.gates.voltage import other_voltage
+from pipelines.density.categories import SCOPE_YEARS, range_number
 from pipelines.lumbar.examination import Examination
 from pipelines.lumbar.measure import FEWEST_LEVELS
 from pipelines.secondary.dxa_equivalent.fracture_index import MODEL as ASSOCIATION_MODEL
@@ -43,45 +43,53 @@ from pipelines.secondary.dxa_equivalent.network_input import (
     crop_vertebra,
     normalized,
 )
+from pipelines.secondary.scope import STATED_SEXES, Scope, out_of_scope
 
 BMD_MODEL: Final = "dxa_equivalent_bmd"
 STATUS_MODEL: Final = "dxa_equivalent_class"
 STRIDE: Final = (2, 4, 4)
-"""Voxels that are averaged to one (slices, rows, columns), as the shipped weights learned it."""
+"""Voxels that are averaged to one (slices, rows, columns), as in training of the weights."""
 AREAL_UNIT: Final = "g/cm2"
 ERROR_METRIC: Final = "RMSE, test, g/cm2"
-"""Of the card: the standard uncertainty of the areal density of a vertebra."""
+"""Metric of the model card that is the standard uncertainty of the areal density of a vertebra."""
 CLASSES: Final = ("class_normal", "class_osteopenia", "class_osteoporosis")
 """Outputs of the class network, as keys of ``codes.QUANTITY``."""
 LIKELY_HU: Final = (160.0, 110.0)
-"""Without a density: above it low density is unlikely, below it likely (docs/domain.md 4.2)."""
-SCOPE_YEARS: Final = 50.0
-"""WHO classes are for postmenopausal women and men from 50 years (docs/domain.md A8)."""
+"""Used without a density: low density is unlikely above, likely below (docs/domain.md 4.2)."""
+SCAN_SCOPE: Final = Scope(
+    slice_mm=THICKNESS_MM,
+    slice_reason=Reason.SLICE_TOO_THICK,
+    sharp_kernel=False,
+    other_kv=False,
+)
+"""Of the whole result: no training patient had another scan."""
+CLASS_SCOPE: Final = Scope(age_years=(SCOPE_YEARS, inf), sexes=STATED_SEXES)
+"""Of the classes. WHO classes are for postmenopausal women and men from 50 years (docs/domain.md A8)."""
 SENTENCES: Final = (
-    "Experimental: areal density and classes are estimated by networks that learned from virtual "
-    "patients only. No DXA was measured. Osteophytes are meant not to count.",
-    "The fracture-association index tells how alike age, sex, body mass index and density are to "
-    "those of patients who have a vertebral fracture. It predicts no fracture.",
+    "Experimental: areal density and classes are estimates by networks that were trained on "
+    "virtual patients only. No DXA was measured. The estimate should exclude osteophytes.",
+    "The fracture-association index measures the similarity of age, sex, body mass index and density "
+    "to those of patients who have a vertebral fracture. It does not predict a fracture.",
 )
 
 Classes = Mapping[Level, NDArray[np.float64]]
 
 
 def report_lumbar_networks(examination: Examination) -> PipelineResult:
-    """Areal density, class probabilities and fracture-association index of each level, and means.
+    """Report areal density, class probabilities and fracture-association index of each level and means.
 
     Abstains
     --------
     ``SHARP_KERNEL``, ``SLICE_TOO_THICK``, ``KVP_NOT_120``, ``KVP_MISSING``
-        Scans such as no training patient had: nothing is reported.
+        Outside `SCAN_SCOPE`: nothing is reported.
     ``WEIGHTS_MISSING``
         The networks are not installed.
     The reason of a level
-        Levels that the density path leaves out are left out here.
+        Levels that the reference path excludes are excluded here.
     ``AGE_OR_SEX_UNKNOWN``, ``NOT_IN_SCOPE``
-        Classes are withheld under 50 years.
+        Outside `CLASS_SCOPE` the classes are withheld.
     ``NETWORK_DISAGREES``
-        Classes are withheld where they and the density lie more than one class apart.
+        The classes are withheld if they differ from the density by more than one class.
 
     Source
     ------
@@ -89,16 +97,16 @@ def report_lumbar_networks(examination: Examination) -> PipelineResult:
     """
     findings = examination.lumbar.findings
     if not findings.is_reported:
-        return _silent(findings.reasons[0])
-    if (why := _outside_training(examination)) is not None:
-        return _silent(why)
+        return _not_reported(findings.reasons[0])
+    if outside := out_of_scope(SCAN_SCOPE, examination.ct, examination.quality):
+        return _not_reported(outside[0])
     used = [row for row in findings.vertebrae if row.used]
     try:
         models = models_used(BMD_MODEL, STATUS_MODEL, ASSOCIATION_MODEL)
         error = _error(card(BMD_MODEL))
         areal, classes = _run(examination, used)
     except (UnknownModel, FileNotFoundError):
-        return _silent(Reason.WEIGHTS_MISSING)
+        return _not_reported(Reason.WEIGHTS_MISSING)
     density = {
         level: Measured(value=value, unit=AREAL_UNIT, standard_uncertainty=error)
         for level, value in areal.items()
@@ -115,27 +123,14 @@ def report_lumbar_networks(examination: Examination) -> PipelineResult:
     )
 
 
-def _silent(reason: Reason) -> PipelineResult:
+def _not_reported(reason: Reason) -> PipelineResult:
     return PipelineResult(pipeline=Pipeline.LUMBAR_NETWORKS, reasons=(reason,))
-
-
-def _outside_training(examination: Examination) -> Reason | None:
-    if Reason.SHARP_KERNEL in examination.quality.reasons:
-        return Reason.SHARP_KERNEL
-    header = examination.ct.header
-    thickness = header.slice_thickness_mm or float(examination.ct.geometry.spacing_mm[0])
-    if thickness > THICKNESS_MM:
-        return Reason.SLICE_TOO_THICK
-    return other_voltage(header.kvp)
 
 
 def _run(
     examination: Examination, rows: list[VertebraFindings]
 ) -> tuple[dict[Level, float], dict[Level, NDArray[np.float64]]]:
-    """Areal density and class probabilities of the levels, both networks on all of them at once.
-
-    Each sees every vertebra and its mirror image.
-    """
+    """Run both networks on all levels at once, each vertebra with its mirror image."""
     bmd, status = forward(BMD_MODEL), forward(STATUS_MODEL)
     if not rows:
         return {}, {}
@@ -161,12 +156,9 @@ def _error(described: ModelCard) -> float | None:
 
 
 def _classes_withheld(examination: Examination, classes: Classes) -> Reason | None:
-    """Why no class is told of this patient, if none is."""
-    header = examination.ct.header
-    if header.patient_age_years is None or header.patient_sex not in {"F", "M"}:
-        return Reason.AGE_OR_SEX_UNKNOWN
-    if header.patient_age_years < SCOPE_YEARS:
-        return Reason.NOT_IN_SCOPE
+    """Return the reason why the classes are withheld; ``None``: they are reported."""
+    if outside := out_of_scope(CLASS_SCOPE, examination.ct, examination.quality):
+        return outside[0]
     by_density = density_class(examination)
     if by_density is None or not classes:
         return None
@@ -175,7 +167,7 @@ def _classes_withheld(examination: Examination, classes: Classes) -> Reason | No
 
 
 def density_class(examination: Examination) -> int | None:
-    """0 to 2 by the mean density of the reference path, or by its attenuation; else ``None``."""
+    """Return the class 0 to 2 by mean density of the reference path, or by attenuation; else ``None``."""
     findings = examination.lumbar.findings
     if isinstance(findings.mean_vbmd, Measured):
         return range_number(findings.mean_vbmd.value)
@@ -219,7 +211,7 @@ def _mean_group(
     shares = _no_classes(Reason.TOO_FEW_VALID_LEVELS)
     if len(density) >= FEWEST_LEVELS:
         values = [one.value for one in density.values()]
-        # Errors of the levels of one patient go together: the mean is no more certain than one.
+        # Errors of the levels of one patient are correlated: averaging does not reduce them.
         error = next(iter(density.values())).standard_uncertainty
         areal = Measured(
             value=fmean(values),

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.series.completeness import stack_of
-from node.series.selection import ineligible, is_enhanced, kernel_suitability, select_series
+from node.series.selection import ineligible, is_enhanced, select_series
 from node.tools.identity import completed_copy, derived_uid
 from node.tools.read_folder import select_folder
+from pipelines.contract.kernels import kernel_suitability
 from pipelines.contract.reasons import Reason
 from pipelines.reporting.result_document import no_series_result
 from tests.node.series_objects import ct_image, ct_series, record

@@ -63,12 +63,12 @@ def density(value: float, uncertainty: float = 1.0) -> Measured:
     ("material", "low", "high"),
     [(nist.ADIPOSE, -110, -90), (nist.MUSCLE, 40, 60), (nist.BLOOD, 40, 60), (nist.WATER, 0, 0)],
 )
-def test_tissues_read_at_70_kev_as_in_patients(material, low, high):
+def test_tissues_at_70_kev_have_the_hu_of_patients(material, low, high):
     """Fat about -100, muscle and blood about 50 HU at 120 kV."""
     assert low <= nist.hounsfield(material, 70.0) <= high
 
 
-def test_water_attenuates_as_nist_says():
+def test_water_attenuates_as_in_the_nist_table():
     """0.2059 cm2/g at 60 keV and 0.1837 at 80 keV (NIST, XCOM table of liquid water)."""
     assert nist.mass_attenuation(nist.WATER[1], 60) == pytest.approx(0.2059, abs=2e-4)
     assert nist.mass_attenuation(nist.WATER[1], 80) == pytest.approx(0.1837, abs=2e-4)
@@ -91,7 +91,7 @@ def test_softer_beams_show_more_mineral():
     ),
 )
 def test_a_fit_finds_the_line_behind_its_pairs(slope, offset, densities):
-    """And reads the densities back."""
+    """The inverse of the line returns the densities."""
     pairs = [Pair(hu=slope * d + offset, density_mg_cm3=d) for d in densities]
     line = fit_entry(
         pairs,
@@ -146,7 +146,7 @@ def test_a_line_of_rods_is_less_sure_in_patients_than_on_the_rods():
     ],
 )
 def test_pairs_that_make_no_line_are_refused(pairs, words):
-    """With the reason."""
+    """The error names the reason."""
     with pytest.raises(BadDensityTable, match=words):
         fit_entry(
             pairs,
@@ -158,7 +158,7 @@ def test_pairs_that_make_no_line_are_refused(pairs, words):
         )
 
 
-def test_rods_of_a_phantom_are_read_where_they_are_pointed_at():
+def test_rods_of_a_phantom_are_measured_at_their_positions():
     """Rods of 12 mm in water; the middle half of the slices."""
     plan = Stack(shape=(12, 128, 128), spacing_mm=(3.0, 1.0, 1.0))
     ct = volume(plan)
@@ -178,7 +178,7 @@ def test_rods_of_a_phantom_are_read_where_they_are_pointed_at():
 
 @given(st.text(max_size=20))
 def test_a_rod_is_read_or_refused(text):
-    """Never another error."""
+    """No text raises another error."""
     with contextlib.suppress(BadDensityTable):
         parse_rod(text)
 
@@ -202,8 +202,8 @@ def test_pairs_name_the_line_that_is_wrong(tmp_path: Path):
 # Tables.
 
 
-def test_the_shipped_table_calibrates_nobody():
-    """A line of another scanner is no calibration."""
+def test_the_shipped_table_has_no_calibration():
+    """The line of another scanner is not valid for this one."""
     assert default_table().calibrations == ()
 
 
@@ -226,7 +226,7 @@ def test_an_entry_holds_for_its_scanner_voltage_and_kernel(header, suits):
 
 
 def test_the_newest_entry_counts():
-    """Scanners drift; the last quality assurance holds."""
+    """Scanners drift, so the last calibration is used."""
     newer = entry(fitted_on=date(2026, 6, 1), hu_at_zero=3.0)
     assert table_with(newer, entry()).entry_for(SCAN) == newer
 
@@ -240,7 +240,7 @@ def test_the_newest_entry_counts():
     ],
 )
 def test_a_bad_table_names_the_field(tmp_path: Path, text: str, words: str):
-    """No traceback for a typing mistake."""
+    """A typing mistake gives a message without a traceback."""
     file = tmp_path / "table.json"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(BadDensityTable, match=words):
@@ -263,7 +263,7 @@ def test_portal_venous_density_is_corrected_as_published():
 
 
 def test_a_fit_on_tissues_finds_the_energy_they_were_made_with():
-    """Air, fat and muscle calculated at 68 keV; contrast in muscle takes no part."""
+    """Air, fat and muscle calculated at 68 keV; enhanced muscle is left out."""
     made = [-1000.0, nist.hounsfield(nist.ADIPOSE, 68), nist.hounsfield(nist.MUSCLE, 68)]
     fit = fit_tissues(Tissues(air=made[0], fat=made[1], muscle=made[2]), enhanced=False)
     enhanced = fit_tissues(Tissues(air=made[0], fat=made[1], muscle=90.0), enhanced=True)
@@ -282,7 +282,7 @@ def test_a_fit_on_tissues_finds_the_energy_they_were_made_with():
         Tissues(air=-1000.0, fat=-139.0, muscle=50.0),
     ],
 )
-def test_tissues_that_do_not_read_as_tissues_are_implausible(tissues):
+def test_tissues_with_strange_hu_are_implausible(tissues):
     """Air outside -1010..-985 HU, effective energy outside 55..90 keV."""
     fit = fit_tissues(tissues, enhanced=False)
     assert fit is not None
@@ -290,7 +290,7 @@ def test_tissues_that_do_not_read_as_tissues_are_implausible(tissues):
 
 
 def patient(air: float = -1000.0, fat: float = -102.0) -> tuple[CtVolume, Segmentation]:
-    """Bodies in muscle, in a layer of fat, in air."""
+    """Return bodies in muscle, in a layer of fat, in air."""
     plan = Stack(shape=(48, 150, 160), spacing_mm=(3.0, 2.0, 2.0))
     ct = volume(plan, manufacturer="ACME", model_name="Ring 64")
     labels = plan.labels()
@@ -305,7 +305,7 @@ def patient(air: float = -1000.0, fat: float = -102.0) -> tuple[CtVolume, Segmen
 
 
 def test_air_fat_and_muscle_are_found_around_the_spine():
-    """Under noise of 10 HU, to 2 HU."""
+    """With noise of 10 HU the error is below 2 HU."""
     found = measure_tissues(*patient())
     assert found.air == pytest.approx(-1000, abs=2)
     assert found.fat == pytest.approx(-102, abs=2)
@@ -313,7 +313,7 @@ def test_air_fat_and_muscle_are_found_around_the_spine():
 
 
 def test_padding_outside_the_circle_is_no_air():
-    """-2000 HU around the reconstructed circle leaves nothing to measure where it hides the air."""
+    """-2000 HU around the reconstructed circle hides the air, so air is ``None``."""
     ct, segmentation = patient()
     rows, columns = np.indices(ct.hu.shape[1:])
     changed = ct.hu.copy()
@@ -337,7 +337,7 @@ def test_an_entry_of_the_table_comes_first():
     assert path.flags(density(250)) == (Reason.OUTSIDE_CALIBRATION,)
 
 
-def test_without_an_entry_the_tissues_count():
+def test_without_an_entry_the_tissues_calibrate():
     """Internal calibration, flagged."""
     path = choose_density(*patient(), UNENHANCED, default_table())
     assert path.calibration.kind is CalibrationKind.INTERNAL
@@ -345,13 +345,13 @@ def test_without_an_entry_the_tissues_count():
 
 
 def test_tissues_out_of_range_withhold_density():
-    """Air of -1020 HU: nothing in this scan can be trusted to the last HU."""
+    """Air of -1020 HU: the HU of this scan are not accurate enough."""
     path = choose_density(*patient(air=-1020.0), UNENHANCED, default_table())
     assert path.density(hu(135)) == Abstained(reason=Reason.TISSUES_IMPLAUSIBLE)
 
 
 def test_without_air_and_fat_the_generic_line_is_left():
-    """A small field of view."""
+    """A small field of view shows neither."""
     plan = Stack()
     ct = volume(plan)
     segmentation = Segmentation(labels=plan.labels(), geometry=ct.geometry)

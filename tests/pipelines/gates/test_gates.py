@@ -1,6 +1,8 @@
-"""Gates: which header or image withholds or flags what."""
+"""Gates: headers and images that flag or withhold values."""
 
+import ast
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,9 @@ from pipelines.contract.anatomy import Level
 from pipelines.contract.findings import ContrastPhase
 from pipelines.contract.kernels import is_sharp
 from pipelines.contract.reasons import Reason
+from pipelines.gates import all_gates
 from pipelines.gates.all_gates import check_header, check_image
-from pipelines.gates.concern import Reach
+from pipelines.gates.concern import Reach, Scan
 from pipelines.gates.contrast_phase import phase_of
 from pipelines.gates.vessels import Perfusion
 from pipelines.gates.voltage import check_voltage
@@ -53,7 +56,7 @@ def volume(stack: Stack | None = None, **header: Any) -> CtVolume:
     ],
 )
 def test_header_raises_its_concern(header: dict[str, Any], reason: Reason, reach: Reach) -> None:
-    """One attribute out of range, one concern with its reach."""
+    """One attribute out of range gives one concern with its reach."""
     (concern,) = check_header(volume(**header)).concerns
 
     assert (concern.reason, concern.reach) == (reason, reach)
@@ -61,11 +64,11 @@ def test_header_raises_its_concern(header: dict[str, Any], reason: Reason, reach
 
 @pytest.mark.parametrize("header", [{}, {"slice_thickness_mm": 5}, {"patient_age_years": None}])
 def test_good_header_raises_none(header: dict[str, Any]) -> None:
-    """5 mm is still good, and an unknown age is no reason to withhold attenuation."""
+    """Slices of 5 mm and an unknown age withhold nothing."""
     assert check_header(volume(**header)).concerns == ()
 
 
-def test_slices_far_apart_are_withheld_whatever_their_thickness() -> None:
+def test_thin_slices_far_apart_are_withheld() -> None:
     """Gaps between thin slices count like thickness."""
     sparse = Stack(spacing_mm=(7.0, 1.2, 1.2), shape=(24, 64, 72))
 
@@ -98,12 +101,12 @@ def test_tilted_gantry_is_flagged() -> None:
     ],
 )
 def test_kernel_names_of_the_vendors(kernel: str, sharp: bool) -> None:
-    """GE, Siemens, Canon and Philips names; an unknown name says nothing."""
+    """GE, Siemens, Canon and Philips names; an unknown name is not sharp."""
     assert is_sharp(kernel) is sharp
 
 
 def with_vessel(hu: float, stack: Stack | None = None) -> tuple[CtVolume, Segmentation]:
-    """A vessel of 20 mm before the four bodies."""
+    """Return a CT with a vessel of 20 mm in front of the four bodies."""
     plan = stack or Stack(shape=(56, 110, 72))
     ct = volume(plan)
     labels = plan.labels()
@@ -122,10 +125,10 @@ def with_vessel(hu: float, stack: Stack | None = None) -> tuple[CtVolume, Segmen
         (160, ContrastPhase.PORTAL_VENOUS, Reason.CONTRAST_PORTAL_VENOUS),
     ],
 )
-def test_vessels_tell_contrast_though_the_header_is_silent(
+def test_vessels_show_contrast_without_a_header(
     hu: float, phase: ContrastPhase, reason: Reason | None
 ) -> None:
-    """Blood without contrast is dark; headers forget injections."""
+    """Enhanced blood is bright, also if the header has no agent."""
     ct, segmentation = with_vessel(hu)
     quality = check_image(ct, segmentation, check_header(ct))
 
@@ -142,8 +145,8 @@ def test_noise_of_thin_slices_hides_no_phase() -> None:
     assert check_image(noisy, segmentation, check_header(noisy)).phase is ContrastPhase.NONE
 
 
-def test_named_agent_is_believed() -> None:
-    """A header that names an agent is flagged whatever the vessels look like."""
+def test_named_agent_is_flagged() -> None:
+    """A scan whose header names an agent is flagged, also with dark vessels."""
     ct, segmentation = with_vessel(45)
     named = replace(ct, header=replace(ct.header, contrast_agent="OMNIPAQUE"))
 
@@ -175,7 +178,7 @@ def test_phase_by_vessels_and_kidneys(
 
 
 def test_bright_bowel_before_a_dark_aorta_is_no_phase() -> None:
-    """Oral contrast."""
+    """Oral contrast does not count as a phase."""
     seen = Perfusion(brightest=300, aorta=60, cava=55, kidney=40)
 
     assert phase_of(seen, is_named=False) is ContrastPhase.UNKNOWN
@@ -197,7 +200,22 @@ def test_bright_bowel_before_a_dark_aorta_is_no_phase() -> None:
 def test_voltage_without_its_own_calibration_withholds_density(
     kvp: float | None, has_entry: bool, reason: Reason | None
 ) -> None:
-    """100 and 140 kV count where the scanner was calibrated at them, less than 100 kV never."""
-    concern = check_voltage(kvp, has_entry=has_entry)
+    """A calibration at 100 or 140 kV allows density; below 100 kV none does."""
+    concern = check_voltage(Scan(ct=volume(kvp=kvp), is_calibrated=has_entry))
 
     assert (None if concern is None else concern.reason) == reason
+
+
+def test_each_gate_of_the_folder_is_in_one_list() -> None:
+    """A gate outside the lists would not run."""
+    listed = (*all_gates.HEADER_GATES, *all_gates.IMAGE_GATES, *all_gates.DENSITY_GATES)
+    folder = Path(all_gates.__file__).parent
+    defined = [
+        statement.name
+        for path in folder.glob("*.py")
+        if path.name != "all_gates.py"
+        for statement in ast.parse(path.read_text("utf-8")).body
+        if isinstance(statement, ast.FunctionDef) and statement.name.startswith("check_")
+    ]
+
+    assert sorted(getattr(gate, "__name__", "") for gate in listed) == sorted(defined)

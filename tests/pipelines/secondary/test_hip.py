@@ -11,7 +11,7 @@ from pipelines.contract.anatomy import Side
 from pipelines.contract.findings import Abstained, Measured
 from pipelines.contract.reasons import Reason
 from pipelines.errors import GeometryMismatch, UnreadablePixels
-from pipelines.gates.all_gates import Quality
+from pipelines.gates.all_gates import Quality, check_header
 from pipelines.gates.concern import Concern, Reach
 from pipelines.outline.proximal_femur import ProximalFemur
 from pipelines.radiomics.extract import extract_features
@@ -42,14 +42,13 @@ HEADER = replace(
 
 
 class _Examined:
-    """What `report_femora` asks of an examination."""
+    """The part of an examination that `report_femora` reads."""
 
     def __init__(self, ct, found, *reasons):
         self.ct = ct
         self.localization = found
-        self.quality = Quality(
-            concerns=tuple(Concern(reason=one, reach=Reach.FLAG) for one in reasons)
-        )
+        flags = tuple(Concern(reason=one, reach=Reach.FLAG) for one in reasons)
+        self.quality = Quality(concerns=check_header(ct).concerns + flags)
 
 
 def report(*, header=HEADER, reasons=(), **kinds):
@@ -83,7 +82,7 @@ def block(shape=(40, 40, 40), spacing=(1.0, 1.0, 1.0), seed=0):
     return CtVolume(hu=hu, geometry=geometry, frames=(), header=HEADER), femur
 
 
-def test_a_scan_without_hips_says_so_and_nothing_else():
+def test_a_scan_without_hips_has_one_reason_and_no_group():
     result = report(sides=())
     assert result.groups == ()
     assert result.reasons == (Reason.HIP_NOT_COVERED,)
@@ -91,7 +90,7 @@ def test_a_scan_without_hips_says_so_and_nothing_else():
 
 
 def test_both_hips_have_volume_attenuation_and_a_segment():
-    """600 HU were painted; a block of metal-free bone gives no class that would be invented."""
+    """600 HU were painted; a uniform block is unlike the training features, so no class is reported."""
     result = report()
     assert [group.site for group in result.groups] == [Side.LEFT, Side.RIGHT]
     for group, mask in zip(result.groups, result.masks, strict=True):
@@ -118,7 +117,7 @@ def test_both_hips_have_volume_attenuation_and_a_segment():
         ({"patient_age_years": 49.0}, None, Reason.NOT_IN_SCOPE),
     ],
 )
-def test_what_the_forest_was_not_made_for_withholds_the_class_alone(change, flag, code):
+def test_out_of_scope_withholds_the_class_alone(change, flag, code):
     result = report(sides=(1,), header=replace(HEADER, **change), reasons=(flag,) if flag else ())
     left = numbers(result.groups[0])
     assert isinstance(left["hip_volume"], Measured)
@@ -128,7 +127,7 @@ def test_what_the_forest_was_not_made_for_withholds_the_class_alone(change, flag
 
 
 def test_a_withheld_side_gives_its_code_and_no_number():
-    """One hip in view; the other says so under every name."""
+    """One hip is in view; every value of the other has the reason."""
     result = report(sides=(-1,))
     left, right = result.groups
     missing = Abstained(reason=Reason.HIP_NOT_COVERED)
@@ -138,7 +137,7 @@ def test_a_withheld_side_gives_its_code_and_no_number():
 
 
 def test_features_unlike_the_training_cases_give_no_class():
-    """A block of noise is no femur."""
+    """The features of a block of noise lie outside training."""
     assert class_shares(*block()) == Abstained(reason=Reason.FEATURE_OUTSIDE_TRAINING)
 
 

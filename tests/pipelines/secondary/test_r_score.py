@@ -1,4 +1,4 @@
-"""R-score of vertebrae: whom it is for, what it is made of, and what it never says."""
+"""R-score of vertebrae: scope, contributions, and the wording of the report."""
 
 import json
 import re
@@ -33,11 +33,12 @@ from pipelines.run import Networks, process
 from pipelines.secondary.r_score import (
     FARTHEST_SD,
     MODEL,
+    SCOPE,
     level_group,
-    out_of_scope,
     report_ovcf,
     score_level,
 )
+from pipelines.secondary.scope import out_of_scope
 from pipelines.space.coordinates import Geometry
 from tests.peers.validator import dciodvfy_errors
 from tests.pipelines.reporting.test_radiomics import numbers_of
@@ -75,7 +76,7 @@ WIDE = LinearModel(
         )
     ),
 )
-"""Wide enough for the blocks of a stack; the shipped formula would not know them."""
+"""Wide enough for the blocks of a stack, which lie outside the training of the shipped formula."""
 
 
 def scan(slice_mm: float = 1.25, **header: Any) -> CtVolume:
@@ -91,6 +92,10 @@ def scan(slice_mm: float = 1.25, **header: Any) -> CtVolume:
 
 def flagged(reason: Reason) -> Quality:
     return replace(UNENHANCED, concerns=(Concern(reason=reason, reach=Reach.FLAG),))
+
+
+def why_not(ct: CtVolume, quality: Quality) -> Reason | None:
+    return next(iter(out_of_scope(SCOPE, ct, quality)), None)
 
 
 @pytest.mark.parametrize(
@@ -112,8 +117,8 @@ def flagged(reason: Reason) -> Quality:
     ],
 )
 def test_scope_by_header(header: dict[str, Any], reason: Reason | None) -> None:
-    """Women of 50 to 90 years, scanned as in training; what is not stated is not assumed."""
-    assert out_of_scope(scan(**header), UNENHANCED) is reason
+    """Women of 50 to 90 years, scanned as in training; a missing value has no default."""
+    assert why_not(scan(**header), UNENHANCED) is reason
 
 
 @pytest.mark.parametrize(
@@ -126,13 +131,13 @@ def test_scope_by_header(header: dict[str, Any], reason: Reason | None) -> None:
     ],
 )
 def test_scope_by_quality(quality: Quality, reason: Reason) -> None:
-    """Texture is that of the scanner, or attenuation that of the contrast medium."""
-    assert out_of_scope(scan(), quality) is reason
+    """Kernel and tilt change texture, contrast medium changes attenuation."""
+    assert why_not(scan(), quality) is reason
 
 
 def test_thin_slices_far_apart_are_out_of_scope() -> None:
     """The distance counts like the thickness."""
-    assert out_of_scope(scan(slice_mm=3.0), UNENHANCED) is Reason.SLICES_TOO_THICK_FOR_TEXTURE
+    assert why_not(scan(slice_mm=3.0), UNENHANCED) is Reason.SLICES_TOO_THICK_FOR_TEXTURE
 
 
 def extracted(values: dict[str, float]) -> RadiomicFeatures:
@@ -148,7 +153,7 @@ def by_name(group: MeasurementGroup) -> dict[str, float]:
 
 @given(st.tuples(*[st.floats(-FARTHEST_SD, FARTHEST_SD) for _ in linear_model(MODEL).terms]))
 def test_contributions_and_intercept_sum_to_the_score(deviations: tuple[float, ...]) -> None:
-    """Of the shipped formula, anywhere within its range."""
+    """Holds for the shipped formula anywhere within its range."""
     formula = linear_model(MODEL)
     values = {
         term.name: term.centre + 0.999 * deviation * term.scale
@@ -164,7 +169,7 @@ def test_contributions_and_intercept_sum_to_the_score(deviations: tuple[float, .
 
 @pytest.mark.parametrize("side", [-1, 1])
 def test_a_feature_far_from_training_gives_no_score(side: int) -> None:
-    """Beyond four standard deviations the formula is not asked."""
+    """Beyond four standard deviations the score is withheld."""
     values = {term.name: term.centre for term in WIDE.terms}
     edge = {**values, NAMES[0]: 120.0 + side * FARTHEST_SD * 100.0}
     beyond = {**values, NAMES[0]: 120.0 + side * (FARTHEST_SD + 0.01) * 100.0}
@@ -174,7 +179,7 @@ def test_a_feature_far_from_training_gives_no_score(side: int) -> None:
 
 
 def test_a_level_without_features_has_its_reason_and_no_number() -> None:
-    """Not even the features of a fractured vertebra are told."""
+    """The report omits the features of a fractured vertebra, too."""
     one = LevelFeatures(level=Level.L3, features=Abstained(reason=Reason.OUTLIER_LEVEL))
 
     group = level_group(one, WIDE)
@@ -186,7 +191,7 @@ def test_a_level_without_features_has_its_reason_and_no_number() -> None:
 
 
 def test_every_feature_of_the_shipped_formula_has_its_codes() -> None:
-    """A new model needs new codes for what its features add."""
+    """A new model needs new codes for the contributions of its features."""
     names = [term.name.removeprefix(ORIGINAL) for term in linear_model(MODEL).terms]
 
     assert tuple(names) == codes.R_SCORE_FEATURES
@@ -198,7 +203,7 @@ def with_score(examination: Examination) -> PipelineResult:
 
 
 def run(folder: Path, **header: object) -> tuple[Path, dict[str, Any]]:
-    """SR and result of a stack whose bodies have texture; the phase of a block cannot be told."""
+    """Return SR and result of a stack whose bodies have texture; the phase is set, not measured."""
     stack = Stack(
         spacing_mm=(2.0, 1.2, 1.2), shape=(80, 64, 72), noise_hu=30.0, header=dict(header)
     )
@@ -221,10 +226,10 @@ def test_score_features_and_contributions_travel(tmp_path: Path) -> None:
     assert entry["reported"]
     assert [group["site"] for group in entry["groups"]] == ["L1", "L2", "L3", "L4"]
     assert dciodvfy_errors(sr) == []
-    for group, told in zip(groups_of(read(sr), "ovcf "), entry["groups"], strict=True):
+    for group, reported in zip(groups_of(read(sr), "ovcf "), entry["groups"], strict=True):
         written = {code: value for code, (value, _, _) in numbers_of(group).items()}
-        assert told["segment"].endswith("vertebral body")
-        for quantity in told["quantities"]:
+        assert reported["segment"].endswith("vertebral body")
+        for quantity in reported["quantities"]:
             assert written[codes.quantity(quantity["name"]).value] == pytest.approx(
                 quantity["value"]
             )
@@ -245,7 +250,7 @@ def test_the_words_claim_association_alone(tmp_path: Path) -> None:
 
 
 def test_a_man_has_a_reason_and_no_group(tmp_path: Path) -> None:
-    """The whole pipeline is silent; the report says why."""
+    """The pipeline reports the reason and no group."""
     sr, result = run(tmp_path, PatientSex="M")
 
     (entry,) = result["secondary"]

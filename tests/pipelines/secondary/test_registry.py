@@ -1,4 +1,4 @@
-"""Secondary pipelines: their groups travel in report and result, their errors stay their own."""
+"""Secondary pipelines: report and result hold their groups, and an error in one stops no other."""
 
 import json
 from pathlib import Path
@@ -135,8 +135,8 @@ def test_groups_stand_in_report_and_result(tmp_path: Path) -> None:
     assert not [item for item in hip.ContentSequence if item.ValueType == "NUM"]
 
 
-def test_a_broken_pipeline_costs_no_other_result(tmp_path: Path) -> None:
-    """Density and the other pipeline are as without it; the broken one leaves its reason."""
+def test_an_error_in_one_pipeline_changes_no_other_result(tmp_path: Path) -> None:
+    """An error in one pipeline changes neither density nor the other pipeline; it gives a reason."""
     _, alone = run(tmp_path / "alone", {Pipeline.OVCF: median_of_levels})
     outcome, result = run(
         tmp_path / "both", {Pipeline.FEMUR: broken, Pipeline.OVCF: median_of_levels}
@@ -151,13 +151,13 @@ def test_a_broken_pipeline_costs_no_other_result(tmp_path: Path) -> None:
 
 
 def test_lack_of_memory_is_the_job_s(tmp_path: Path) -> None:
-    """It is no property of one pipeline: the attempt ends and is told as such."""
+    """A lack of memory ends the attempt; the pipeline does not absorb it."""
     with pytest.raises(MemoryError):
         run(tmp_path, {Pipeline.FEMUR: out_of_memory})
 
 
 def test_secondary_result_without_density_is_one_with_caution(tmp_path: Path) -> None:
-    """A pelvis alone has no lumbar level, and still a hip to report."""
+    """A scan of the pelvis has no lumbar level, but a hip to report."""
 
     def hips(examination: Examination) -> PipelineResult:
         assert not examination.lumbar.regions

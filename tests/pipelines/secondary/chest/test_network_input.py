@@ -1,4 +1,4 @@
-"""Slices and regions of study 4: windows, squares, the central slice, the outline's checks."""
+"""Input of study 4: windows, squares, the central slice, and the checks of the outline."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def test_mediastinal_window_has_256_steps(hu: float) -> None:
 
 @given(st.floats(-300, 400), st.floats(-300, 400))
 def test_a_square_shows_the_image_where_there_is_one(row: float, column: float) -> None:
-    """Every pixel of the image within reach lies where it belongs, the rest is outside."""
+    """Pixels of the image keep their position; the rest has the value for outside."""
     image = np.arange(1, 40 * 50 + 1).reshape(40, 50)
 
     square = cut_square(image, (row, column), 32, 0)
@@ -56,7 +56,7 @@ def test_a_square_shows_the_image_where_there_is_one(row: float, column: float) 
         assert square[i, j] == (image[y, x] if inside else 0)
 
 
-def test_region_lies_in_the_middle_of_nothing() -> None:
+def test_region_lies_in_the_middle_of_zeros() -> None:
     hu = np.full((200, 200), 150.0, np.float32)
     mask = np.zeros((200, 200), bool)
     mask[20:41, 100:131] = True
@@ -76,7 +76,7 @@ def test_an_empty_region_is_refused() -> None:
 
 @given(st.floats(0, 40), st.floats(0.5, 2.0))
 def test_two_millimetres_around_a_place(place: float, spacing: float) -> None:
-    """Shares add up to one, their middle is the place, none is farther than the slab."""
+    """Weights add up to one, their mean is the position, and none lies outside the slab."""
     weights = slice_weights(place + 20, spacing, 100)
 
     assert sum(weights.values()) == pytest.approx(1)
@@ -85,7 +85,7 @@ def test_two_millimetres_around_a_place(place: float, spacing: float) -> None:
     assert all(abs(n - place - 20) <= 1 / spacing + 0.5 + 1e-9 for n in weights)
 
 
-def test_thick_slices_are_not_mixed() -> None:
+def test_thick_slices_are_not_averaged() -> None:
     assert slice_weights(7.4, 5.0, 20) == {7: 1.0}
     assert slice_weights(19.7, 5.0, 20) == {19: 1.0}
 
@@ -94,7 +94,7 @@ def test_thick_slices_are_not_mixed() -> None:
     ("position", "turn"), [("HFS", 0.0), ("HFP", 0.0), ("FFS", 0.0), ("HFS", 90.0)]
 )
 def test_the_slice_is_that_of_the_patient(position: str, turn: float, tmp_path: Path) -> None:
-    """However the patient lies: rows to posterior, columns to the left, the body in the middle."""
+    """In each patient position: rows to posterior, columns to the left, the body in the middle."""
     stack = Stack(
         position=position,  # type: ignore[arg-type]
         turn_degrees=turn,

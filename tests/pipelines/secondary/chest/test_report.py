@@ -41,7 +41,7 @@ NORMAL, LOW, VERY_LOW = range(3)
 def with_thorax(
     ct: CtVolume, *, bodies: int = 7, change: Callable[[Localization], Localization] | None = None
 ) -> Localization:
-    """The four bodies of the stack, and some above them."""
+    """Return the four bodies of the stack, and some above them."""
     found = known_localization(ct)
     first = found.vertebrae[0]
     x, y, z = first.centre_lps_mm
@@ -65,19 +65,19 @@ def cut(found: Localization, level: Level) -> Localization:
 
 
 class Known:
-    """Networks that outline what is brighter than tissue, and say one class."""
+    """Networks that outline all pixels brighter than tissue, and predict one class."""
 
-    def __init__(self, says: int = NORMAL, share: float = 0.8) -> None:
-        self.says, self.share = says, share
-        self.asked: list[tuple[str, tuple[int, ...]]] = []
+    def __init__(self, predicts: int = NORMAL, share: float = 0.8) -> None:
+        self.predicts, self.share = predicts, share
+        self.runs: list[tuple[str, tuple[int, ...]]] = []
 
     def outline(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         return (image > 0.39).astype(np.float32)
 
     def classify(self, name: str, image: NDArray[np.float32]) -> NDArray[np.float64]:
-        self.asked.append((name, image.shape))
+        self.runs.append((name, image.shape))
         shares = np.full(3, (1 - self.share) / 2)
-        shares[self.says] = self.share
+        shares[self.predicts] = self.share
         return shares
 
 
@@ -115,7 +115,7 @@ def numbers(entry: dict[str, Any], name: str) -> list[Any]:
     ]
 
 
-def said(entry: dict[str, Any], name: str) -> Any:
+def statement(entry: dict[str, Any], name: str) -> Any:
     for one in entry["groups"][-1]["statements"]:
         if one["name"] == name:
             return one["value"] if one["value"] is not None else one["withheld_reason"]
@@ -127,22 +127,22 @@ def test_both_levels_go_to_the_fused_network(tmp_path: Path) -> None:
     known = Known()
     result, chest = run(tmp_path, known)
 
-    assert known.asked == [(FUSION_MODEL, (2, 96, 96))]
+    assert known.runs == [(FUSION_MODEL, (2, 96, 96))]
     assert numbers(chest, "chest_attenuation") == pytest.approx([150, 140], abs=0.5)
     area = np.pi * 16 * 21
     assert numbers(chest, "chest_area") == pytest.approx([area, area], rel=0.03)
     rows = {row["level"]: row for row in result["vertebrae"]}
     mean = (rows["L1"]["vbmd_mg_cm3"] + rows["L2"]["vbmd_mg_cm3"]) / 2
     assert numbers(chest, "chest_vbmd") == pytest.approx([mean], abs=0.11)
-    assert said(chest, "chest_class") == "like_not_low"
+    assert statement(chest, "chest_class") == "like_not_low"
     assert chest["reasons"] == []
     names = {model["name"] for model in result["model_set"]["models"]}
     assert {"chest_dcnn", "chest_fusion"} <= names
 
 
 @pytest.mark.parametrize("leave", ["out", "cut"])
-def test_a_scan_that_ends_in_l2_is_read_at_l1(leave: str, tmp_path: Path) -> None:
-    """Model 2 takes L1 alone; L2 has its reason, the sentence says that it was one level."""
+def test_a_scan_that_ends_in_l2_is_classified_by_l1(leave: str, tmp_path: Path) -> None:
+    """Model 2 takes L1 alone; L2 has its reason, and a sentence states that one level was used."""
     levels = (Level.L2, Level.L3, Level.L4)
 
     def ends(found: Localization) -> Localization:
@@ -151,10 +151,10 @@ def test_a_scan_that_ends_in_l2_is_read_at_l1(leave: str, tmp_path: Path) -> Non
     known = Known()
     _, chest = run(tmp_path, known, change=ends)
 
-    assert known.asked == [(SINGLE_MODEL, (1, 96, 96))]
+    assert known.runs == [(SINGLE_MODEL, (1, 96, 96))]
     why = "levels_not_covered" if leave == "out" else "level_incomplete"
     assert numbers(chest, "chest_attenuation") == [pytest.approx(150, abs=0.5), why]
-    assert said(chest, "chest_class") == "like_not_low"
+    assert statement(chest, "chest_class") == "like_not_low"
     assert any("Only L1" in sentence for sentence in chest["groups"][-1]["sentences"])
 
 
@@ -168,17 +168,17 @@ def test_a_scan_that_ends_in_t12_reports_nothing(tmp_path: Path) -> None:
     assert "levels_not_covered" in [one["code"] for one in result["reasons"]]
     assert not chest["reported"]
     assert [one["code"] for one in chest["reasons"]] == ["levels_not_covered"]
-    assert known.asked == []
+    assert known.runs == []
 
 
-def test_an_abdomen_is_not_asked(tmp_path: Path) -> None:
-    """T9 to L4: the lumbar pipeline alone, whatever the header says."""
+def test_the_networks_do_not_run_on_an_abdomen(tmp_path: Path) -> None:
+    """T9 to L4: only the lumbar pipeline reports; the header has no effect."""
     known = Known()
     stack = replace(CHEST, header={"BodyPartExamined": "CHEST"})
     result, chest = run(tmp_path, known, stack, bodies=4)
 
     assert [one["code"] for one in chest["reasons"]] == ["chest_not_covered"]
-    assert known.asked == []
+    assert known.runs == []
     assert result["mean"]["trabecular_hu_mean"] is not None
 
 
@@ -219,26 +219,26 @@ def test_unnamed_bodies_above_count_as_chest(tmp_path: Path) -> None:
 
 
 def test_a_class_two_steps_from_the_density_is_withheld(tmp_path: Path) -> None:
-    """230 HU is not low; a network that says very low is not believed, the density is shown."""
+    """230 HU is not low; the class very low is withheld, and the density is reported."""
     bright = dict.fromkeys((Level.L1, Level.L2, Level.L3, Level.L4), 230.0)
-    _, chest = run(tmp_path, Known(says=VERY_LOW), replace(CHEST, bone_hu=bright))
+    _, chest = run(tmp_path, Known(predicts=VERY_LOW), replace(CHEST, bone_hu=bright))
 
-    assert said(chest, "chest_class") == "class_disagrees"
+    assert statement(chest, "chest_class") == "class_disagrees"
     assert numbers(chest, "chest_osteoporosis") == ["class_disagrees"]
     assert isinstance(numbers(chest, "chest_vbmd")[0], float)
-    assert said(chest, "chest_range") in {"not_low", "low", "indeterminate"}
+    assert statement(chest, "chest_range") in {"not_low", "low", "indeterminate"}
 
 
 def test_a_neighbouring_class_is_shown_beside_the_density(tmp_path: Path) -> None:
-    _, chest = run(tmp_path, Known(says=LOW))
+    _, chest = run(tmp_path, Known(predicts=LOW))
 
-    assert said(chest, "chest_class") == "like_low"
+    assert statement(chest, "chest_class") == "like_low"
 
 
 def test_no_majority_is_no_class(tmp_path: Path) -> None:
     _, chest = run(tmp_path, Known(share=0.45))
 
-    assert said(chest, "chest_class") == "like_no_range"
+    assert statement(chest, "chest_class") == "like_no_range"
 
 
 def test_metal_in_l2_leaves_that_level_out(tmp_path: Path) -> None:
@@ -248,18 +248,18 @@ def test_metal_in_l2_leaves_that_level_out(tmp_path: Path) -> None:
     _, chest = run(tmp_path, known, replace(CHEST, bone_hu=bright))
 
     assert numbers(chest, "chest_attenuation")[1] == "metal"
-    assert [name for name, _ in known.asked] == [SINGLE_MODEL]
+    assert [name for name, _ in known.runs] == [SINGLE_MODEL]
 
 
 def test_metal_in_l1_leaves_no_class(tmp_path: Path) -> None:
-    """There is no model of L2 alone; its attenuation and density are still shown."""
+    """There is no model of L2 alone; its attenuation and density are reported."""
     known = Known()
     bright = {Level.L1: 2600.0, Level.L2: 140.0, Level.L3: 135.0, Level.L4: 145.0}
     _, chest = run(tmp_path, known, replace(CHEST, bone_hu=bright))
 
     assert numbers(chest, "chest_attenuation") == ["metal", pytest.approx(140, abs=0.5)]
-    assert said(chest, "chest_class") == "too_few_valid_levels"
-    assert known.asked == []
+    assert statement(chest, "chest_class") == "too_few_valid_levels"
+    assert known.runs == []
 
 
 @pytest.mark.parametrize(
@@ -273,15 +273,13 @@ def test_metal_in_l1_leaves_no_class(tmp_path: Path) -> None:
         ({"SliceThickness": 5.0}, "too_coarse"),
     ],
 )
-def test_what_the_networks_were_not_made_for_has_no_class(
-    header: dict[str, Any], reason: str, tmp_path: Path
-) -> None:
+def test_out_of_scope_has_no_class(header: dict[str, Any], reason: str, tmp_path: Path) -> None:
     known = Known()
     _, chest = run(tmp_path, known, replace(CHEST, header=header))
 
-    assert said(chest, "chest_class") == reason
+    assert statement(chest, "chest_class") == reason
     assert numbers(chest, "chest_attenuation") == pytest.approx([150, 140], abs=0.5)
-    assert known.asked == []
+    assert known.runs == []
 
 
 def test_an_outline_that_fails_withholds_its_level(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The fracture-association index: withheld where anything is missing, never called a probability."""
+"""The fracture-association index: withheld if an input is missing, and not called a probability."""
 
 import re
 
@@ -58,7 +58,7 @@ def test_it_rises_with_age_and_falls_with_density():
 
 
 def test_uncertainty_of_the_density_passes_on():
-    """First order: twice the uncertainty, twice the spread; half the change over both sides."""
+    """First order: the uncertainty is proportional, and equals half the change over both sides."""
     found = association_index(person(), ABMD)
     assert isinstance(found, Measured)
     assert found.standard_uncertainty is not None
@@ -77,7 +77,7 @@ def test_uncertainty_of_the_density_passes_on():
         ("0", "64", None),
     ],
 )
-def test_the_person_is_whom_the_header_states(size, weight, bmi):
+def test_the_person_is_read_from_the_header(size, weight, bmi):
     header = Dataset()
     header.PatientAge, header.PatientSex = "071Y", "F"
     header.PatientSize, header.PatientWeight = size, weight
@@ -91,7 +91,7 @@ def test_the_shipped_model_takes_the_inputs_of_the_study():
     assert names == ["age_years", "is_female", "bmi_kg_m2", "abmd_g_cm2"]
 
 
-def test_the_sentence_promises_nothing():
+def test_the_sentence_makes_no_prediction():
     """docs/domain.md 4.2: no diagnosis, no T-score, no prediction, no advice."""
     text = association_sentence(Measured(value=0.42, unit="1"))
     assert text.startswith("Fracture-association index 0.42")

@@ -1,4 +1,4 @@
-"""What study 1's networks see: the right box, 5 mm thick slices, one scale for all patients."""
+"""Input of study 1: the right box, slices of 5 mm, one scale for all patients."""
 
 from dataclasses import replace
 
@@ -64,14 +64,14 @@ def test_thin_slices_are_averaged_to_five_millimetres() -> None:
 
 
 def test_beyond_the_scan_is_air() -> None:
-    """A box that leaves the scan, and one that never touches it."""
+    """A box that exceeds the scan, and one outside it."""
     ct = volume(Stack(), slice_thickness_mm=5)
     assert crop_vertebra(ct, (5.0, 0.0, 95.0))[-1].max() == -1000
     assert crop_vertebra(ct, (5.0, 0.0, 900.0)).max() == -1000
 
 
 def test_one_window_keeps_the_scale_and_min_max_does_not() -> None:
-    """Twice the density: other numbers in a fixed window, the same ones by min-max."""
+    """Twice the density changes the numbers in a fixed window, and not those by min-max."""
     rng = np.random.default_rng(0)
     low = rng.uniform(50, 150, (4, 8, 8)).astype(np.float32)
     high = 2 * low
@@ -81,8 +81,8 @@ def test_one_window_keeps_the_scale_and_min_max_does_not() -> None:
     np.testing.assert_allclose(minmax[0], minmax[1], atol=1e-6)
 
 
-def test_masked_min_max_sees_the_core_only() -> None:
-    """0 outside; needs a core."""
+def test_masked_min_max_uses_the_core_only() -> None:
+    """The input is 0 outside the core; a missing core is an error."""
     hu = np.linspace(0, 300, 64, dtype=np.float32).reshape(4, 4, 4)
     core = hu > 150
     made = normalized(hu, Normalization.MASKED_MINMAX, core)

@@ -1,4 +1,4 @@
-"""The networks of study 1 in the product: what they report, and what they keep to themselves."""
+"""The networks of study 1 in the product: reported and withheld values."""
 
 import json
 from dataclasses import replace
@@ -58,14 +58,14 @@ def run(tmp_path: Path, header: dict[str, object]) -> tuple[Outcome, dict[str, A
 
 @pytest.fixture(scope="module")
 def examination(tmp_path_factory: pytest.TempPathFactory) -> Examination:
-    """Measured once; tests change what they are about."""
+    """Measured once; each test changes a copy."""
     CAUGHT.clear()
     run(tmp_path_factory.mktemp("blocks"), WOMAN)
     return CAUGHT[0]
 
 
-def saying(logits: tuple[float, float, float]) -> Any:
-    """Networks that always say the same."""
+def constant(logits: tuple[float, float, float]) -> Any:
+    """Return networks with a constant output."""
 
     def forward(name: str) -> Forward:
         values = [0.9] if name == BMD_MODEL else list(logits)
@@ -108,7 +108,7 @@ def test_report_and_result_hold_density_classes_and_index(tmp_path: Path) -> Non
 def test_classes_of_a_level_add_up_to_one(
     examination: Examination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "forward", saying((1.0, 2.0, 0.5)))
+    monkeypatch.setattr(report, "forward", constant((1.0, 2.0, 0.5)))
     found = values_of(report_lumbar_networks(examination), "L2")
     shares = [one.value for name in CLASSES if isinstance(one := found[name], Measured)]
     expected = torch.softmax(torch.tensor([1.0, 2.0, 0.5]), dim=0).tolist()
@@ -125,11 +125,11 @@ def test_no_class_where_network_and_density_lie_two_classes_apart(
     logits: tuple[float, float, float],
     reason: Reason | None,
 ) -> None:
-    """The density stays; one class apart is within what both may err."""
+    """The density stays; a difference of one class is within the error of both."""
     mean = Measured(value=150.0, unit="mg/cm3")
     dense = replace(examination.lumbar.findings, mean_vbmd=mean)
     dense_one = replace(examination, lumbar=replace(examination.lumbar, findings=dense))
-    monkeypatch.setattr(report, "forward", saying(logits))
+    monkeypatch.setattr(report, "forward", constant(logits))
     found = report_lumbar_networks(dense_one)
     shares = [values_of(found, "mean")[name] for name in CLASSES]
     if reason is None:
@@ -140,7 +140,7 @@ def test_no_class_where_network_and_density_lie_two_classes_apart(
     assert isinstance(values_of(found, "mean")["mean_areal_density"], Measured)
 
 
-def test_without_a_density_attenuation_tells_the_class(examination: Examination) -> None:
+def test_without_a_density_attenuation_gives_the_class(examination: Examination) -> None:
     """160 and 110 HU."""
     for hu, expected in ((170.0, 0), (130.0, 1), (90.0, 2)):
         findings = replace(
@@ -166,7 +166,7 @@ def test_classes_are_for_women_and_men_of_fifty_and_older(
     changes: dict[str, Any],
     reason: Reason,
 ) -> None:
-    monkeypatch.setattr(report, "forward", saying((0.0, 1.0, 0.0)))
+    monkeypatch.setattr(report, "forward", constant((0.0, 1.0, 0.0)))
     found = values_of(report_lumbar_networks(with_header(examination, **changes)), "L1")
     assert [found[name] for name in CLASSES] == [Abstained(reason=reason)] * 3
     assert isinstance(found["areal_density"], Measured)
@@ -180,7 +180,7 @@ def test_classes_are_for_women_and_men_of_fifty_and_older(
         ({"kvp": None}, Reason.KVP_MISSING),
     ],
 )
-def test_scans_unlike_those_of_the_training_are_not_read(
+def test_out_of_scope_scans_are_not_reported(
     examination: Examination, changes: dict[str, Any], reason: Reason
 ) -> None:
     found = report_lumbar_networks(with_header(examination, **changes))
@@ -188,14 +188,14 @@ def test_scans_unlike_those_of_the_training_are_not_read(
     assert found.reasons == (reason,)
 
 
-def test_a_sharp_kernel_is_not_read(tmp_path: Path) -> None:
+def test_a_sharp_kernel_is_not_reported(tmp_path: Path) -> None:
     _, result = run(tmp_path, {**WOMAN, "ConvolutionKernel": "BONEPLUS"})
     (entry,) = result["secondary"]
     assert [reason["code"] for reason in entry["reasons"]] == ["sharp_kernel"]
     assert not entry["reported"]
 
 
-def test_missing_weights_are_told(
+def test_missing_weights_are_reported(
     examination: Examination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(name: str) -> Forward:
@@ -208,7 +208,7 @@ def test_missing_weights_are_told(
 def test_an_excluded_level_is_left_out_with_its_reason(
     examination: Examination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not looked at, not in the mean; both networks see the others, and their mirror images."""
+    """It is not in the mean; both networks run on the other levels and their mirror images."""
     first, *others = examination.lumbar.findings.vertebrae
     cut = replace(first, used=False, excluded_reason=Reason.METAL)
     findings = replace(examination.lumbar.findings, vertebrae=(cut, *others))
