@@ -287,7 +287,7 @@ def redeliver(
     names = [destination.name for destination in settings.destinations]
     if to is not None and to not in names:
         raise ConfigError(f"no destination {to}", ", ".join(names) or "destinations", "")
-    count = Ledger.open(settings.ledger_url).redeliver(names if to is None else [to])
+    count = Ledger.open(settings.ledger_url).outbox.redeliver(names if to is None else [to])
     out.print(f"{count} results are sent again", highlight=False)
 
 

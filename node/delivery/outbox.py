@@ -16,7 +16,8 @@ import structlog
 from node.config import Destination, Settings
 from node.delivery.cstore import Delivery, Peer, Receipt, send
 from node.errors import PeerUnreachable
-from node.ledger.ledger import DueOutput, Ledger
+from node.ledger.ledger import Ledger
+from node.ledger.records import DueOutput
 from pipelines.contract.reasons import Reason
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,7 @@ def deliver_due(ledger: Ledger, settings: Settings, destination: Destination) ->
     """Send everything that is due now to one destination; how many objects arrived."""
     now = time.time()
     delivered = 0
-    while outputs := ledger.claim_due(destination.name, now):
+    while outputs := ledger.outbox.claim_due(destination.name, now):
         delivered += _deliver(ledger, settings, destination, outputs)
     return delivered
 
@@ -34,7 +35,7 @@ def deliver_due(ledger: Ledger, settings: Settings, destination: Destination) ->
 def abandon_unknown(ledger: Ledger, settings: Settings) -> None:
     """Close what is due to a destination that is no longer in the settings."""
     names = [destination.name for destination in settings.destinations]
-    for name, count in ledger.abandon_unknown(names).items():
+    for name, count in ledger.outbox.abandon_unknown(names).items():
         log.error(
             "destination_removed",
             destination=name,
@@ -68,14 +69,14 @@ def _enter(ledger: Ledger, settings: Settings, output: DueOutput, receipt: Recei
         "status": None if receipt.status is None else f"0x{receipt.status:04X}",
     }
     if receipt.is_delivered:
-        ledger.record_delivered(output, receipt.status or 0)
+        ledger.outbox.record_delivered(output, receipt.status or 0)
         log.info("output_delivered", **fields)
         return True
     if receipt.is_retryable:
         _try_later(ledger, settings, output, receipt.status)
         log.warning("output_postponed", **fields)
         return False
-    ledger.record_dead(output, receipt.status, Reason.DELIVERY_REFUSED)
+    ledger.outbox.record_dead(output, receipt.status, Reason.DELIVERY_REFUSED)
     remedy = "let the destination accept this SOP class, then run osteonode redeliver"
     log.error("output_refused", **fields, remedy=remedy)
     return False
@@ -88,10 +89,10 @@ def _try_later(ledger: Ledger, settings: Settings, output: DueOutput, status: in
         remedy = "when the destination answers again, run osteonode redeliver"
         fields = {"job": output.job_key, "destination": output.destination}
         log.error("output_given_up", **fields, remedy=remedy)
-        ledger.record_dead(output, status, Reason.DELIVERY_GIVEN_UP)
+        ledger.outbox.record_dead(output, status, Reason.DELIVERY_GIVEN_UP)
         return
     wait_s = min(rules.first_retry_s * 2.0 ** min(output.attempts, 30), rules.max_retry_s)
-    ledger.record_retry(output, now + wait_s, status)
+    ledger.outbox.record_retry(output, now + wait_s, status)
 
 
 def _peer(settings: Settings, destination: Destination) -> Peer:

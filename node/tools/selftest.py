@@ -26,7 +26,8 @@ from rich.table import Table
 
 from node.config import Settings
 from node.errors import OsteoNodeError
-from node.ledger.ledger import Ledger, StudySnapshot
+from node.ledger.ledger import Ledger
+from node.ledger.records import StudySnapshot
 from node.ledger.states import InstanceState
 from node.tools.send_folder import DEFAULT_CALLING_AE_TITLE, Peer, echo, send_folder
 from node.tools.simulation import simulate_examination
@@ -250,7 +251,7 @@ def _await_study(study: str, settings: Settings, timeout_s: float, err: Console)
     ledger = Ledger.open(settings.ledger_url)
 
     def settled() -> StudySnapshot | None:
-        snapshot = ledger.study(study)
+        snapshot = ledger.studies.snapshot(study)
         waiting = any(one.state == InstanceState.WAITING for one in snapshot.instances)
         return None if waiting or snapshot.open_series or not snapshot.instances else snapshot
 
