@@ -6,7 +6,7 @@ Next   node.serve.supervisor, node.tools.demo, node.tools.selftest, node.tools.s
 
 Exit codes: 0 done, 1 something failed, 2 a mistake in the call or the settings. A mistake of the
 user is one red line with what to do, never a traceback. ``docs/cli.md`` is written from this
-module by ``python -m node.tools.cli_docs``.
+module by ``python -m node.cli_docs``.
 """
 
 import dataclasses

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from node import __version__
+from node.cli_docs import page
 from node.ledger.ledger import Ledger
-from node.tools.cli_docs import page
 from node.tools.demo_archive import running_archive
 from tests.node.ct_objects import ct_image, write, write_series
 from tests.node.listener_process import settings_for
@@ -34,7 +34,7 @@ def _run(
 
 
 def test_page_of_the_command_line_is_up_to_date() -> None:
-    """Written by ``python -m node.tools.cli_docs``."""
+    """Written by ``python -m node.cli_docs``."""
     assert (ROOT / "docs" / "cli.md").read_text() == page()
 
 
