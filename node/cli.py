@@ -186,18 +186,18 @@ def send(
     calling: Annotated[str, typer.Option("--from", help="Own AE title.")] = "OSTEOSEND",
 ) -> None:
     """Send DICOM files by C-STORE, as they are; exit code 1 if any was refused."""
-    from node.tools.send_folder import Peer, send_folder
+    from node.dicom_peer import Peer
+    from node.tools.send_folder import send_folder
 
     configure_logging("send")
     if not folder.exists():
         raise ConfigError(f"no such folder: {folder}", "", "name a folder with DICOM files")
-    peer = Peer.parse(to)
+    peer = Peer.parse(to, calling_ae_title=calling)
     with progress_bar() as progress:
         task = progress.add_task(f"sending to {peer}", total=None)
         report = send_folder(
             folder,
             peer,
-            calling_ae_title=calling,
             on_file=lambda done, total: progress.update(task, completed=done, total=total),
         )
     table = Table("answer", "files", box=None)

@@ -14,7 +14,8 @@ from pathlib import Path
 import structlog
 
 from node.config import Destination, Settings
-from node.delivery.cstore import Delivery, Peer, Receipt, send
+from node.delivery.cstore import Delivery, Receipt, send
+from node.dicom_peer import Peer
 from node.errors import PeerUnreachable
 from node.ledger.ledger import Ledger
 from node.ledger.records import DueOutput
@@ -48,10 +49,15 @@ def _deliver(
     ledger: Ledger, settings: Settings, destination: Destination, outputs: list[DueOutput]
 ) -> int:
     deliveries = [Delivery(path=Path(one.path), sop_class_uid=one.sop_class_uid) for one in outputs]
-    peer = _peer(settings, destination)
+    receipts = send(
+        destination_peer(settings, destination),
+        deliveries,
+        connect_timeout_s=settings.delivery.connect_timeout_s,
+        response_timeout_s=settings.delivery.response_timeout_s,
+    )
     answered, delivered = 0, 0
     try:
-        for output, receipt in zip(outputs, send(peer, deliveries), strict=True):
+        for output, receipt in zip(outputs, receipts, strict=True):
             answered += 1
             delivered += _enter(ledger, settings, output, receipt)
     except PeerUnreachable as error:
@@ -95,12 +101,11 @@ def _try_later(ledger: Ledger, settings: Settings, output: DueOutput, status: in
     ledger.outbox.record_retry(output, now + wait_s, status)
 
 
-def _peer(settings: Settings, destination: Destination) -> Peer:
+def destination_peer(settings: Settings, destination: Destination) -> Peer:
+    """Application entity of a destination, called under the name that the settings give."""
     return Peer(
         ae_title=destination.ae_title,
         host=destination.host,
         port=destination.port,
         calling_ae_title=destination.calling_ae_title or settings.node.ae_title,
-        connect_timeout_s=settings.delivery.connect_timeout_s,
-        response_timeout_s=settings.delivery.response_timeout_s,
     )

@@ -10,8 +10,9 @@ import pytest
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, SegmentationStorage
 
 from node.config import Settings
-from node.delivery.cstore import Delivery, Peer, Receipt, send
+from node.delivery.cstore import Delivery, Receipt, send
 from node.delivery.outbox import abandon_unknown, deliver_due
+from node.dicom_peer import Peer
 from node.errors import PeerUnreachable
 from node.ledger.ledger import Ledger
 from node.ledger.records import Decision
@@ -114,7 +115,7 @@ def test_a_postponed_result_counts_one_try_when_the_peer_then_breaks_off(
 ):
     """Only what got no answer is entered as unreachable."""
 
-    def answers_once(_peer, deliveries):
+    def answers_once(_peer, deliveries, **_timeouts):
         yield Receipt(delivery=deliveries[0], status=0xA700)
         raise PeerUnreachable("gone", "", "")
 
@@ -157,17 +158,10 @@ def test_an_object_without_identifiers_is_not_sent(finished, tmp_path):
 
 def test_no_listener_is_unreachable(tmp_path):
     """A typed error that may be retried."""
-    peer = Peer(
-        ae_title="X",
-        host="127.0.0.1",
-        port=free_port(),
-        calling_ae_title="OSTEONODE",
-        connect_timeout_s=1,
-        response_timeout_s=1,
-    )
+    peer = Peer(ae_title="X", host="127.0.0.1", port=free_port(), calling_ae_title="OSTEONODE")
     delivery = Delivery(path=tmp_path / "none.dcm", sop_class_uid=str(SegmentationStorage))
     with pytest.raises(PeerUnreachable) as error:
-        list(send(peer, [delivery]))
+        list(send(peer, [delivery], connect_timeout_s=1, response_timeout_s=1))
     assert error.value.retryable
 
 
