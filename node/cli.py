@@ -235,7 +235,7 @@ def status(
         out.print(f"  {count} x {_sentence(str(reason))}", highlight=False)
     for name, state in processes.items():
         out.print(f"{name}: {state}", highlight=False)
-    words = "received = skipped + waiting + failed + delivered + committed"
+    words = "received = skipped + waiting + failed + delivered"
     out.print(f"[green]balanced:[/] {words}" if balance.is_balanced else f"[red]NOT {words}[/]")
 
 

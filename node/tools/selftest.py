@@ -323,8 +323,7 @@ def _vertebra(level: str, truth: Mapping[str, Any], found: Mapping[str, Any] | N
 
 def _delivery(snapshot: StudySnapshot) -> Check:
     """The result has reached every destination: the ledger then calls its objects delivered."""
-    done = {InstanceState.DELIVERED, InstanceState.COMMITTED}
-    delivered = any(one.state in done for one in snapshot.instances)
+    delivered = any(one.state == InstanceState.DELIVERED for one in snapshot.instances)
     return _equal("", "SEG and report", "delivered", "delivered" if delivered else "not delivered")
 
 

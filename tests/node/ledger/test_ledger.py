@@ -137,7 +137,7 @@ def test_other_content_under_a_known_uid_is_refused(ledger, tmp_path):
 
 
 def test_an_examination_balances_at_every_step(ledger, tmp_path):
-    """received = skipped + waiting + failed + delivered + committed, from arrival to delivery."""
+    """received = skipped + waiting + failed + delivered, from arrival to delivery."""
     fill(ledger, tmp_path, count=3)
     fill(ledger, tmp_path, series="2.25.3", count=2)
     assert choose(ledger, "k1", losers={"2.25.3": Reason.BETTER_SERIES_CHOSEN})
