@@ -25,8 +25,9 @@ from typing import Any
 
 from pydicom import dcmread
 
+from node.dicom_peer import Peer
 from node.tools.demo_archive import Archive, running_archive
-from node.tools.send_folder import Peer, send_folder
+from node.tools.send_folder import send_folder
 from tests.e2e.node_process import Node, running_node, write_config
 from tests.peers.ports import free_port
 from tests.peers.waiting import wait_until

@@ -6,7 +6,7 @@ Next   node.serve.supervisor, node.tools.demo, node.tools.selftest, node.tools.s
 
 Exit codes: 0 done, 1 something failed, 2 a mistake in the call or the settings. A mistake of the
 user is one red line with what to do, never a traceback. ``docs/cli.md`` is written from this
-module by ``python -m node.tools.cli_docs``.
+module by ``python -m node.cli_docs``.
 """
 
 import dataclasses
@@ -187,18 +187,18 @@ def send(
     calling: Annotated[str, typer.Option("--from", help="Own AE title.")] = "OSTEOSEND",
 ) -> None:
     """Send DICOM files by C-STORE, as they are; exit code 1 if any was refused."""
-    from node.tools.send_folder import Peer, send_folder
+    from node.dicom_peer import Peer
+    from node.tools.send_folder import send_folder
 
     configure_logging("send")
     if not folder.exists():
         raise ConfigError(f"no such folder: {folder}", "", "name a folder with DICOM files")
-    peer = Peer.parse(to)
+    peer = Peer.parse(to, calling_ae_title=calling)
     with progress_bar() as progress:
         task = progress.add_task(f"sending to {peer}", total=None)
         report = send_folder(
             folder,
             peer,
-            calling_ae_title=calling,
             on_file=lambda done, total: progress.update(task, completed=done, total=total),
         )
     table = Table("answer", "files", box=None)
@@ -236,7 +236,7 @@ def status(
         out.print(f"  {count} x {_sentence(str(reason))}", highlight=False)
     for name, state in processes.items():
         out.print(f"{name}: {state}", highlight=False)
-    words = "received = skipped + waiting + failed + delivered + committed"
+    words = "received = skipped + waiting + failed + delivered"
     out.print(f"[green]balanced:[/] {words}" if balance.is_balanced else f"[red]NOT {words}[/]")
 
 
@@ -288,7 +288,7 @@ def redeliver(
     names = [destination.name for destination in settings.destinations]
     if to is not None and to not in names:
         raise ConfigError(f"no destination {to}", ", ".join(names) or "destinations", "")
-    count = Ledger.open(settings.ledger_url).redeliver(names if to is None else [to])
+    count = Ledger.open(settings.ledger_url).outbox.redeliver(names if to is None else [to])
     out.print(f"{count} results are sent again", highlight=False)
 
 

@@ -3,14 +3,12 @@
     OsteoNodeError
     * ConfigError
     * RefusedObject
-      - UnknownPeer
       - UnsupportedObject
       - CorruptObject
       - SpoolFull
       - DuplicateContent
     * LedgerError
       - ForbiddenTransition
-      - LeaseLost
     * DeliveryError
       - PeerUnreachable
       - PeerRefused
@@ -40,7 +38,6 @@ __all__ = [
     "DuplicateContent",
     "ForbiddenTransition",
     "GeometryMismatch",
-    "LeaseLost",
     "LedgerError",
     "ModelError",
     "OsteoNodeError",
@@ -51,7 +48,6 @@ __all__ = [
     "RefusedObject",
     "SpoolFull",
     "UnknownModel",
-    "UnknownPeer",
     "UnreadablePixels",
     "UnsupportedObject",
 ]
@@ -67,12 +63,6 @@ class RefusedObject(OsteoNodeError):
     """An object is not taken; the sender gets ``status`` (table in ``node.intake.acceptance``)."""
 
     status: ClassVar[int] = PROCESSING_FAILURE
-
-
-class UnknownPeer(RefusedObject):
-    """The sender is not on the list of accepted AE titles, or calls us by another name."""
-
-    status: ClassVar[int] = 0x0124
 
 
 class UnsupportedObject(RefusedObject):
@@ -106,10 +96,6 @@ class LedgerError(OsteoNodeError):
 
 class ForbiddenTransition(LedgerError):
     """No arrow leads from the present state to the one asked for."""
-
-
-class LeaseLost(LedgerError):
-    """Somebody else took over the work meanwhile."""
 
 
 class DeliveryError(OsteoNodeError):

@@ -18,7 +18,7 @@ from pipelines.contract.job import Job
 from pipelines.contract.progress import StationEvent
 from pipelines.run import process
 from pipelines.worker.attempt import attempt
-from pipelines.worker.logs import log_as_json
+from pipelines.worker.logs import log_to
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = commands.add_parser("process", help="process one job")
     command.add_argument("job", type=Path, help="job.json")
     chosen = parser.parse_args(arguments)
-    log_as_json()
+    log_to(sys.stderr, process="process")
     job = Job.model_validate_json(chosen.job.read_text(encoding="utf-8"))
     outcome = attempt(job, partial(process, listener=_tell))
     if outcome is None:

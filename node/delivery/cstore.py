@@ -17,22 +17,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
 
+from node.dicom_peer import Peer
 from node.errors import PeerUnreachable
 
 SUCCESS: Final = 0x0000
 MAX_PDU: Final = 131072
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Peer:
-    """One receiver, and the name under which it is called."""
-
-    ae_title: str
-    host: str
-    port: int
-    calling_ae_title: str
-    connect_timeout_s: float
-    response_timeout_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +59,13 @@ class Receipt:
         return self.status is not None and self.status & 0xFF00 == 0xA700
 
 
-def send(peer: Peer, deliveries: Sequence[Delivery]) -> Iterator[Receipt]:
+def send(
+    peer: Peer,
+    deliveries: Sequence[Delivery],
+    *,
+    connect_timeout_s: float,
+    response_timeout_s: float,
+) -> Iterator[Receipt]:
     """Send files over one association, one receipt each, in order.
 
     Raises
@@ -78,7 +73,14 @@ def send(peer: Peer, deliveries: Sequence[Delivery]) -> Iterator[Receipt]:
     PeerUnreachable
         No connection or association, or it broke before an answer.
     """
-    with _associated(peer, {delivery.sop_class_uid for delivery in deliveries}) as association:
+    entity = AE(ae_title=peer.calling_ae_title)
+    entity.maximum_pdu_size = MAX_PDU
+    entity.connection_timeout = connect_timeout_s
+    entity.acse_timeout = entity.dimse_timeout = response_timeout_s
+    entity.network_timeout = response_timeout_s
+    for sop_class in sorted({delivery.sop_class_uid for delivery in deliveries}):
+        entity.add_requested_context(sop_class, ExplicitVRLittleEndian)
+    with _associated(entity, peer) as association:
         accepted = {str(context.abstract_syntax) for context in association.accepted_contexts}
         for delivery in deliveries:
             if delivery.sop_class_uid not in accepted:
@@ -88,19 +90,12 @@ def send(peer: Peer, deliveries: Sequence[Delivery]) -> Iterator[Receipt]:
 
 
 @contextmanager
-def _associated(peer: Peer, sop_classes: set[str]) -> Iterator[Association]:
-    entity = AE(ae_title=peer.calling_ae_title)
-    entity.maximum_pdu_size = MAX_PDU
-    entity.connection_timeout = peer.connect_timeout_s
-    entity.acse_timeout = entity.dimse_timeout = peer.response_timeout_s
-    entity.network_timeout = peer.response_timeout_s
-    for sop_class in sorted(sop_classes):
-        entity.add_requested_context(sop_class, ExplicitVRLittleEndian)
+def _associated(entity: AE, peer: Peer) -> Iterator[Association]:
     association = entity.associate(peer.host, peer.port, ae_title=peer.ae_title)
     if not association.is_established:
         # Every SOP class refused looks the same as no association to pynetdicom; both may change.
         raise PeerUnreachable(
-            f"no association with {peer.ae_title}@{peer.host}:{peer.port}",
+            f"no association with {peer}",
             "a PACS that accepts it",
             "check address, AE titles and whether it takes SEG and SR objects",
         )

@@ -38,7 +38,6 @@ from node.errors import (
     OsteoNodeError,
     RefusedObject,
     SpoolFull,
-    UnknownPeer,
     UnsupportedObject,
 )
 
@@ -70,7 +69,6 @@ TRANSFER_SYNTAXES: Final[tuple[UID, ...]] = (
 
 SUCCESS: Final = 0x0000
 CANNOT_UNDERSTAND: Final = 0xC000
-OUT_OF_RESOURCES: Final = 0xA700
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +101,6 @@ STATUSES: Final[tuple[DimseStatus, ...]] = (
         name="Processing failure",
         meaning="An object that is not taken for a reason without a status of its own.",
         error=RefusedObject,
-    ),
-    DimseStatus(
-        code=UnknownPeer.status,
-        name="Refused: Not authorized",
-        meaning="The sender may not send. (Normally the association is rejected before.)",
-        error=UnknownPeer,
     ),
     # PS3.4 Table B.2-1
     DimseStatus(
@@ -170,11 +162,6 @@ REJECTIONS: Final[dict[tuple[int, int], Rejection]] = {
     ),
 }
 UNEXPLAINED: Final = Rejection(reason="rejected", remedy="see the association request")
-
-
-def is_ct_storage(sop_class_uid: str) -> bool:
-    """Whether objects of this SOP class are taken."""
-    return sop_class_uid in CT_SOP_CLASSES
 
 
 def rejection(source: int, reason: int) -> Rejection:

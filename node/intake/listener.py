@@ -2,7 +2,7 @@
 
 Takes  association
 Gives  StoredInstance
-Next   node.ledger.ledger
+Next   node.ledger.received
 
 An object gets 0x0000 only after its file and its ledger row are on disk.
 """
@@ -38,8 +38,9 @@ from node.errors import (
 from node.intake import acceptance
 from node.intake.header import read_header
 from node.intake.reactor import IncomingDataSet, SharedSocketServer
-from node.intake.spool import IncomingFile, Spool, StoredInstance, remove
-from node.ledger.ledger import Ledger, Recorded
+from node.intake.spool import IncomingFile, Spool, remove
+from node.ledger.ledger import Ledger
+from node.ledger.records import Recorded, StoredInstance
 from node.waiting import wait_until
 
 BACKLOG: Final = 128
@@ -266,7 +267,7 @@ def _store(event: Event, intake: Intake) -> Recorded:
         received_at=datetime.now(UTC),
     )
     try:
-        recorded = intake.ledger.record_instance(instance)
+        recorded = intake.ledger.received.record(instance)
     except DuplicateContent:
         remove(path)
         raise
@@ -352,7 +353,7 @@ def _record_refusal(
     """Count a refusal; that it cannot be counted must not change the answer."""
     request = _request(event)
     try:
-        intake.ledger.record_refusal(
+        intake.ledger.received.record_refusal(
             calling_ae=request.calling_ae_title,
             called_ae=request.called_ae_title,
             sop_class_uid=sop_class_uid,

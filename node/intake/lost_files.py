@@ -2,7 +2,7 @@
 
 Takes  FileRow
 Gives  FileRow
-Next   node.ledger.ledger
+Next   node.ledger.files
 
 A flush that returned can still have been a lie of the disk, and people move files. Every file is
 looked at for its size; one of which nothing has been made yet is read and its digest compared.
@@ -16,7 +16,8 @@ from typing import Final
 
 import structlog
 
-from node.ledger.ledger import FileRow, Ledger
+from node.ledger.ledger import Ledger
+from node.ledger.records import FileRow
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +31,7 @@ def check_files(ledger: Ledger, stop_event: threading.Event) -> int:
     """Mark objects whose file is lost, and those whose file is back; how many are newly lost."""
     after, lost = 0, 0
     try:
-        while rows := ledger.files(after=after, limit=ROWS_AT_ONCE):
+        while rows := ledger.files.page(after=after, limit=ROWS_AT_ONCE):
             for row in rows:
                 lost += _check(ledger, row)
                 if stop_event.is_set():
@@ -44,10 +45,10 @@ def check_files(ledger: Ledger, stop_event: threading.Event) -> int:
 def _check(ledger: Ledger, row: FileRow) -> bool:
     flaw = flaw_of(row)
     if flaw is None:
-        if row.is_lost and ledger.record_found(row):
+        if row.is_lost and ledger.files.record_found(row):
             log.info("file_found", instance=row.sop_instance_uid)
         return False
-    if row.is_lost or not ledger.record_lost(row):
+    if row.is_lost or not ledger.files.record_lost(row):
         return False
     log.error(
         "file_lost",

@@ -2,7 +2,7 @@
 
 Takes  encoded data set
 Gives  StoredInstance
-Next   node.ledger.ledger
+Next   node.ledger.received
 
 The final name holds the digest of the content: the same object again falls on its own place, and
 another object with the same SOP Instance UID can never overwrite the first.
@@ -18,8 +18,6 @@ import struct
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -33,33 +31,6 @@ CHECK_SPACE_EVERY: Final = 16
 FLUSHERS: Final = 16
 IMPLEMENTATION_CLASS_UID: Final = "2.25.318260457113904163118127826034985172063"
 IMPLEMENTATION_VERSION_NAME: Final = "OSTEONODE"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredInstance:
-    """One object that lies durably in the spool.
-
-    Parameters
-    ----------
-    path
-        DICOM file (PS3.10), the data set as it was received.
-    size_bytes, sha256
-        Of the encoded data set, without the file meta information: equal for equal content.
-    received_at
-        In UTC.
-    """
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    series_instance_uid: str
-    study_instance_uid: str
-    transfer_syntax_uid: str
-    path: Path
-    size_bytes: int
-    sha256: str
-    calling_ae_title: str
-    called_ae_title: str
-    received_at: datetime
 
 
 class Spool:

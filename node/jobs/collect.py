@@ -10,7 +10,8 @@ from pathlib import Path
 
 import structlog
 
-from node.ledger.ledger import JobRow, Ledger
+from node.ledger.ledger import Ledger
+from node.ledger.records import JobRow
 from pipelines.contract.job import read_outcome
 from pipelines.contract.reasons import Reason
 
@@ -42,7 +43,7 @@ def collect(
             outcome = read_outcome(Path(job.folder))
         except ValueError as error:
             log.error("outcome_unreadable", job=job.key, error=str(error))  # noqa: TRY400
-            ledger.fail_job(job.key, Reason.INTERNAL_ERROR)
+            ledger.jobs.fail(job.key, Reason.INTERNAL_ERROR)
             finished += 1
             continue
         except OSError as error:  # the disk may be back at the next look
@@ -52,10 +53,10 @@ def collect(
             continue
         finished += 1
         if outcome.failure is not None:
-            ledger.fail_job(job.key, outcome.failure.reason)
+            ledger.jobs.fail(job.key, outcome.failure.reason)
             log.warning("job_failed", job=job.key, reason=outcome.failure.reason)
             continue
-        ledger.finish_job(job.key, outcome.objects, destinations, radiomics_for=radiomics_for)
+        ledger.jobs.finish(job.key, outcome.objects, destinations, radiomics_for=radiomics_for)
         log.info(
             "job_finished",
             job=job.key,

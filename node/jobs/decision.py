@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pydicom
 
-from node.ledger.ledger import Decision, Ledger, StudySnapshot
+from node.ledger.ledger import Ledger
+from node.ledger.records import Decision, StudySnapshot
 from node.series.completeness import stack_of
 from node.series.index import SeriesRecord, series_record
 from node.series.selection import Loser, Selection, select_series
@@ -66,7 +67,7 @@ def plan(
     job, replaces = None, None
     if selection:
         job = describe(selection)
-        replaces = ledger.delivered_report(job.study_instance_uid, other_than=job.key)
+        replaces = ledger.studies.delivered_report(job.study_instance_uid, other_than=job.key)
     if job and replaces:
         job = job.model_copy(update={"predecessor": _predecessor(Path(replaces))})
     decision = Decision(

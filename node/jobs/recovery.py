@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from node.ledger.ledger import JobRow
+from node.ledger.records import JobRow
 from pipelines.contract.job import ATTEMPTS_FILE, LOCK_FILE
 
 

@@ -55,7 +55,7 @@ class SiteTable:
             except BadDensityTable as error:
                 log.error("density_table_unusable", error=str(error))  # noqa: TRY400
             else:
-                log.info("density_table_read", file=str(self._path))
+                log.info("density_table_read", path=str(self._path))
         return self._table
 
     def _now(self) -> int | None:

@@ -1,4 +1,4 @@
-"""The balance: received = skipped + waiting + failed + delivered + committed."""
+"""The balance: received = skipped + waiting + failed + delivered."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,6 @@ class Balance:
     waiting: int
     failed: int
     delivered: int
-    committed: int
     refused: int
     resent: int
     lost: int
@@ -35,5 +34,4 @@ class Balance:
     @property
     def is_balanced(self) -> bool:
         """Whether every received object is accounted for."""
-        parts = self.skipped + self.waiting + self.failed + self.delivered + self.committed
-        return self.received == parts
+        return self.received == self.skipped + self.waiting + self.failed + self.delivered

@@ -1,8 +1,8 @@
 """Engine and migrations: SQLite (WAL, full synchronisation) by default, PostgreSQL by URL."""
 
 import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +10,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,6 +25,31 @@ BUSY_TIMEOUT_S: Final = 30
 CONNECT_TIMEOUT_S: Final = 10
 READS_ONLY: Final = "reads_only"
 """Execution option of a connection that writes nothing."""
+
+
+class Database:
+    """Transactions on one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+
+    def begin(self) -> AbstractContextManager[Connection]:
+        """Transaction that writes: committed and on disk when its context ends without error."""
+        return self._engine.begin()
+
+    def read(self, query: Any) -> Sequence[Any]:
+        """Rows of a query, read without the writer's lock."""
+        with self._engine.connect().execution_options(**{READS_ONLY: True}) as connection:
+            return connection.execute(query).all()
+
+    def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+        """Insert statement of the dialect, which has ``ON CONFLICT``."""
+        return self._insert(table)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
 
 
 def open_engine(url: str) -> Engine:

@@ -13,7 +13,6 @@ class InstanceState(StrEnum):
     SKIPPED = "skipped"
     FAILED = "failed"
     DELIVERED = "delivered"
-    COMMITTED = "committed"
 
 
 class SeriesState(StrEnum):
@@ -56,12 +55,7 @@ ALLOWED: Final[Mapping[type[State], Mapping[State, tuple[State, ...]]]] = Mappin
             # A late slice or series makes the node decide again.
             InstanceState.SKIPPED: (InstanceState.WAITING,),
             InstanceState.FAILED: (InstanceState.WAITING, InstanceState.SKIPPED),
-            InstanceState.DELIVERED: (
-                InstanceState.COMMITTED,
-                InstanceState.WAITING,
-                InstanceState.SKIPPED,
-            ),
-            InstanceState.COMMITTED: (InstanceState.WAITING, InstanceState.SKIPPED),
+            InstanceState.DELIVERED: (InstanceState.WAITING, InstanceState.SKIPPED),
         },
         SeriesState: {
             SeriesState.OPEN: (SeriesState.CHOSEN, SeriesState.SKIPPED),

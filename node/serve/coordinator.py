@@ -27,7 +27,8 @@ from node.jobs.decision import give_up, lacks_slices, plan, records_of
 from node.jobs.dispatch import make_job, write_job
 from node.jobs.recovery import jobs_to_enqueue
 from node.jobs.site_table import SiteTable
-from node.ledger.ledger import JobRow, Ledger, StudySnapshot
+from node.ledger.ledger import Ledger
+from node.ledger.records import JobRow, StudySnapshot
 from node.series.index import read_header
 from node.series.routing import destinations_for, radiomics_destinations
 from node.series.selection import Selection
@@ -67,25 +68,27 @@ class Coordinator:
         rules = self.settings.series
         now = time.time()
         quiet_since = now - max(rules.quiet_time_s, rules.study_quiet_time_s)
-        for study in self.ledger.quiet_studies(quiet_since):
+        for study in self.ledger.studies.quiet(quiet_since):
             if self.look_again_at.get(study, 0.0) <= now:
                 self.consider(study)
         abandon_unknown(self.ledger, self.settings)
-        jobs = self.ledger.unfinished_jobs()
+        jobs = self.ledger.jobs.unfinished()
         if self._collect(jobs):
-            jobs = self.ledger.unfinished_jobs()
+            jobs = self.ledger.jobs.unfinished()
         self.enqueue(jobs)
 
     def read_headers(self) -> None:
         """Take the headers of new objects into the ledger."""
-        unread = self.ledger.unread_instances(HEADERS_PER_ROUND)
+        unread = self.ledger.received.without_header(HEADERS_PER_ROUND)
         if unread:
-            self.ledger.record_headers({uid: read_header(Path(path)) for uid, path in unread})
+            self.ledger.received.record_headers(
+                {uid: read_header(Path(path)) for uid, path in unread}
+            )
 
     def consider(self, study_instance_uid: str) -> None:
         """Decide about a quiet study; whatever goes wrong with it must not stop the others."""
         self.look_again_at[study_instance_uid] = time.time() + LOOK_AGAIN_S
-        seen = self.ledger.study(study_instance_uid)
+        seen = self.ledger.studies.snapshot(study_instance_uid)
         try:
             is_decided = self._decide(seen)
         except LedgerError:
@@ -95,7 +98,7 @@ class Coordinator:
             return
         except Exception:
             log.exception("study_failed", study=study_instance_uid)
-            is_decided = self.ledger.decide(give_up(seen), seen=seen)
+            is_decided = self.ledger.studies.decide(give_up(seen), seen=seen)
         if is_decided:
             del self.look_again_at[study_instance_uid]
 
@@ -110,7 +113,7 @@ class Coordinator:
         planned = plan(seen, records, self.ledger, self._make_job)
         if planned.job:
             write_job(planned.job)
-        if not self.ledger.decide(planned.decision, seen=seen):
+        if not self.ledger.studies.decide(planned.decision, seen=seen):
             return False
         for loser in planned.losers:
             log.info("series_skipped", series=loser.series_instance_uid, reason=loser.reason)
@@ -153,7 +156,7 @@ class Coordinator:
                 job = Job.model_validate_json(text)
             except (OSError, ValueError) as error:
                 log.error("job_file_unreadable", job=row.key, error=str(error))  # noqa: TRY400
-                self.ledger.fail_job(row.key, Reason.INTERNAL_ERROR)
+                self.ledger.jobs.fail(row.key, Reason.INTERNAL_ERROR)
                 continue
             try:
                 enqueue(self.app, job)
@@ -163,7 +166,7 @@ class Coordinator:
                 self.broker_is_silent = True
                 return
             self.broker_is_silent = False
-            self.ledger.mark_enqueued(row.key)
+            self.ledger.jobs.mark_enqueued(row.key)
             log.info("job_enqueued", job=row.key)
 
 

@@ -9,7 +9,6 @@ that a sender who calls while a listener restarts waits instead of being refused
 supervisor itself is killed, the kernel kills the children (Linux).
 """
 
-import ctypes
 import fcntl
 import os
 import signal
@@ -32,6 +31,7 @@ from node.errors import ConfigError
 from node.intake.listener import listening_socket
 from node.serve.child import stop_on_signals
 from node.waiting import pause, wait_until
+from pipelines.worker.die_with_parent import die_with_parent
 
 WATCH_EVERY_S: Final = 0.1
 FIRST_RESTART_S: Final = 0.2
@@ -42,7 +42,6 @@ STOP_WAIT_S: Final = 15.0
 READY_WITHIN_S: Final = 60.0
 """A start that takes longer is told in the log; it goes on."""
 READY_FILE: Final = "ready"
-PR_SET_PDEATHSIG: Final = 1
 
 log = structlog.get_logger(__name__)
 
@@ -168,7 +167,7 @@ def _start(settings: Settings, child: Child) -> None:
         stdin=subprocess.PIPE if child.takes_settings else subprocess.DEVNULL,
         pass_fds=child.descriptors,
         process_group=0,  # Ctrl-C reaches the supervisor alone, which stops the children in order
-        preexec_fn=lambda: _die_with(parent),
+        preexec_fn=lambda: die_with_parent(parent),
     )
     child.started_at = time.monotonic()
     _pid_file(settings, child).write_text(str(child.process.pid))
@@ -178,14 +177,6 @@ def _start(settings: Settings, child: Child) -> None:
                 stream.write(settings.model_dump_json().encode())
         except BrokenPipeError:  # it died already; the next look at it says so
             return
-
-
-def _die_with(parent: int) -> None:
-    """In the child: SIGKILL when the parent dies (Linux; elsewhere children survive it)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 def _is_ready(settings: Settings, child: Child) -> bool:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from node.config import EMBEDDED, Settings, unknown_variables
+from node.delivery.outbox import destination_peer
 from node.errors import DeliveryError
 from node.intake.listener import listening_socket
 from node.jobs.site_table import site_table
-from node.tools.send_folder import Peer, echo
+from node.tools.send_folder import echo
 from pipelines.errors import BadDensityTable
 
 OUR_OWN_VARIABLES: Final = frozenset({"OSTEONODE_HOST", "OSTEONODE_LUA", "OSTEONODE_PORT"})
@@ -126,10 +127,8 @@ def _answers(host: str, port: int) -> bool:
 def _peers(settings: Settings) -> list[Finding]:
     found = []
     for one in settings.destinations:
-        peer = Peer(ae_title=one.ae_title, host=one.host, port=one.port)
-        calling = one.calling_ae_title or settings.node.ae_title
         try:
-            echo(peer, calling_ae_title=calling)
+            echo(destination_peer(settings, one))
         except DeliveryError as error:
             found.append(Finding(text=f"destinations.{one.name}: {error}"))
     return found

@@ -1,9 +1,5 @@
 """The example settings file and the settings page, written from `Settings`.
 
-Takes  Settings
-Gives  deploy/osteonode.example.toml, docs/configuration.md
-Next   node.tools.cli_docs
-
 usage: python -m node.tools.config_docs --example | --markdown
 """
 

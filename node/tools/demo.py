@@ -24,13 +24,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from node.config import Settings, load_settings
+from node.dicom_peer import Peer
 from node.errors import ConfigError, OsteoNodeError
 from node.ledger.balance import Balance
 from node.ledger.ledger import Ledger
 from node.tools.demo_archive import Archive, running_archive
 from node.tools.identity import completed_copy
 from node.tools.report_view import in_words, show_result
-from node.tools.send_folder import Peer, send_folder
+from node.tools.send_folder import send_folder
 from node.tools.simulation import nifti_as_dicom, simulate_examination
 from node.waiting import nap, wait_until
 from pipelines.contract.job import RESULT_FILE, Outcome, read_outcome
@@ -195,7 +196,12 @@ def _await_ready(demo: Demo, console: Console) -> None:
 
 def _send(dicom: Path, demo: Demo, console: Console) -> None:
     node = demo.settings.node
-    peer = Peer(ae_title=node.ae_title, host="127.0.0.1", port=node.port)
+    peer = Peer(
+        ae_title=node.ae_title,
+        host="127.0.0.1",
+        port=node.port,
+        calling_ae_title=demo.archive.ae_title,
+    )
     dicom, completed = completed_copy(dicom, demo.folder / "completed")
     if completed:
         console.print(f"{completed} objects had empty identifiers: completed copies are sent.")
@@ -206,7 +212,6 @@ def _send(dicom: Path, demo: Demo, console: Console) -> None:
         report = send_folder(
             dicom,
             peer,
-            calling_ae_title=demo.archive.ae_title,
             on_file=lambda done, total: progress.update(task, completed=done, total=total),
         )
     console.print(f"Sent {report.sent} objects by C-STORE in {time.monotonic() - start:.1f} s.")

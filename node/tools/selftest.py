@@ -25,10 +25,12 @@ from rich.progress import Progress
 from rich.table import Table
 
 from node.config import Settings
+from node.dicom_peer import DEFAULT_CALLING_AE_TITLE, Peer
 from node.errors import OsteoNodeError
-from node.ledger.ledger import Ledger, StudySnapshot
+from node.ledger.ledger import Ledger
+from node.ledger.records import StudySnapshot
 from node.ledger.states import InstanceState
-from node.tools.send_folder import DEFAULT_CALLING_AE_TITLE, Peer, echo, send_folder
+from node.tools.send_folder import echo, send_folder
 from node.tools.simulation import simulate_examination
 from node.waiting import wait_until
 from pipelines.contract.job import JOB_FILE, RESULT_FILE, Job, read_outcome
@@ -173,8 +175,7 @@ def run_selftest(
         The node does not answer at its address.
     """
     node = own_address(settings)
-    calling = calling_ae_title(settings)
-    echo(node, calling_ae_title=calling)
+    echo(node)
     chosen = [one for one in EXAMINATIONS if not only or one.name in only]
     reports = []
     with tempfile.TemporaryDirectory(prefix="osteonode-selftest-") as scratch:
@@ -182,7 +183,7 @@ def run_selftest(
             err.print(f"{one.name}: simulating ...", highlight=False)
             folder = Path(scratch) / one.name
             simulate_examination(folder, [*one.options, "--occasion", uuid.uuid4().hex])
-            reports.append(_examine(one, folder, node, calling, settings, timeout_s, err))
+            reports.append(_examine(one, folder, node, settings, timeout_s, err))
     if as_json:
         out.print_json(json.dumps(_document(node, reports)))
     else:
@@ -194,7 +195,12 @@ def own_address(settings: Settings) -> Peer:
     """Where the node of these settings is called from this host."""
     bind = settings.node.bind
     host = "127.0.0.1" if bind in ANYWHERE else bind
-    return Peer(ae_title=settings.node.ae_title, host=host, port=settings.node.port)
+    return Peer(
+        ae_title=settings.node.ae_title,
+        host=host,
+        port=settings.node.port,
+        calling_ae_title=calling_ae_title(settings),
+    )
 
 
 def calling_ae_title(settings: Settings) -> str:
@@ -207,7 +213,6 @@ def _examine(
     one: Expected,
     folder: Path,
     node: Peer,
-    calling: str,
     settings: Settings,
     timeout_s: float,
     err: Console,
@@ -217,7 +222,7 @@ def _examine(
     study = str(truth["study_instance_uid"])
     start = time.monotonic()
     try:
-        _send(folder / "dicom", node, calling, err)
+        _send(folder / "dicom", node, err)
         snapshot = _await_study(study, settings, timeout_s, err)
         result = _result(study, settings, snapshot)
         checks = [check for checker in one.checkers for check in checker(truth, result)]
@@ -232,13 +237,12 @@ def _examine(
     )
 
 
-def _send(folder: Path, node: Peer, calling: str, err: Console) -> None:
+def _send(folder: Path, node: Peer, err: Console) -> None:
     with Progress(console=err, transient=True) as progress:
         task = progress.add_task(f"sending to {node}", total=None)
         report = send_folder(
             folder,
             node,
-            calling_ae_title=calling,
             on_file=lambda done, total: progress.update(task, completed=done, total=total),
         )
     if report.failed:
@@ -250,7 +254,7 @@ def _await_study(study: str, settings: Settings, timeout_s: float, err: Console)
     ledger = Ledger.open(settings.ledger_url)
 
     def settled() -> StudySnapshot | None:
-        snapshot = ledger.study(study)
+        snapshot = ledger.studies.snapshot(study)
         waiting = any(one.state == InstanceState.WAITING for one in snapshot.instances)
         return None if waiting or snapshot.open_series or not snapshot.instances else snapshot
 
@@ -319,8 +323,7 @@ def _vertebra(level: str, truth: Mapping[str, Any], found: Mapping[str, Any] | N
 
 def _delivery(snapshot: StudySnapshot) -> Check:
     """The result has reached every destination: the ledger then calls its objects delivered."""
-    done = {InstanceState.DELIVERED, InstanceState.COMMITTED}
-    delivered = any(one.state in done for one in snapshot.instances)
+    delivered = any(one.state == InstanceState.DELIVERED for one in snapshot.instances)
     return _equal("", "SEG and report", "delivered", "delivered" if delivered else "not delivered")
 
 

@@ -7,7 +7,6 @@ Next   node.cli
 Every file travels in its own transfer syntax; nothing is decoded or converted.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,42 +20,13 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.status import code_to_category
 
+from node.dicom_peer import Peer
 from node.errors import ConfigError, PeerRefused, PeerUnreachable
 
-DEFAULT_CALLING_AE_TITLE: Final = "OSTEOSEND"
 MAX_CONTEXTS: Final = 128
 MAX_PDU_BYTES: Final = 131072
 NO_CONTEXT: Final = "not offered: the peer does not take this kind of object"
 NO_ANSWER: Final = "no answer: the association broke"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Peer:
-    """A DICOM application entity, written ``AET@HOST:PORT``."""
-
-    ae_title: str
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Peer":
-        """Read ``AET@HOST:PORT``.
-
-        Raises
-        ------
-        ConfigError
-            It is written otherwise.
-        """
-        match = re.fullmatch(r"([^@\\]{1,16})@(.+):(\d{1,5})", text)
-        if match is None:
-            raise ConfigError(
-                f"{text!r} is no DICOM peer", "AET@HOST:PORT", "e.g. PACS@10.0.0.5:104"
-            )
-        ae_title, host, port = match.groups()
-        return cls(ae_title=ae_title, host=host.strip("[]"), port=int(port))
-
-    def __str__(self) -> str:
-        return f"{self.ae_title}@{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +75,6 @@ def send_folder(
     folder: Path,
     peer: Peer,
     *,
-    calling_ae_title: str = DEFAULT_CALLING_AE_TITLE,
     on_file: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> SendReport:
     """Send every DICOM file below a folder.
@@ -128,7 +97,7 @@ def send_folder(
     report = SendReport(not_dicom=others)
     done = 0
     for batch in _batches(files):
-        association = _associate(batch, peer, calling_ae_title)
+        association = _associate(batch, peer)
         try:
             for one in batch:
                 _send(association, one, report)
@@ -140,7 +109,7 @@ def send_folder(
     return report
 
 
-def echo(peer: Peer, *, calling_ae_title: str = DEFAULT_CALLING_AE_TITLE) -> None:
+def echo(peer: Peer) -> None:
     """C-ECHO.
 
     Raises
@@ -149,7 +118,7 @@ def echo(peer: Peer, *, calling_ae_title: str = DEFAULT_CALLING_AE_TITLE) -> Non
         No association, or no success.
     """
     context = build_context("1.2.840.10008.1.1")
-    association = _request([context], peer, calling_ae_title)
+    association = _request([context], peer)
     try:
         status = association.send_c_echo()
         if getattr(status, "Status", None) != 0:
@@ -175,14 +144,14 @@ def _batches(files: Iterable[DicomFile]) -> Iterator[list[DicomFile]]:
         yield [one for group in groups[start : start + MAX_CONTEXTS] for one in group]
 
 
-def _associate(batch: list[DicomFile], peer: Peer, calling_ae_title: str) -> Association:
+def _associate(batch: list[DicomFile], peer: Peer) -> Association:
     kinds = sorted({(one.sop_class_uid, one.transfer_syntax_uid) for one in batch})
     contexts = [build_context(sop_class, syntax) for sop_class, syntax in kinds]
-    return _request(contexts, peer, calling_ae_title)
+    return _request(contexts, peer)
 
 
-def _request(contexts: list[PresentationContext], peer: Peer, calling_ae_title: str) -> Association:
-    entity = AE(calling_ae_title)
+def _request(contexts: list[PresentationContext], peer: Peer) -> Association:
+    entity = AE(peer.calling_ae_title)
     association = entity.associate(
         peer.host, peer.port, contexts, ae_title=peer.ae_title, max_pdu=MAX_PDU_BYTES
     )

@@ -13,17 +13,15 @@ leave a child behind that holds the lock of its job with nobody to enforce the t
 """
 
 import argparse
+import os
+import sys
 from pathlib import Path
 
 from celery.signals import worker_process_init, worker_ready
 
 from pipelines.worker.app import QUEUE, make_app
 from pipelines.worker.die_with_parent import die_with_parent
-from pipelines.worker.logs import log_as_json
-
-
-def _end_with_parent(**_: object) -> None:
-    die_with_parent()
+from pipelines.worker.logs import log_to
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -35,8 +33,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--time-limit-s", type=int, default=1800, help="of one examination")
     parser.add_argument("--ready-file", type=Path, help="made when the broker is connected")
     chosen = parser.parse_args(arguments)
-    log_as_json()
-    worker_process_init.connect(_end_with_parent)
+    log_to(sys.stderr, process="worker")
+    worker = os.getpid()
+
+    def end_with_worker(**_: object) -> None:
+        die_with_parent(worker)
+
+    worker_process_init.connect(end_with_worker)
 
     def mark_ready(**_: object) -> None:
         if chosen.ready_file:

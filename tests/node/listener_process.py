@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from node.config import Settings, load_settings
+from node.dicom_peer import Peer
 from node.intake.listener import listening_socket
 from node.ledger.ledger import Ledger
-from node.tools.send_folder import Peer, SendReport, send_folder
+from node.tools.send_folder import SendReport, send_folder
 from tests.peers.ports import free_port
 from tests.peers.waiting import wait_until
 
@@ -44,8 +45,8 @@ class Listener:
 
     def send(self, path: Path, *, called: str = "OSTEONODE", calling: str = "TEST") -> SendReport:
         """Send a file or folder as it is, broken ones too."""
-        peer = Peer(ae_title=called, host="127.0.0.1", port=self.port)
-        return send_folder(path, peer, calling_ae_title=calling)
+        peer = Peer(ae_title=called, host="127.0.0.1", port=self.port, calling_ae_title=calling)
+        return send_folder(path, peer)
 
     def balance(self) -> Any:
         """Balance of the ledger."""

@@ -12,7 +12,8 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from node.intake.spool import StoredInstance, file_meta
+from node.intake.spool import file_meta
+from node.ledger.records import StoredInstance
 from node.series.index import SeriesRecord, header_of, series_record
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)

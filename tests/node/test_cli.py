@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from node import __version__
+from node.cli_docs import page
 from node.ledger.ledger import Ledger
-from node.tools.cli_docs import page
 from node.tools.demo_archive import running_archive
 from tests.node.ct_objects import ct_image, write, write_series
 from tests.node.listener_process import settings_for
@@ -34,7 +34,7 @@ def _run(
 
 
 def test_page_of_the_command_line_is_up_to_date() -> None:
-    """Written by ``python -m node.tools.cli_docs``."""
+    """Written by ``python -m node.cli_docs``."""
     assert (ROOT / "docs" / "cli.md").read_text() == page()
 
 
@@ -119,9 +119,9 @@ def test_status_prints_the_balance(tmp_path: Path) -> None:
     balance = json.loads(_run("status", "--config", config, "--json").stdout)
 
     assert table.returncode == 0
-    assert "balanced: received = skipped + waiting + failed + delivered + committed" in table.stdout
+    assert "balanced: received = skipped + waiting + failed + delivered" in table.stdout
     assert balance["is_balanced"] is True
-    states = ("received", "skipped", "waiting", "failed", "delivered", "committed", "refused")
+    states = ("received", "skipped", "waiting", "failed", "delivered", "refused")
     assert all(balance[state] == 0 for state in states)
 
 

@@ -10,10 +10,12 @@ import pytest
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, SegmentationStorage
 
 from node.config import Settings
-from node.delivery.cstore import Delivery, Peer, Receipt, send
+from node.delivery.cstore import Delivery, Receipt, send
 from node.delivery.outbox import abandon_unknown, deliver_due
+from node.dicom_peer import Peer
 from node.errors import PeerUnreachable
-from node.ledger.ledger import Decision, Ledger
+from node.ledger.ledger import Ledger
+from node.ledger.records import Decision
 from pipelines.contract.job import OutputObject
 from tests.node.series_objects import ct_image, stored
 from tests.peers.dcmtk import running_storescp
@@ -55,7 +57,7 @@ def settings_for(folder, port: int) -> Settings:
 def finished(tmp_path: Path) -> Iterator[Ledger]:
     """A ledger with one finished job: SEG and SR are due."""
     ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
-    ledger.record_instance(stored(ct_image(), tmp_path / "in"))
+    ledger.received.record(stored(ct_image(), tmp_path / "in"))
     decision = Decision(
         study_instance_uid="2.25.1",
         job_key="k1",
@@ -64,9 +66,9 @@ def finished(tmp_path: Path) -> Iterator[Ledger]:
         losers={},
         skipped_instances={},
     )
-    ledger.decide(decision, seen=ledger.study("2.25.1"))
+    ledger.studies.decide(decision, seen=ledger.studies.snapshot("2.25.1"))
     made = [result_file(tmp_path, "sr", 101), result_file(tmp_path, "seg", 102)]
-    ledger.finish_job("k1", made, ["pacs"])
+    ledger.jobs.finish("k1", made, ["pacs"])
     yield ledger
     ledger.close()
 
@@ -104,8 +106,8 @@ def test_waits_grow_between_tries(finished, tmp_path):
         update={"delivery": settings.delivery.model_copy(update={"first_retry_s": 30.0})}
     )
     deliver(finished, slow)
-    assert finished.claim_due("pacs", time.time() + 29) == []
-    assert [one.attempts for one in finished.claim_due("pacs", time.time() + 31)] == [1]
+    assert finished.outbox.claim_due("pacs", time.time() + 29) == []
+    assert [one.attempts for one in finished.outbox.claim_due("pacs", time.time() + 31)] == [1]
 
 
 def test_a_postponed_result_counts_one_try_when_the_peer_then_breaks_off(
@@ -113,13 +115,13 @@ def test_a_postponed_result_counts_one_try_when_the_peer_then_breaks_off(
 ):
     """Only what got no answer is entered as unreachable."""
 
-    def answers_once(_peer, deliveries):
+    def answers_once(_peer, deliveries, **_timeouts):
         yield Receipt(delivery=deliveries[0], status=0xA700)
         raise PeerUnreachable("gone", "", "")
 
     monkeypatch.setattr("node.delivery.outbox.send", answers_once)
     deliver(finished, settings_for(tmp_path, free_port()))
-    assert [one.attempts for one in finished.claim_due("pacs", time.time() + 1)] == [1]
+    assert [one.attempts for one in finished.outbox.claim_due("pacs", time.time() + 1)] == [1]
 
 
 def test_a_removed_destination_ends_in_failure_not_in_silence(finished, tmp_path):
@@ -138,7 +140,7 @@ def test_a_destination_that_stays_away_is_given_up(finished, tmp_path):
     )
     assert deliver(finished, impatient) == 0
     assert finished.balance().reasons == {"delivery_given_up": 1}
-    assert finished.redeliver(["pacs"]) == 2
+    assert finished.outbox.redeliver(["pacs"]) == 2
     with running_storescp(tmp_path / "pacs", port):
         assert deliver(finished, settings) == 2
     assert finished.balance().delivered == 1
@@ -156,17 +158,10 @@ def test_an_object_without_identifiers_is_not_sent(finished, tmp_path):
 
 def test_no_listener_is_unreachable(tmp_path):
     """A typed error that may be retried."""
-    peer = Peer(
-        ae_title="X",
-        host="127.0.0.1",
-        port=free_port(),
-        calling_ae_title="OSTEONODE",
-        connect_timeout_s=1,
-        response_timeout_s=1,
-    )
+    peer = Peer(ae_title="X", host="127.0.0.1", port=free_port(), calling_ae_title="OSTEONODE")
     delivery = Delivery(path=tmp_path / "none.dcm", sop_class_uid=str(SegmentationStorage))
     with pytest.raises(PeerUnreachable) as error:
-        list(send(peer, [delivery]))
+        list(send(peer, [delivery], connect_timeout_s=1, response_timeout_s=1))
     assert error.value.retryable
 
 

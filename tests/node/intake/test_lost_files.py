@@ -10,7 +10,8 @@ import pytest
 
 from node.intake.listener import listening_socket
 from node.intake.lost_files import check_files
-from node.ledger.ledger import Decision, Ledger, Recorded
+from node.ledger.ledger import Ledger
+from node.ledger.records import Decision, Recorded
 from pipelines.contract.reasons import Reason
 from tests.node.ct_objects import stored_files, write_series
 from tests.node.listener_process import settings_for, start_listener
@@ -61,10 +62,10 @@ def test_a_damaged_file_is_found_counted_and_healed(
     balance = ledger.balance()
     assert (balance.waiting, balance.failed, balance.lost) == (2, 1, 1)
     assert (balance.is_balanced, balance.reasons) == (True, {"file_lost": 1})
-    assert len(ledger.study("2.25.1").instances) == 2
-    assert len(ledger.unread_instances(10)) == 2
+    assert len(ledger.studies.snapshot("2.25.1").instances) == 2
+    assert len(ledger.received.without_header(10)) == 2
 
-    assert ledger.record_instance(stored(images[1], tmp_path)) is Recorded.HEALED
+    assert ledger.received.record(stored(images[1], tmp_path)) is Recorded.HEALED
     assert check_files(ledger, NEVER) == 0
     balance = ledger.balance()
     assert (balance.waiting, balance.lost, balance.reasons) == (3, 0, {})
@@ -72,7 +73,7 @@ def test_a_damaged_file_is_found_counted_and_healed(
 
 def ledger_entry(ledger: Ledger, image, folder: Path):
     instance = stored(image, folder)
-    ledger.record_instance(instance)
+    ledger.received.record(instance)
     return instance
 
 
@@ -98,8 +99,8 @@ def test_what_was_delivered_stays_delivered(ledger, tmp_path):
         losers={},
         skipped_instances={},
     )
-    ledger.decide(decision, seen=ledger.study("2.25.1"))
-    ledger.finish_job("k1", [], [])
+    ledger.studies.decide(decision, seen=ledger.studies.snapshot("2.25.1"))
+    ledger.jobs.finish("k1", [], [])
     change_a_pixel(instance.path)
     assert check_files(ledger, NEVER) == 0, "a file that is used up is not read"
     instance.path.unlink()
@@ -111,9 +112,9 @@ def test_what_was_delivered_stays_delivered(ledger, tmp_path):
 def test_an_object_that_came_again_meanwhile_is_not_lost(ledger, tmp_path):
     """The listener was faster than the check."""
     instance = ledger_entry(ledger, ct_series(1)[0], tmp_path)
-    (row,) = ledger.files(after=0, limit=10)
-    ledger.record_instance(instance)
-    assert not ledger.record_lost(row)
+    (row,) = ledger.files.page(after=0, limit=10)
+    ledger.received.record(instance)
+    assert not ledger.files.record_lost(row)
     assert ledger.balance().waiting == 1
 
 
@@ -128,10 +129,10 @@ def test_a_lost_slice_leaves_the_job_that_was_to_use_it(ledger, tmp_path):
         losers={},
         skipped_instances={},
     )
-    ledger.decide(decision, seen=ledger.study("2.25.1"))
+    ledger.studies.decide(decision, seen=ledger.studies.snapshot("2.25.1"))
     change_a_pixel(instances[0].path)
     assert check_files(ledger, NEVER) == 1
-    assert ledger.study("2.25.1").open_series == {"2.25.2"}
+    assert ledger.studies.snapshot("2.25.1").open_series == {"2.25.2"}
     skip = Decision(
         study_instance_uid="2.25.1",
         job_key=None,
@@ -140,7 +141,7 @@ def test_a_lost_slice_leaves_the_job_that_was_to_use_it(ledger, tmp_path):
         losers={"2.25.2": Reason.TOO_FEW_SLICES},
         skipped_instances={},
     )
-    assert ledger.decide(skip, seen=ledger.study("2.25.1"))
+    assert ledger.studies.decide(skip, seen=ledger.studies.snapshot("2.25.1"))
     assert ledger.balance().reasons == {"file_lost": 1, "too_few_slices": 2}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from node.jobs.dispatch import make_job, write_job
 from node.jobs.recovery import is_in_work, jobs_to_enqueue
-from node.ledger.ledger import JobRow
+from node.ledger.records import JobRow
 from node.ledger.states import JobState
 from node.series.selection import Selection, select_series
 from pipelines.contract.job import ATTEMPTS_FILE, JOB_FILE, LOCK_FILE, Job

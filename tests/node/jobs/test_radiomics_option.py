@@ -61,13 +61,13 @@ def test_only_who_asked_gets_the_report(tmp_path: Path) -> None:
     assert choose(ledger, "k1")
     features = SR.model_copy(update={"kind": "radiomics", "sop_instance_uid": "2.25.99"})
 
-    ledger.finish_job("k1", [SR, features], ["pacs", "research"], radiomics_for=("research",))
+    ledger.jobs.finish("k1", [SR, features], ["pacs", "research"], radiomics_for=("research",))
 
     sent = []
     for name in ("pacs", "research"):
-        while due := ledger.claim_due(name, time.time()):
+        while due := ledger.outbox.claim_due(name, time.time()):
             sent += [(one.destination, one.kind) for one in due]
             for one in due:
-                ledger.record_delivered(one, 0)
+                ledger.outbox.record_delivered(one, 0)
     assert sent == [("pacs", "sr"), ("research", "sr"), ("research", "radiomics")]
     ledger.close()

@@ -17,7 +17,8 @@ from alembic.migration import MigrationContext
 
 from node.errors import DuplicateContent, ForbiddenTransition, LedgerError
 from node.ledger.database import downgrade, open_engine, upgrade
-from node.ledger.ledger import Decision, Ledger, Recorded
+from node.ledger.ledger import Ledger
+from node.ledger.records import Decision, Recorded
 from node.ledger.states import ALLOWED, InstanceState, JobState, OutputState, sources_of
 from node.ledger.tables import METADATA
 from pipelines.contract.job import OutputObject
@@ -84,7 +85,7 @@ def ledger(url) -> Iterator[Ledger]:
 
 def fill(ledger: Ledger, folder: Path, *, series: str = "2.25.2", count: int = 3) -> None:
     for number in range(count):
-        ledger.record_instance(stored(ct_image(series=series, number=number + 1), folder))
+        ledger.received.record(stored(ct_image(series=series, number=number + 1), folder))
 
 
 def choose(
@@ -94,7 +95,7 @@ def choose(
     losers: dict[str, Reason] | None = None,
     replaces: str | None = None,
 ) -> bool:
-    return ledger.decide(
+    return ledger.studies.decide(
         Decision(
             study_instance_uid="2.25.1",
             job_key=key,
@@ -104,51 +105,51 @@ def choose(
             skipped_instances={},
             replaces=replaces,
         ),
-        seen=ledger.study("2.25.1"),
+        seen=ledger.studies.snapshot("2.25.1"),
     )
 
 
 def deliver_all(ledger: Ledger) -> None:
-    while due := ledger.claim_due("pacs", time.time()):
-        ledger.record_delivered(due[0], 0)
+    while due := ledger.outbox.claim_due("pacs", time.time()):
+        ledger.outbox.record_delivered(due[0], 0)
 
 
 def refuse(ledger: Ledger, reason: Reason) -> None:
-    (due,) = ledger.claim_due("pacs", time.time())
-    ledger.record_dead(due, None, reason)
+    (due,) = ledger.outbox.claim_due("pacs", time.time())
+    ledger.outbox.record_dead(due, None, reason)
 
 
 def test_an_object_is_recorded_once_and_recognised_again(ledger, tmp_path):
     """The same content again changes nothing but the count of re-sends."""
     instance = stored(ct_image(), tmp_path)
-    assert ledger.record_instance(instance) is Recorded.NEW
-    assert ledger.record_instance(instance) is Recorded.RESENT
+    assert ledger.received.record(instance) is Recorded.NEW
+    assert ledger.received.record(instance) is Recorded.RESENT
     balance = ledger.balance()
     assert (balance.received, balance.resent, balance.waiting) == (1, 1, 1)
 
 
 def test_other_content_under_a_known_uid_is_refused(ledger, tmp_path):
     """The first object stays."""
-    ledger.record_instance(stored(ct_image(), tmp_path, sha256="a" * 64))
+    ledger.received.record(stored(ct_image(), tmp_path, sha256="a" * 64))
     with pytest.raises(DuplicateContent):
-        ledger.record_instance(stored(ct_image(), tmp_path, sha256="b" * 64))
+        ledger.received.record(stored(ct_image(), tmp_path, sha256="b" * 64))
     assert ledger.balance().received == 1
 
 
 def test_an_examination_balances_at_every_step(ledger, tmp_path):
-    """received = skipped + waiting + failed + delivered + committed, from arrival to delivery."""
+    """received = skipped + waiting + failed + delivered, from arrival to delivery."""
     fill(ledger, tmp_path, count=3)
     fill(ledger, tmp_path, series="2.25.3", count=2)
     assert choose(ledger, "k1", losers={"2.25.3": Reason.BETTER_SERIES_CHOSEN})
     balance = ledger.balance()
     assert (balance.waiting, balance.skipped) == (3, 2)
     assert balance.reasons == {"better_series_chosen": 2}
-    ledger.finish_job("k1", [SR, SEG], ["pacs"])
+    ledger.jobs.finish("k1", [SR, SEG], ["pacs"])
     for kind in ("seg", "sr"):  # the report waits for the segmentation
         assert ledger.balance().waiting == 3
-        due = ledger.claim_due("pacs", time.time())
+        due = ledger.outbox.claim_due("pacs", time.time())
         assert [one.kind for one in due] == [kind]
-        ledger.record_delivered(due[0], 0)
+        ledger.outbox.record_delivered(due[0], 0)
     balance = ledger.balance()
     assert (balance.delivered, balance.waiting, balance.is_balanced) == (3, 0, True)
 
@@ -158,7 +159,7 @@ def test_an_undelivered_result_counts_its_objects_as_failed(ledger, tmp_path, re
     """The balance says whether the destination was unwilling or absent."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
-    ledger.finish_job("k1", [SR], ["pacs"])
+    ledger.jobs.finish("k1", [SR], ["pacs"])
     refuse(ledger, Reason(reason))
     balance = ledger.balance()
     assert (balance.failed, balance.reasons) == (3, {reason: 3})
@@ -168,10 +169,10 @@ def test_a_result_for_a_removed_destination_has_a_reason_of_its_own(ledger, tmp_
     """Also one that was on its way when the node stopped; other destinations still get theirs."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
-    ledger.finish_job("k1", [SR, SEG], ["pacs", "old"])
-    ledger.claim_due("old", time.time())
-    assert ledger.abandon_unknown(["pacs"]) == {"old": 2}
-    assert ledger.abandon_unknown(["pacs"]) == {}
+    ledger.jobs.finish("k1", [SR, SEG], ["pacs", "old"])
+    ledger.outbox.claim_due("old", time.time())
+    assert ledger.outbox.abandon_unknown(["pacs"]) == {"old": 2}
+    assert ledger.outbox.abandon_unknown(["pacs"]) == {}
     deliver_all(ledger)
     assert ledger.balance().reasons == {"destination_removed": 3}
 
@@ -180,45 +181,45 @@ def test_what_was_not_delivered_can_be_sent_again(ledger, tmp_path):
     """A person mended the cause; only current results, and with a new time to give up."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
-    ledger.finish_job("k1", [SR], ["pacs"])
+    ledger.jobs.finish("k1", [SR], ["pacs"])
     refuse(ledger, Reason.DELIVERY_GIVEN_UP)
-    assert ledger.redeliver(["other"]) == 0
+    assert ledger.outbox.redeliver(["other"]) == 0
     before = time.time()
-    assert ledger.redeliver(["pacs"]) == 1
+    assert ledger.outbox.redeliver(["pacs"]) == 1
     assert ledger.balance().waiting == 3
-    (due,) = ledger.claim_due("pacs", time.time())
+    (due,) = ledger.outbox.claim_due("pacs", time.time())
     assert (due.attempts, due.created_at >= before) == (0, True)
-    ledger.record_delivered(due, 0)
+    ledger.outbox.record_delivered(due, 0)
     assert ledger.balance().delivered == 3
 
-    ledger.record_instance(stored(ct_image(number=4), tmp_path))
+    ledger.received.record(stored(ct_image(number=4), tmp_path))
     choose(ledger, "k2", replaces="/sr.dcm")
-    assert ledger.redeliver(["pacs"]) == 0
+    assert ledger.outbox.redeliver(["pacs"]) == 0
 
 
 def test_a_failed_job_counts_its_objects_as_failed(ledger, tmp_path):
     """With the reason of the job."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
-    ledger.fail_job("k1", Reason.WORKER_DIED)
+    ledger.jobs.fail("k1", Reason.WORKER_DIED)
     assert ledger.balance().reasons == {"worker_died": 3}
     with pytest.raises(ForbiddenTransition):
-        ledger.finish_job("k1", [SR], ["pacs"])
+        ledger.jobs.finish("k1", [SR], ["pacs"])
 
 
 def test_without_a_destination_a_finished_job_is_done(ledger, tmp_path):
     """Results stay in the data folder."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
-    ledger.finish_job("k1", [SR], [])
+    ledger.jobs.finish("k1", [SR], [])
     assert ledger.balance().delivered == 3
 
 
 def test_a_decision_is_void_when_the_study_grew_meanwhile(ledger, tmp_path):
     """A slice that came between looking and deciding is not lost."""
     fill(ledger, tmp_path, count=2)
-    seen = ledger.study("2.25.1")
-    ledger.record_instance(stored(ct_image(number=9), tmp_path))
+    seen = ledger.studies.snapshot("2.25.1")
+    ledger.received.record(stored(ct_image(number=9), tmp_path))
     decision = Decision(
         study_instance_uid="2.25.1",
         job_key="k1",
@@ -227,20 +228,20 @@ def test_a_decision_is_void_when_the_study_grew_meanwhile(ledger, tmp_path):
         losers={},
         skipped_instances={},
     )
-    assert not ledger.decide(decision, seen=seen)
-    assert ledger.unfinished_jobs() == []
+    assert not ledger.studies.decide(decision, seen=seen)
+    assert ledger.jobs.unfinished() == []
 
 
 def test_a_late_slice_supersedes_the_first_result(ledger, tmp_path):
     """Undelivered results of the older job are dropped; everything waits for the new one."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
-    ledger.finish_job("k1", [SR], ["pacs"])
-    ledger.record_instance(stored(ct_image(number=4), tmp_path))
-    assert ledger.quiet_studies(time.time()) == ["2.25.1"]
+    ledger.jobs.finish("k1", [SR], ["pacs"])
+    ledger.received.record(stored(ct_image(number=4), tmp_path))
+    assert ledger.studies.quiet(time.time()) == ["2.25.1"]
     assert choose(ledger, "k2")
-    assert ledger.claim_due("pacs", time.time()) == []
-    assert [job.key for job in ledger.unfinished_jobs()] == ["k2"]
+    assert ledger.outbox.claim_due("pacs", time.time()) == []
+    assert [job.key for job in ledger.jobs.unfinished()] == ["k2"]
     assert ledger.balance().waiting == 4
 
 
@@ -249,10 +250,10 @@ def test_a_study_that_becomes_unsuitable_takes_its_results_back(ledger, tmp_path
     """Late objects made the series unusable: what was not delivered yet is not sent."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
-    ledger.finish_job("k1", [SR], ["pacs"])
+    ledger.jobs.finish("k1", [SR], ["pacs"])
     if is_delivered:
         deliver_all(ledger)
-    ledger.record_instance(stored(ct_image(number=4), tmp_path))
+    ledger.received.record(stored(ct_image(number=4), tmp_path))
     nothing = Decision(
         study_instance_uid="2.25.1",
         job_key=None,
@@ -261,8 +262,8 @@ def test_a_study_that_becomes_unsuitable_takes_its_results_back(ledger, tmp_path
         losers={"2.25.2": Reason.DUPLICATE_POSITION},
         skipped_instances={},
     )
-    assert ledger.decide(nothing, seen=ledger.study("2.25.1"))
-    assert ledger.claim_due("pacs", time.time()) == []
+    assert ledger.studies.decide(nothing, seen=ledger.studies.snapshot("2.25.1"))
+    assert ledger.outbox.claim_due("pacs", time.time()) == []
     assert ledger.balance().reasons == {"duplicate_position": 4}
 
 
@@ -270,23 +271,23 @@ def test_the_same_decision_twice_makes_one_job(ledger, tmp_path):
     """A coordinator that died after deciding decides again."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
-    ledger.finish_job("k1", [SR], ["pacs"])
+    ledger.jobs.finish("k1", [SR], ["pacs"])
     deliver_all(ledger)
     assert choose(ledger, "k1")
-    assert ledger.unfinished_jobs() == []
+    assert ledger.jobs.unfinished() == []
     assert ledger.balance().delivered == 3
-    assert ledger.claim_due("pacs", time.time()) == []
+    assert ledger.outbox.claim_due("pacs", time.time()) == []
 
 
 def test_a_postponed_result_comes_back_at_its_time(ledger, tmp_path):
     """Not before."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
-    ledger.finish_job("k1", [SR], ["pacs"])
+    ledger.jobs.finish("k1", [SR], ["pacs"])
     now = time.time()
-    ledger.record_retry(ledger.claim_due("pacs", now)[0], now + 60, 0xA700)
-    assert ledger.claim_due("pacs", now) == []
-    again = ledger.claim_due("pacs", now + 61)
+    ledger.outbox.record_retry(ledger.outbox.claim_due("pacs", now)[0], now + 60, 0xA700)
+    assert ledger.outbox.claim_due("pacs", now) == []
+    again = ledger.outbox.claim_due("pacs", now + 61)
     assert [one.attempts for one in again] == [1]
 
 
@@ -294,22 +295,22 @@ def test_a_delivered_report_is_the_predecessor_of_the_next(ledger, tmp_path):
     """Only a report that a destination really has."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
-    ledger.finish_job("k1", [SR, SEG], ["pacs"])
-    assert ledger.delivered_report("2.25.1", other_than="k2") is None
+    ledger.jobs.finish("k1", [SR, SEG], ["pacs"])
+    assert ledger.studies.delivered_report("2.25.1", other_than="k2") is None
     deliver_all(ledger)
-    assert ledger.delivered_report("2.25.1", other_than="k2") == "/sr.dcm"
-    assert ledger.delivered_report("2.25.1", other_than="k1") is None
+    assert ledger.studies.delivered_report("2.25.1", other_than="k2") == "/sr.dcm"
+    assert ledger.studies.delivered_report("2.25.1", other_than="k1") is None
 
 
 def test_a_decision_waits_for_a_result_that_is_on_its_way(ledger, tmp_path):
     """Else the PACS got a report that the ledger calls dropped and no later one replaces."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
-    ledger.finish_job("k1", [SR], ["pacs"])
-    on_its_way = ledger.claim_due("pacs", time.time())[0]
-    ledger.record_instance(stored(ct_image(number=4), tmp_path))
+    ledger.jobs.finish("k1", [SR], ["pacs"])
+    on_its_way = ledger.outbox.claim_due("pacs", time.time())[0]
+    ledger.received.record(stored(ct_image(number=4), tmp_path))
     assert not choose(ledger, "k2")
-    ledger.record_delivered(on_its_way, 0)
+    ledger.outbox.record_delivered(on_its_way, 0)
     assert not choose(ledger, "k2")  # it does not know yet what it replaces
     assert choose(ledger, "k2", replaces="/sr.dcm")
     assert ledger.balance().waiting == 4
@@ -319,36 +320,36 @@ def test_a_claim_that_nobody_finished_is_given_again(ledger, tmp_path):
     """The coordinator was killed between sending and writing it down."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
-    ledger.finish_job("k1", [SR], ["pacs"])
-    first = ledger.claim_due("pacs", time.time())
-    assert ledger.claim_due("pacs", time.time()) == first
-    ledger.record_delivered(first[0], 0)
+    ledger.jobs.finish("k1", [SR], ["pacs"])
+    first = ledger.outbox.claim_due("pacs", time.time())
+    assert ledger.outbox.claim_due("pacs", time.time()) == first
+    ledger.outbox.record_delivered(first[0], 0)
     with pytest.raises(ForbiddenTransition):
-        ledger.record_dead(first[0], 0xA900, Reason.DELIVERY_REFUSED)
+        ledger.outbox.record_dead(first[0], 0xA900, Reason.DELIVERY_REFUSED)
 
 
 def test_a_report_goes_after_a_segmentation_that_was_refused(ledger, tmp_path):
     """It waits for what may still arrive, not for what never will."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
-    ledger.finish_job("k1", [SR, SEG], ["pacs", "other"])
+    ledger.jobs.finish("k1", [SR, SEG], ["pacs", "other"])
     now = time.time()
-    (seg,) = ledger.claim_due("pacs", now)
-    ledger.record_retry(seg, now + 60, 0xA700)
-    assert ledger.claim_due("pacs", now) == []
-    (seg,) = ledger.claim_due("pacs", now + 61)
-    ledger.record_dead(seg, 0xA900, Reason.DELIVERY_REFUSED)
-    assert [one.kind for one in ledger.claim_due("pacs", now)] == ["sr"]
+    (seg,) = ledger.outbox.claim_due("pacs", now)
+    ledger.outbox.record_retry(seg, now + 60, 0xA700)
+    assert ledger.outbox.claim_due("pacs", now) == []
+    (seg,) = ledger.outbox.claim_due("pacs", now + 61)
+    ledger.outbox.record_dead(seg, 0xA900, Reason.DELIVERY_REFUSED)
+    assert [one.kind for one in ledger.outbox.claim_due("pacs", now)] == ["sr"]
 
 
 def test_only_quiet_undecided_studies_are_looked_at(ledger, tmp_path):
     """Reading a study means reading a thousand headers."""
     before = time.time() - 1
     fill(ledger, tmp_path)
-    assert ledger.quiet_studies(before) == []
-    assert ledger.quiet_studies(time.time() + 1) == ["2.25.1"]
+    assert ledger.studies.quiet(before) == []
+    assert ledger.studies.quiet(time.time() + 1) == ["2.25.1"]
     choose(ledger, "k1")
-    assert ledger.quiet_studies(time.time() + 1) == []
+    assert ledger.studies.quiet(time.time() + 1) == []
 
 
 def test_reading_waits_for_no_writer(tmp_path):

@@ -60,7 +60,7 @@ def stop(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> None:
 
 def fill(ledger: Ledger, folder: Path, images) -> None:
     for image in images:
-        ledger.record_instance(stored(image, folder / "in"))
+        ledger.received.record(stored(image, folder / "in"))
 
 
 def finish(job: Job, objects: list[OutputObject]) -> None:
@@ -186,13 +186,13 @@ def test_a_damaged_job_fails_alone_and_the_node_goes_on(tmp_path, name):
     ledger = Ledger.open(settings.ledger_url)
     fill(ledger, tmp_path, ct_series(30))
     process = start(settings)
-    wait_until(ledger.unfinished_jobs, 20, what="a job in the books")
+    wait_until(ledger.jobs.unfinished, 20, what="a job in the books")
     stop(process, signal.SIGKILL)
     (Path(jobs(settings)[0].output_folder) / name).write_text("{")
     fill(ledger, tmp_path, ct_series(30, study="2.25.31", series="2.25.32"))
     process = start(settings)
     wait_until(lambda: ledger.balance().failed == 30, 20, what="the damaged job to fail")
-    wait_until(lambda: len(ledger.unfinished_jobs()) == 1, 20, what="the other study's job")
+    wait_until(lambda: len(ledger.jobs.unfinished()) == 1, 20, what="the other study's job")
     stop(process)
     assert ledger.balance().reasons == {"internal_error": 30}
     ledger.close()

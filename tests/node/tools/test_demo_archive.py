@@ -7,9 +7,10 @@ import pydicom
 import pytest
 from pydicom.uid import MRImageStorage
 
+from node.dicom_peer import Peer
 from node.errors import ConfigError, PeerRefused, PeerUnreachable
 from node.tools.demo_archive import Archive, running_archive
-from node.tools.send_folder import NO_CONTEXT, Peer, echo, find_dicom_files, send_folder
+from node.tools.send_folder import NO_CONTEXT, echo, find_dicom_files, send_folder
 from tests.node.ct_objects import STUDY, ct_image, encoded, write, write_series
 from tests.peers.dcmtk import dcmsend, echoscu
 from tests.peers.ports import free_port

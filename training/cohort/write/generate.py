@@ -8,6 +8,7 @@ Next   nothing
 import fcntl
 import json
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -138,7 +139,9 @@ def _made(plan: DatasetPlan, seeds: list[int], folder: Path, jobs: int) -> Itera
             yield seed
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=die_with_parent) as pool:
+    with ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=die_with_parent, initargs=(os.getpid(),)
+    ) as pool:
         rest = iter(seeds)
         running: dict[Future[None], int] = {}
         try:

@@ -1,10 +1,6 @@
 """The page of the command line, written from the commands themselves.
 
-Takes  node.cli
-Gives  docs/cli.md
-Next   node.cli
-
-usage: python -m node.tools.cli_docs
+usage: python -m node.cli_docs
 """
 
 import sys
@@ -17,7 +13,7 @@ from node.cli import app
 
 WIDTH: Final = 96
 HEAD: Final = """\
-<!-- Written by "python -m node.tools.cli_docs". -->
+<!-- Written by "python -m node.cli_docs". -->
 # Command line
 
 `osteonode COMMAND --help` prints what stands here. Exit codes: 0 done, 1 something failed (an
