@@ -9,10 +9,6 @@ guide: on one processor (AVX-512 without its bfloat16 extension) bfloat16 took b
 three times the time of single precision, depending on the size alone, and the networks as a whole
 took between 0.5 and 2.3 times. A timing also changes with the load of the machine, and with it the
 weights of a run that is repeated with the same seed.
-
-Takes  a device
-Gives  Precision
-Next   training.loop.checkpoint, cards
 """
 
 from collections.abc import Mapping
