@@ -100,7 +100,17 @@ class IntakeSection(_Section):
         32, ge=1, description="Associations at once, per listener process."
     )
     idle_timeout_s: Seconds = Field(
-        60.0, description="An association on which nothing happens for so long is aborted."
+        60.0, description="Associations without traffic for this time are aborted."
+    )
+    server: Literal["fast", "stock"] = Field(
+        "fast",
+        description="fast: pynetdicom with the read loop of this node, which replaces internal "
+        "methods of that library. stock: the association code of pynetdicom unchanged; use it when "
+        "the fast server fails after an update of pynetdicom. Both flush object and ledger row to "
+        "disk before they answer 0x0000, apply every setting of this section, and share one port "
+        "between all listener processes. Limits of stock: each arriving object is held in memory "
+        "and written when it is complete; the length that a PDU announces is not checked; one PDU "
+        "must arrive within idle_timeout_s; each association polls every millisecond.",
     )
 
 

@@ -36,9 +36,11 @@ from node.errors import (
     UnsupportedObject,
 )
 from node.intake import acceptance
+from node.intake.data_set import IncomingDataSet
 from node.intake.header import read_header
-from node.intake.reactor import IncomingDataSet, SharedSocketServer
-from node.intake.spool import IncomingFile, Spool, remove
+from node.intake.reactor import FastServer
+from node.intake.server import SharedSocketServer, StockServer
+from node.intake.spool import IncomingFile, Spool, file_meta, remove
 from node.ledger.ledger import Ledger
 from node.ledger.records import Recorded, StoredInstance
 from node.waiting import wait_until
@@ -50,6 +52,8 @@ MAX_NAMES: Final = 5
 """SOP classes to name in one log line; some senders offer a hundred."""
 ERROR_COMMENT_LENGTH: Final = 64
 """VR LO of (0000,0902), PS3.5 6.2."""
+SERVERS: Final[dict[str, type[SharedSocketServer]]] = {"fast": FastServer, "stock": StockServer}
+"""By ``intake.server``."""
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +97,7 @@ def listen(
     intake = Intake(spool=spool, ledger=Ledger.open(settings.ledger_url))
     entity = application_entity(settings)
     _config.LOG_HANDLER_LEVEL = "none"  # else it formats every message and copies its data set
-    server = SharedSocketServer(
+    server = SERVERS[settings.intake.server](
         listening,
         spool,
         ae=entity,
@@ -101,15 +105,19 @@ def listen(
         contexts=entity.supported_contexts,
         evt_handlers=handlers(intake),
     )
-    entity._servers.append(server)
     thread = threading.Thread(target=server.serve_forever, args=(ACCEPT_POLL_S,), daemon=True)
     thread.start()
-    log.info("listening", ae_title=settings.node.ae_title, port=settings.node.port)
+    log.info(
+        "listening",
+        ae_title=settings.node.ae_title,
+        port=settings.node.port,
+        kind=settings.intake.server,
+    )
     stop_event.wait()
     server.shutdown()
     for association in server.active_associations:
         wait_until(lambda one=association: one not in intake.storing, FINISH_OBJECT_S)  # type: ignore[misc]
-        association.abort()
+        server.end(association)
 
 
 def application_entity(settings: Settings) -> AE:
@@ -142,9 +150,10 @@ def handlers(intake: Intake) -> list[Any]:
 def handle_requested(event: Event, intake: Intake) -> None:
     """Bind the association to every log line of its thread."""
     request = _request(event)
+    sender = event.assoc.requestor
     clear_contextvars()
     bind_contextvars(
-        association=event.assoc.name.removeprefix("AcceptorThread@"),
+        association=f"{sender.address}:{sender.port}",
         calling_ae_title=request.calling_ae_title,
     )
     intake.tallies[event.assoc] = Counter()
@@ -204,8 +213,8 @@ def handle_store(event: Event, intake: Intake) -> int | Dataset:
     """
     tally = intake.tallies.setdefault(event.assoc, Counter())
     try:
-        with _marked(event, intake):
-            recorded = _store(event, intake)
+        with _marked(event, intake), _arrived(event, intake.spool) as data_set:
+            recorded = _store(event, intake, _file_of(data_set))
     except RefusedObject as refusal:
         tally["refused"] += 1
         return _refuse(event, intake, refusal)
@@ -233,10 +242,9 @@ def handle_closed(event: Event, intake: Intake) -> None:
         )
 
 
-def _store(event: Event, intake: Intake) -> Recorded:
+def _store(event: Event, intake: Intake, incoming: IncomingFile) -> Recorded:
     request = event.request
     assert isinstance(request, C_STORE)
-    incoming = _incoming(request)
     sop_class = str(request.AffectedSOPClassUID)
     transfer_syntax = event.context.transfer_syntax
     with incoming.encoded() as encoded:
@@ -280,29 +288,53 @@ def _store(event: Event, intake: Intake) -> Recorded:
     return recorded
 
 
-def _incoming(request: C_STORE) -> IncomingFile:
-    """File in which the data set has arrived."""
-    data_set = request.DataSet
-    if not isinstance(data_set, IncomingDataSet):
-        raise CorruptObject("request without a data set", "", "send it again")
-    if data_set.error is not None:
-        raise data_set.error
-    if data_set.file is None:
-        raise CorruptObject("empty data set", "", "send it again")
-    return data_set.file
-
-
 @contextmanager
 def _marked(event: Event, intake: Intake) -> Iterator[None]:
-    """Mark the association as storing; remove at the end what was not kept."""
+    """Mark the association as storing."""
     intake.storing.add(event.assoc)
     try:
         yield
     finally:
         intake.storing.discard(event.assoc)
-        data_set = getattr(event.request, "DataSet", None)
-        if isinstance(data_set, IncomingDataSet):
-            data_set.discard()
+
+
+@contextmanager
+def _arrived(event: Event, spool: Spool) -> Iterator[IncomingDataSet]:
+    """Data set of a request, in the spool; at the end the file is removed, unless it was kept."""
+    data_set = _data_set(event, spool)
+    try:
+        yield data_set
+    finally:
+        data_set.discard()
+
+
+def _data_set(event: Event, spool: Spool) -> IncomingDataSet:
+    """The fast server has written the data set already; the stock server gives it in memory."""
+    request = event.request
+    assert isinstance(request, C_STORE)
+    received = request.DataSet
+    if isinstance(received, IncomingDataSet):
+        return received
+    data_set = IncomingDataSet(
+        spool,
+        lambda: file_meta(
+            str(request.AffectedSOPClassUID),
+            str(request.AffectedSOPInstanceUID),
+            str(event.context.transfer_syntax),
+        ),
+    )
+    if received is not None:
+        data_set.write(received.getbuffer())
+    return data_set
+
+
+def _file_of(data_set: IncomingDataSet) -> IncomingFile:
+    """File in which the data set has arrived."""
+    if data_set.error is not None:
+        raise data_set.error
+    if data_set.file is None:
+        raise CorruptObject("empty data set", "", "send it again")
+    return data_set.file
 
 
 def _refuse(event: Event, intake: Intake, refusal: RefusedObject) -> Dataset:

@@ -1,21 +1,26 @@
-"""pynetdicom's acceptor without its waits: it polls every millisecond, this one is woken.
+"""A faster acceptor on top of pynetdicom: it waits for events instead of polling.
 
 Takes  connection
 Gives  DIMSE message
 Next   node.intake.listener
 
-Four things are different from the library, all behind its own interfaces: the upper layer waits
-in ``select`` instead of sleeping, the association waits for a message instead of sleeping, the
-socket is read in one piece instead of 4 KiB steps (and not for ever), and the data set of a
-C-STORE goes to disk while it arrives instead of gathering in memory. The listening socket may be
-given, so that several processes accept on one port.
+pynetdicom sleeps 1 ms in two loops, reads a socket in steps of 4 KiB and collects a data set in
+memory. The classes here change four things:
+
+* The upper layer waits in ``select``.
+* The association waits for an event that its upper layer sets.
+* The socket reads a PDU in one piece, and stops reading when the association ends.
+* The data set of a C-STORE request goes to disk while it arrives.
+
+They override or use private names of pynetdicom. ``tests/contracts/test_pynetdicom_internals.py``
+holds every one of these names against the installed version. ``intake.server = "stock"`` runs the
+node without this module (`node.intake.server.StockServer`).
 """
 
 import select
 import socket
 import threading
 from copy import deepcopy
-from io import BytesIO
 from typing import Any, Final, cast
 
 from pynetdicom import evt
@@ -24,23 +29,24 @@ from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import DIMSEMessage
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
-from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+from pynetdicom.transport import AssociationSocket, RequestHandler
 
-from node.errors import SpoolFull
-from node.intake.spool import IncomingFile, Spool, file_meta
+from node.intake.data_set import IncomingDataSet
+from node.intake.server import SharedSocketServer
+from node.intake.spool import Spool, file_meta
 from node.waiting import nap
 
 MODE_ACCEPTOR: Final = "acceptor"
+CLOSING: Final = "Sta13"
+"""State of the upper layer that waits for the peer to close the connection (PS3.8 9.2.2)."""
 IDLE_WAIT_S: Final = 0.2
-"""Longest sleep of a loop that nothing wakes: bounds the reaction to timers and to a stop."""
+"""Longest wait of a loop without an event; limits the delay of timers and of a stop."""
 LONGEST_PDU_BYTES: Final = 1 << 24
-"""Above every ``intake.max_pdu_bytes``; noise on the port may say 4 GiB."""
-YIELD_S: Final = 0.004
-"""Per association that this process already serves, it leaves a new one to idler processes."""
+"""Above every ``intake.max_pdu_bytes``; random bytes on the port may announce 4 GiB."""
 
 
 class WokenUpperLayer(DULServiceProvider):
-    """Upper layer that sleeps in ``select`` until there is something to read or to send."""
+    """Upper layer that waits in ``select`` until there is something to read or to send."""
 
     def __init__(self, assoc: "WokenAssociation") -> None:
         super().__init__(assoc)
@@ -50,7 +56,7 @@ class WokenUpperLayer(DULServiceProvider):
         self._wake_sender.setblocking(False)
 
     def send_pdu(self, primitive: Any) -> None:
-        """Queue a primitive and wake the loop."""
+        """Queue a primitive and end the wait of the loop."""
         super().send_pdu(primitive)
         self.wake()
 
@@ -60,14 +66,14 @@ class WokenUpperLayer(DULServiceProvider):
         self.wake()
 
     def wake(self) -> None:
-        """End the present wait."""
+        """End the wait of the loop."""
         try:
             self._wake_sender.send(b"\0")
         except OSError:
             return
 
     def run_reactor(self) -> None:
-        """Run the loop; whatever happens, tell the association at the end."""
+        """Run the loop; at its end wake the association, also after an error."""
         try:
             super().run_reactor()
         finally:
@@ -77,7 +83,7 @@ class WokenUpperLayer(DULServiceProvider):
 
     def _is_transport_event(self) -> bool:
         cast(WokenAssociation, self.assoc).news.set()
-        if self.event_queue.empty() and self.state_machine.current_state != "Sta13":
+        if self.event_queue.empty() and self.state_machine.current_state != CLOSING:
             self._wait()
         return super()._is_transport_event()
 
@@ -89,95 +95,50 @@ class WokenUpperLayer(DULServiceProvider):
             if self._wake_receiver in ready:
                 self._wake_receiver.recv(4096)
         except (OSError, ValueError):
-            nap(0.001)  # the connection was closed meanwhile; the library notices by itself
-
-
-class IncomingDataSet(BytesIO):
-    """Data set of a C-STORE request that goes to disk while it arrives.
-
-    Parameters
-    ----------
-    spool
-        Where to.
-    message
-        Its command set tells the identifiers.
-    transfer_syntax_uid
-        By presentation context.
-
-    Attributes
-    ----------
-    file : IncomingFile or None
-        ``None`` before the first piece.
-    error : Exception or None
-        Why it could not be written. The rest is swallowed, so that the sender gets a status for
-        the object and not an abort.
-    """
-
-    def __init__(self, spool: Spool, message: DIMSEMessage, syntaxes: dict[int, str]) -> None:
-        super().__init__()
-        self._spool = spool
-        self._message = message
-        self._syntaxes = syntaxes
-        self.file: IncomingFile | None = None
-        self.error: OSError | SpoolFull | None = None
-
-    def write(self, piece: Any, /) -> int:
-        """Append a piece."""
-        if self.error is None:
-            try:
-                if self.file is None:
-                    self.file = self._spool.receive(self._meta())
-                self.file.write(piece)
-            except (OSError, SpoolFull) as error:
-                self.error = error
-        return len(piece)
-
-    def discard(self) -> None:
-        """Remove the file, unless it was kept."""
-        if self.file is not None:
-            self.file.discard()
-
-    def _meta(self) -> bytes:
-        command = self._message.command_set
-        return file_meta(
-            str(command.get("AffectedSOPClassUID", "")),
-            str(command.get("AffectedSOPInstanceUID", "")),
-            self._syntaxes.get(self._message.context_id or 0, ""),
-        )
+            nap(0.001)  # the connection is closed; pynetdicom detects this in its next step
 
 
 class StreamingProvider(DIMSEServiceProvider):
-    """DIMSE provider whose data sets are written while they arrive."""
+    """DIMSE provider that writes data sets to the spool while they arrive."""
 
     def __init__(self, assoc: "WokenAssociation", spool: Spool) -> None:
         super().__init__(assoc)
-        self._spool = spool
+        self.spool = spool
 
     def receive_primitive(self, primitive: P_DATA) -> None:
-        """Take one P-DATA; a new message gets its own kind of data set."""
+        """Process one P-DATA primitive; a new message gets an `IncomingDataSet`."""
         if self.message is None:
-            self.message = DIMSEMessage()
-            syntaxes = {
-                number: str(context.transfer_syntax[0])
-                for number, context in self.assoc._accepted_cx.items()
-            }
-            self.message.data_set = IncomingDataSet(self._spool, self.message, syntaxes)
+            message = self.message = DIMSEMessage()
+            message.data_set = IncomingDataSet(self.spool, lambda: self.meta(message))
         super().receive_primitive(primitive)
 
+    def meta(self, message: DIMSEMessage) -> bytes:
+        """File meta information of a message whose command set is complete."""
+        syntaxes = {
+            context.context_id: str(context.transfer_syntax[0])
+            for context in self.assoc.accepted_contexts
+        }
+        command = message.command_set
+        return file_meta(
+            str(command.get("AffectedSOPClassUID", "")),
+            str(command.get("AffectedSOPInstanceUID", "")),
+            syntaxes.get(message.context_id, ""),
+        )
+
     def discard(self) -> None:
-        """Remove what has arrived of an object that will not arrive wholly."""
+        """Remove the file of an object that did not arrive completely."""
         data_set = self.message.data_set if self.message else None
         if isinstance(data_set, IncomingDataSet):
             data_set.discard()
 
 
 class WokenAssociation(Association):
-    """Association that is woken by its upper layer.
+    """Association that waits until its upper layer has done something.
 
     Attributes
     ----------
     news : threading.Event
-        Set after every turn of the upper layer.
+        The upper layer sets it in every turn of its loop.
     """
 
     def __init__(self, ae: Any, mode: str, spool: Spool) -> None:
@@ -189,14 +150,14 @@ class WokenAssociation(Association):
         self.network_timeout = ae.network_timeout
 
     def run_reactor(self) -> None:
-        """Run until the end of the association; leave no half object behind."""
+        """Run until the end of the association, then remove an incomplete object."""
         try:
             super().run_reactor()
         finally:
             cast(StreamingProvider, self.dimse).discard()
 
     def _run_reactor(self) -> None:
-        """Serve messages until release, abort or silence (as in the library, without its sleep)."""
+        """Serve messages until release, abort or timeout: pynetdicom's loop without its sleep."""
         self._is_paused = False
         while not self._kill:
             self.news.wait(IDLE_WAIT_S)
@@ -228,7 +189,7 @@ class WokenAssociation(Association):
 
 
 class WholeReadSocket(AssociationSocket):
-    """Socket that reads a PDU in one piece, and that an abort gets out of an unfinished one."""
+    """Socket that reads a PDU in one piece and stops reading when the association ends."""
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read ``nr_bytes``, fewer only at the end of the connection or of the association.
@@ -236,7 +197,7 @@ class WholeReadSocket(AssociationSocket):
         Raises
         ------
         ConnectionAbortedError
-            The PDU is said to be longer than any.
+            The announced length is above `LONGEST_PDU_BYTES`.
         """
         if nr_bytes > LONGEST_PDU_BYTES:
             raise ConnectionAbortedError(f"a PDU of {nr_bytes} bytes")
@@ -251,7 +212,7 @@ class WholeReadSocket(AssociationSocket):
         return content
 
     def _read(self, rest: memoryview) -> int:
-        """Wait for the next piece, but not for a peer that fell silent in mid-PDU."""
+        """Read the next piece; zero bytes when the association ends before it arrives."""
         connection = cast(socket.socket, self.socket)
         while True:
             try:
@@ -266,17 +227,23 @@ class WholeReadSocket(AssociationSocket):
 
 
 class WokenRequestHandler(RequestHandler):
-    """Makes a `WokenAssociation` of a connection."""
+    """Starts a `WokenAssociation` for a connection."""
 
-    def _create_association(self) -> Association:
-        """Like the library's, with our classes."""
-        connection = cast(socket.socket, self.request)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        spool = cast(SharedSocketServer, self.server).spool
-        association = WokenAssociation(self.ae, MODE_ACCEPTOR, spool)
+    def handle(self) -> None:
+        """Create the association, report the connection, start the association."""
+        association = self.create_association()
+        evt.trigger(association, evt.EVT_CONN_OPEN, {"address": self.client_address})
+        association.start()
+
+    def create_association(self) -> Association:
+        """Association with the settings that pynetdicom's request handler gives it."""
+        association = WokenAssociation(
+            self.ae, MODE_ACCEPTOR, cast(SharedSocketServer, self.server).spool
+        )
         association._server = self.server
         host, port = self.client_address[:2]
         association.name = f"AcceptorThread@{host}:{port}"
+        connection = cast(socket.socket, self.request)
         association.set_socket(WholeReadSocket(association, client_socket=connection))
 
         acceptor = association.acceptor
@@ -287,11 +254,13 @@ class WokenRequestHandler(RequestHandler):
         acceptor.implementation_version_name = self.ae.implementation_version_name
         acceptor.supported_contexts = deepcopy(self.server.contexts)
         association.requestor.address_info = self.remote
-        self._bind_handlers(association)
+        self.bind_handlers(association)
         return association
 
-    def _bind_handlers(self, association: Association) -> None:
-        for event, bound in self.server._handlers.items():
+    def bind_handlers(self, association: Association) -> None:
+        """Bind the handlers of the server to the association."""
+        for event in self.server.get_events():
+            bound = self.server.get_handlers(event)
             if isinstance(event, evt.NotificationEvent):
                 for handler in cast(list[tuple[Any, Any]], bound):
                     association.bind(event, *handler)
@@ -299,31 +268,8 @@ class WokenRequestHandler(RequestHandler):
                 association.bind(event, *cast(tuple[Any, Any], bound))
 
 
-class SharedSocketServer(ThreadedAssociationServer):
-    """Association server on a listening socket that several processes share."""
+class FastServer(SharedSocketServer):
+    """Server whose associations wait for events and write data sets while they arrive."""
 
     def __init__(self, listening: socket.socket, spool: Spool, **arguments: Any) -> None:
-        self._listening = listening
-        self.spool = spool
-        listening.setblocking(False)
-        super().__init__(
-            address=listening.getsockname(), request_handler=WokenRequestHandler, **arguments
-        )
-
-    def server_bind(self) -> None:
-        """Take the given socket in place of a new one."""
-        cast(socket.socket, self.socket).close()
-        self.socket = self._listening
-        self.server_address = self._listening.getsockname()
-
-    def server_activate(self) -> None:
-        """Do nothing: whoever made the socket listens already."""
-
-    def server_close(self) -> None:
-        """Leave the socket open for the other processes."""
-        cast(socket.socket, self.socket).close()
-
-    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
-        """Accept; a busy process waits a moment, so that an idle one goes first."""
-        nap(min(len(self.active_associations), 10) * YIELD_S)
-        return super().get_request()
+        super().__init__(listening, spool, request_handler=WokenRequestHandler, **arguments)

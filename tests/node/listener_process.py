@@ -63,6 +63,11 @@ def settings_for(folder: Path, text: str = "") -> Settings:
     return load_settings(config)
 
 
+def intake_section(server: str, *lines: str) -> str:
+    """Section ``intake`` of a settings file with this server."""
+    return "\n".join(["[intake]", f'server = "{server}"', *lines, ""])
+
+
 @contextmanager
 def running_listener(folder: Path, text: str = "") -> Iterator[Listener]:
     """One listener process until the end of the context."""

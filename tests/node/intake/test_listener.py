@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import socket
 import subprocess
 import zlib
@@ -11,10 +10,8 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from pydicom.dataset import Dataset
 from pydicom.uid import (
     UID,
-    CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
@@ -23,21 +20,25 @@ from pydicom.uid import (
     MRImageStorage,
     RLELossless,
 )
-from pynetdicom import AE, build_context
 
-from node.intake.listener import listening_socket
 from tests.node.ct_objects import ct_image, encoded, stored_files, write, write_raw, write_series
-from tests.node.listener_process import Listener, running_listener, settings_for, start_listener
+from tests.node.listener_process import Listener, intake_section, running_listener
 from tests.peers.dcmtk import dcmsend, echoscu, storescu
 from tests.peers.waiting import wait_until
 
 pytestmark = pytest.mark.peer("dcmtk")
 
 
+@pytest.fixture(scope="module", params=["fast", "stock"])
+def server(request: pytest.FixtureRequest) -> str:
+    """Both values of ``intake.server``; every test of a listener runs with each."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
+def shared(tmp_path_factory: pytest.TempPathFactory, server: str) -> Iterator[Listener]:
     """One listener for the tests that do not change it; each uses a study of its own."""
-    with running_listener(tmp_path_factory.mktemp("node")) as listener:
+    with running_listener(tmp_path_factory.mktemp("node"), intake_section(server)) as listener:
         yield listener
 
 
@@ -52,6 +53,11 @@ def _still_up(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def _spooled(listener: Listener, study: str) -> list[Path]:
     return [path for path in stored_files(listener.folder) if study in path.parts]
+
+
+def test_the_setting_chooses_the_server(shared: Listener, server: str) -> None:
+    """The log names it."""
+    assert shared.await_line("listening")["kind"] == server
 
 
 def test_echo_is_answered(shared: Listener) -> None:
@@ -269,166 +275,3 @@ def test_no_patient_data_in_the_log(shared: Listener) -> None:
     text = shared.log.read_text()
     for secret in ("VIRTUAL", "19500101", "PatientName"):
         assert secret not in text
-
-
-def test_only_listed_senders_may_call(tmp_path: Path) -> None:
-    """``intake.accepted_calling_ae_titles``."""
-    text = '[intake]\naccepted_calling_ae_titles = ["PACS"]\n'
-    with running_listener(tmp_path / "node", text) as listener:
-        path = write(ct_image(), tmp_path / "one.dcm")
-
-        assert dcmsend(path, port=listener.port, calling="STRANGER").returncode != 0
-        line = listener.await_line("association_rejected")
-        assert line["reason"] == "calling_ae_title_not_recognized"
-        assert "accepted_calling_ae_titles" in line["remedy"]
-        assert dcmsend(path, port=listener.port, calling="PACS").returncode == 0
-
-
-def test_full_disk_is_out_of_resources(tmp_path: Path) -> None:
-    """Under the watermark: 0xA700, nothing stored, nothing deleted."""
-    with running_listener(tmp_path / "node", "[intake]\nmin_free_gb = 1e9\n") as listener:
-        path = write(ct_image(), tmp_path / "one.dcm")
-
-        report = listener.send(path)
-
-        assert next(iter(report.statuses)).startswith("0xA700 Failure")
-        assert "intake.min_free_gb" in listener.await_line("instance_refused")["remedy"]
-        assert list(stored_files(listener.folder)) == []
-
-
-def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
-    """Killed between objects again and again: every success is a file and a row."""
-    source = tmp_path / "ct"
-    write_series(source, 60)
-    settings = settings_for(tmp_path / "node")
-    for part in (settings.spool_folder, settings.run_folder):
-        part.mkdir(parents=True)
-    log = tmp_path / "listener.log"
-    acknowledged: set[str] = set()
-    with listening_socket(settings) as listening:
-        for kill_after in (7, 20, 33):
-            listener = start_listener(settings, listening.fileno(), log)
-            output = (tmp_path / f"sender{kill_after}.log").open("w+")
-            sender = subprocess.Popen(
-                [
-                    "dcmsend",
-                    "-v",
-                    "-d",
-                    "-aec",
-                    "OSTEONODE",
-                    "+sd",
-                    "127.0.0.1",
-                    str(listener.port),
-                    str(source),
-                ],
-                stdout=output,
-                stderr=output,
-            )
-            _await_files(settings.data_folder, kill_after)
-            listener.process.send_signal(signal.SIGKILL)
-            listener.process.wait()
-            sender.wait(60)
-            with output:
-                output.seek(0)
-                acknowledged |= _acknowledged(output.read())
-        listener = start_listener(settings, listening.fileno(), log)
-        assert acknowledged <= {_uid(path) for path in stored_files(settings.data_folder)}
-        assert listener.balance().received >= len(acknowledged) > 0
-        assert dcmsend(source, port=listener.port).returncode == 0
-        assert listener.balance().received == 60
-        assert len(list(stored_files(settings.data_folder))) == 60
-        listener.process.terminate()
-        listener.process.wait(20)
-
-
-def _await_files(data_folder: Path, count: int) -> None:
-    wait_until(
-        lambda: len(list(stored_files(data_folder))) >= count,
-        20,
-        what="objects in the spool",
-        poll_s=0.001,
-    )
-
-
-def _acknowledged(output: str) -> set[str]:
-    """SOP Instance UIDs that DCMTK got 0x0000 for."""
-    found = set()
-    for part in output.split("C-STORE RSP")[1:]:
-        uid = re.search(r"Affected SOP Instance UID\s*: ([0-9.]+)", part)
-        if uid and re.search(r"DIMSE Status\s*: 0x0000", part):
-            found.add(uid[1])
-    return found
-
-
-def _uid(path: Path) -> str:
-    header: Dataset = pydicom.dcmread(path, stop_before_pixels=True)
-    return str(header.SOPInstanceUID)
-
-
-def test_broken_association_leaves_no_half_object(tmp_path: Path) -> None:
-    """The sender dies in the middle of a large object; the next one is taken."""
-    image = ct_image(Rows=4096, Columns=4096, PixelData=bytes(2 * 4096 * 4096))
-    large = write(image, tmp_path / "large.dcm")
-    with running_listener(tmp_path / "node") as listener:
-        incoming = listener.folder / "spool" / "incoming"
-        sender = subprocess.Popen(
-            [
-                *("storescu", "-aec", "OSTEONODE", "-pdu", "4096"),
-                *("127.0.0.1", str(listener.port), str(large)),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_until(lambda: list(incoming.iterdir()), 20, what="a large object", poll_s=0.001)
-        sender.kill()
-        sender.wait()
-        wait_until(lambda: not list(incoming.iterdir()), 20, what="an empty folder")
-        assert list(stored_files(listener.folder)) == []
-        assert listener.send(large).failed == 0
-        assert listener.balance().received == 1
-
-
-def test_a_peer_that_falls_silent_in_mid_message_is_let_go(tmp_path: Path) -> None:
-    """After ``intake.idle_timeout_s``, and at once when the node stops."""
-    with running_listener(tmp_path / "node", "[intake]\nidle_timeout_s = 1\n") as listener:
-        entity = AE("TEST")
-        association = entity.associate(
-            "127.0.0.1", listener.port, [build_context(CTImageStorage)], ae_title="OSTEONODE"
-        )
-        assert association.is_established
-        connection = association.dul.socket
-        assert connection is not None
-        assert connection.socket is not None
-        connection.socket.sendall(b"\x04\x00\x00\x00\x10\x00" + bytes(100))
-        wait_until(lambda: association.is_aborted, 20, what="an abort")
-
-        with socket.create_connection(("127.0.0.1", listener.port), timeout=5) as half_open:
-            half_open.sendall(b"\x01\x00\x00\x00\x10\x00" + bytes(100))
-            assert echoscu(listener.port).returncode == 0
-            listener.process.terminate()
-            assert listener.process.wait(10) == 0
-
-
-def test_stop_finishes_and_leaves_nothing_half_written(tmp_path: Path) -> None:
-    """SIGTERM in mid-association ends the process with 0 and an empty incoming folder."""
-    write_series(tmp_path / "ct", 80)
-    with running_listener(tmp_path / "node") as listener:
-        sender = subprocess.Popen(
-            [
-                "dcmsend",
-                "-aec",
-                "OSTEONODE",
-                "+sd",
-                "127.0.0.1",
-                str(listener.port),
-                str(tmp_path / "ct"),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_until(lambda: list(stored_files(listener.folder)), 20, poll_s=0.001)
-        listener.process.terminate()
-        assert listener.process.wait(20) == 0
-        sender.wait(30)
-        assert list((listener.folder / "spool" / "incoming").iterdir()) == []
-        assert listener.balance().received == len(list(stored_files(listener.folder)))

@@ -148,9 +148,12 @@ def test_a_taken_port_is_explained(tmp_path: Path, node_port: int) -> None:
     assert "set node.bind and node.port" in run.stderr
 
 
-def test_several_listeners_share_port_and_ledger(tmp_path: Path, node_port: int) -> None:
+@pytest.mark.parametrize("server", ["fast", "stock"])
+def test_several_listeners_share_port_and_ledger(
+    tmp_path: Path, node_port: int, server: str
+) -> None:
     """Four associations at once on two processes: every object is stored once."""
-    config = _config(tmp_path, node_port)
+    config = _config(tmp_path, node_port, f'[intake]\nserver = "{server}"\n')
     folders = []
     for number in range(4):
         write_series(tmp_path / f"ct{number}", 15, study=f"2.25.80{number}")
@@ -163,7 +166,23 @@ def test_several_listeners_share_port_and_ledger(tmp_path: Path, node_port: int)
         text = node.log.read_text()
         assert dcmsend(folders[0], port=node_port).returncode == 0
         assert node.status()["resent"] == 15
+        _check_that_each_listener_accepts_alone(node)
     assert '"process": "listener-2"' in text
+
+
+def _check_that_each_listener_accepts_alone(node: Node) -> None:
+    """While the other process is stopped, and after it has closed its handle of the socket."""
+    for stopped in ("listener", "listener-2"):
+        os.kill(node.pid(stopped), signal.SIGSTOP)
+        try:
+            assert echoscu(node.port).returncode == 0
+        finally:
+            os.kill(node.pid(stopped), signal.SIGCONT)
+    for ended in ("listener", "listener-2"):
+        before = node.pid(ended)
+        os.kill(before, signal.SIGTERM)
+        wait_until(lambda n=ended, b=before: _pid_of(node, n) not in {None, b}, 15, what=ended)  # type: ignore[misc]
+        assert echoscu(node.port).returncode == 0
 
 
 def test_interrupt_stops_like_sigterm(tmp_path: Path, node_port: int) -> None:
