@@ -1,15 +1,18 @@
 """A training run that can be stopped and resumed: tensors and JSON, nothing pickled."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from training.loop.precision import Precision, note_precision
+from training.loop.about import Part, Setting, Source, device_words, read_about, write_about
+from training.loop.precision import Precision
 
 CHECKPOINT: Final = "checkpoint.safetensors"
 WEIGHTS: Final = "weights.safetensors"
@@ -35,6 +38,8 @@ class TrainingState:
         What else the run must remember, as JSON.
     precision
         Of the forward pass, on the processor that runs it now.
+    parts
+        Record of the stretches that the run had so far, the present one last.
     """
 
     network: nn.Module
@@ -45,6 +50,7 @@ class TrainingState:
     seconds: float = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
     precision: Precision = Precision.SINGLE
+    parts: list[Part] = field(default_factory=list)
 
 
 def averaged(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -72,6 +78,16 @@ def save_state(state: TrainingState, folder: Path) -> None:
     new = folder / f"{STATE}.new"
     new.write_text(text + "\n", encoding="utf-8")
     new.replace(folder / STATE)
+    if state.parts:
+        _extend_part(state)
+        write_about(state.parts, folder)
+
+
+def _extend_part(state: TrainingState) -> None:
+    """Bring the record of the present part up to the step that the run is at."""
+    before = sum(part.seconds for part in state.parts[:-1])
+    now = {"last_step": state.step, "seconds": round(state.seconds - before, 1)}
+    state.parts[-1] = state.parts[-1].model_copy(update=now)
 
 
 def restore_state(state: TrainingState, folder: Path, device: str) -> bool:
@@ -79,11 +95,12 @@ def restore_state(state: TrainingState, folder: Path, device: str) -> bool:
     if not (folder / STATE).exists():
         return False
     tensors = load_file(folder / CHECKPOINT, device=device)
-    told = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    stored = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    state.parts = list(read_about(folder, stored).parts)
     state.network.load_state_dict(_marked(tensors, "n"))
     state.average = _marked(tensors, "a")
-    state.epoch, state.notes = told.get("epoch", 0), told.get("notes", {})
-    state.step, state.seconds = told["step"], told["seconds"]
+    state.epoch, state.notes = stored.get("epoch", 0), stored.get("notes", {})
+    state.step, state.seconds = stored["step"], stored["seconds"]
     for name, parameter in state.network.named_parameters():
         if f"m.{name}" in tensors:
             moments = {key: tensors[f"{mark}.{name}"] for mark, key in MOMENTS.items()}
@@ -91,10 +108,38 @@ def restore_state(state: TrainingState, folder: Path, device: str) -> bool:
     return True
 
 
-def set_precision(state: TrainingState, precision: Precision) -> None:
-    """Use a precision from here on and note it; call it after `restore_state`."""
+def begin_part(
+    state: TrainingState,
+    precision: Precision,
+    device: str,
+    *,
+    settings: Mapping[str, Setting] = MappingProxyType({}),
+    sources: Sequence[Source] = (),
+    started_from: str = "",
+) -> None:
+    """Record what the run goes on with from here; call it after `restore_state`.
+
+    Parameters
+    ----------
+    sources
+        Training data of this part.
+    started_from
+        Weights of another run that a fresh run begins with, in words.
+    """
     state.precision = precision
-    note_precision(state.notes, precision, is_resumed=state.step > 0)
+    state.parts.append(
+        Part(
+            first_step=state.step,
+            last_step=state.step,
+            seconds=0.0,
+            device=device_words(device),
+            threads=torch.get_num_threads(),
+            precision=precision,
+            settings=dict(settings),
+            sources=tuple(sources),
+            started_from="" if state.step else started_from,
+        )
+    )
 
 
 def _marked(tensors: dict[str, torch.Tensor], mark: str) -> dict[str, torch.Tensor]:

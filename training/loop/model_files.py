@@ -1,9 +1,4 @@
-"""A model file and its card, digest included: the one way in which models are written.
-
-Takes  weights of a training run, or the content of a file
-Gives  ModelCard
-Next   models.registry
-"""
+"""A model file and its card, digest included: the one way in which models are written."""
 
 import hashlib
 import json
@@ -14,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from models.cards import WEIGHTS_FOLDER, ModelCard
+from training.loop.about import read_about
 from training.loop.checkpoint import STARTED_FROM, STATE, WEIGHTS
 
 
@@ -44,11 +40,36 @@ def half_precision(run: Path) -> bytes:
 
 
 def write_network(
-    run: Path, *, name: str, folder: Path = WEIGHTS_FOLDER, **description: Any
+    run: Path,
+    *,
+    name: str,
+    recipe: str,
+    folder: Path = WEIGHTS_FOLDER,
+    **description: Any,
 ) -> ModelCard:
-    """Write the weights of a run and their card; further fields as in `write_model`."""
-    content = half_precision(run)
-    return write_model(folder, content, name=name, file=f"{name}.safetensors", **description)
+    """Write the weights of a run and their card.
+
+    Parameters
+    ----------
+    recipe
+        Loss, optimiser and command of the trainer. Data, steps, device, precision, duration and
+        settings come from the record of the run (`training.loop.about`).
+    description
+        Further fields as in `write_model`.
+    """
+    state = state_of(run)
+    about = read_about(run, state)
+    before = trained_before(name, state, folder)
+    return write_model(
+        folder,
+        half_precision(run),
+        name=name,
+        network=name,
+        file=f"{name}.safetensors",
+        training_data=about.data_text(),
+        training=f"{state['step']} steps of {recipe}; {about.training_text()}{before}",
+        **description,
+    )
 
 
 def state_of(run: Path) -> dict[str, Any]:

@@ -1,16 +1,12 @@
-"""Train on an endless stream of patches: the loop of the networks that outline bones.
-
-Takes  TrainingState, batches, losses
-Gives  weights.safetensors, log.jsonl
-Next   training.loop.checkpoint
-"""
+"""Train on an endless stream of patches: the loop of the networks that outline bones."""
 
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 import numpy as np
@@ -18,14 +14,15 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from training.loop.about import Setting, Source
 from training.loop.checkpoint import (
     STARTED_FROM,
     TrainingState,
     averaged,
+    begin_part,
     log_line,
     restore_state,
     save_state,
-    set_precision,
 )
 from training.loop.precision import autocast, precision_of
 
@@ -44,7 +41,7 @@ Weights = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How long a run takes and how often it tells of itself.
+    """How long a run takes and how often it writes to its log.
 
     Parameters
     ----------
@@ -68,6 +65,8 @@ def start(
     seed: int,
     resume: bool,
     start_from: Path | None = None,
+    settings: Mapping[str, Setting] = MappingProxyType({}),
+    sources: Sequence[Source] = (),
 ) -> TrainingState:
     """A fresh run, or the one that ``out`` holds.
 
@@ -75,6 +74,8 @@ def start(
     ----------
     start_from
         Weights of a fresh run, those that are shipped for one; steps count from 0.
+    settings, sources
+        For the record of the run (`training.loop.about`).
     """
     if start_from is not None:
         tensors = load_file(start_from)
@@ -83,12 +84,22 @@ def start(
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-5)
     run = TrainingState(network=network, optimizer=optimizer, average=averaged(network))
     run.notes = {"seed": seed}
+    started_from = ""
     if start_from is not None:
-        run.notes[STARTED_FROM] = hashlib.sha256(start_from.read_bytes()).hexdigest()
+        digest = hashlib.sha256(start_from.read_bytes()).hexdigest()
+        run.notes[STARTED_FROM] = digest
+        started_from = f"started from weights {digest[:16]}"
     if resume:
         restore_state(run, out, device)
     run.notes.setdefault("skipped", 0)
-    set_precision(run, precision_of(device))
+    begin_part(
+        run,
+        precision_of(device),
+        device,
+        settings=settings,
+        sources=sources,
+        started_from=started_from,
+    )
     return run
 
 
@@ -174,10 +185,10 @@ def _log(
     pace: Pace,
     measured: Callable[[Weights], Mapping[str, float]] | None,
 ) -> None:
-    told: dict[str, object] = {"step": run.step, "minutes": round(run.seconds / 60, 2)}
+    line: dict[str, object] = {"step": run.step, "minutes": round(run.seconds / 60, 2)}
     for name in recent[0] if recent else ():
-        told[name] = round(float(np.mean([one[name] for one in recent])), 4)
-    told |= {"skipped": run.notes["skipped"], "precision": run.precision}
+        line[name] = round(float(np.mean([one[name] for one in recent])), 4)
+    line |= {"skipped": run.notes["skipped"], "precision": run.precision}
     if measured is not None and run.step % pace.measure_every == 0:
-        told["held_out"] = measured(run.average)
-    log_line(pace.out, **told)
+        line["held_out"] = measured(run.average)
+    log_line(pace.out, **line)

@@ -17,9 +17,6 @@ from typing import Any, Final
 
 import torch
 
-PRECISION: Final = "precision"
-"""Note of a run: the precisions it used, in their order."""
-NOT_RECORDED: Final = "precision not recorded"
 CPU_FEATURES: Final = ("avx512_bf16", "amx_bf16")
 """Either of them makes bfloat16 fast. ARM's were not measured: there, single precision is used."""
 
@@ -64,21 +61,3 @@ def autocast(device: str, precision: Precision) -> torch.autocast:
     """Context of a forward pass; it changes nothing unless all layers run in bfloat16."""
     kind = torch.device(device).type
     return torch.autocast(kind, torch.bfloat16, enabled=precision is Precision.BFLOAT16)
-
-
-def note_precision(notes: dict[str, Any], precision: Precision, *, is_resumed: bool) -> None:
-    """Add the precision to the notes of a run; a run that goes on elsewhere may have several."""
-    used = notes.setdefault(PRECISION, [NOT_RECORDED] if is_resumed else [])
-    if precision not in used[-1:]:
-        used.append(str(precision))
-
-
-def noted_precision(notes: Mapping[str, Any]) -> str:
-    """The precision of a run for its card.
-
-    Parameters
-    ----------
-    notes
-        Those of the run's state; runs of earlier versions recorded no precision.
-    """
-    return ", then ".join(notes.get(PRECISION, [NOT_RECORDED]))

@@ -11,19 +11,17 @@ from types import MappingProxyType
 from typing import Final
 
 from models.cards import WEIGHTS_FOLDER, Metric, ModelCard
-from training.loop.model_files import state_of, trained_before, write_network
-from training.loop.precision import noted_precision
+from training.loop.model_files import write_network
 
 LICENCE: Final = "Apache-2.0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What a card says of a network, whatever the run."""
+    """Card texts of a network that do not depend on the run."""
 
     network: str
     task: str
-    training_data: str
     recipe: str
     intended_use: str
     limits: str
@@ -35,24 +33,16 @@ DESCRIPTIONS: Final = MappingProxyType(
             network="femur_1mm",
             task="Femur at 1 mm within 128x96x128 mm around its head (a right one mirrored): second "
             "stage of the cascade of study 3",
-            training_data="Simulation only: shapes of 58 femora with their hip bones (Hip-Joints "
-            "AutoSeg masks, MIT) and of virtual patients of training/cohort; cortex, trabecular "
-            "bone and soft tissue painted at random (also soft tissue of the ICRP 110 phantoms); "
-            "random deformation, resolution, slices and noise. No real CT.",
             recipe="one 96x96x96 patch per step, Dice + focal loss, AdamW with cosine decay",
             intended_use="Research use only. Outlines the proximal femur for measurement.",
-            limits="A VB-Net of the study's widths on folded voxels (2x2x2), trained for minutes, "
-            "not for the study's 1001 epochs. No prosthesis, fracture or osteophyte took part. "
+            limits="A VB-Net of the study's widths on folded voxels (2x2x2), trained far shorter than "
+            "the study's 1001 epochs. No prosthesis, fracture or osteophyte took part. "
             "Real scans of few patients were looked at.",
         ),
         "vertebra": Description(
             network="vertebra_1mm",
             task="One vertebra at 1 mm in its own axes (48x64x64 mm around the body): shell and "
             "trabecular core of the body, posterior elements, neighbours",
-            training_data="Simulation only: virtual patients of training/cohort (T10 to L5, with "
-            "degeneration and fractures) and the shapes of 14 real vertebrae (VerSe masks, CC "
-            "BY-SA 4.0) painted at random; random deformation, resolution, slices and noise. No "
-            "real CT.",
             recipe="one 48x64x64 crop per step, Dice + cross-entropy, AdamW with cosine decay",
             intended_use="Research use only. Outlines vertebral bodies for measurement.",
             limits="Few shapes and a short training. Metal, cement and severe fractures are rare "
@@ -67,18 +57,14 @@ def export(
 ) -> ModelCard:
     """Write ``NAME_1mm.safetensors`` and its card."""
     about = DESCRIPTIONS[name]
-    state = state_of(run)
     return write_network(
         run,
         folder=folder,
         name=about.network,
         version=version,
-        network=about.network,
         task=about.task,
-        training_data=about.training_data,
-        training=f"{state['step']} steps, {about.recipe}, {noted_precision(state['notes'])}, "
-        f"{state['seconds'] / 60:.0f} minutes on a fraction of two shared CPU cores, moving "
-        f"average of the weights; python -m training.outline_1mm.train {name}{trained_before(about.network, state)}",
+        recipe=f"{about.recipe}, moving average of the weights "
+        f"(python -m training.outline_1mm.train {name})",
         metrics=metrics,
         intended_use=about.intended_use,
         limits=about.limits,

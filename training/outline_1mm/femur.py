@@ -30,6 +30,7 @@ from training.cohort.matter.media import Media
 from training.cohort.paint.grid import Grid
 from training.cohort.paint.raster import Shape, broadcastable
 from training.cohort.people.subject import draw_subject
+from training.loop.about import Kind, Source
 from training.outline_1mm.bone import (
     BoneLook,
     add_clutter,
@@ -226,6 +227,23 @@ def femur_shelf(
     for seed in range(first_seed, first_seed + patients):
         virtual += _cached(cache, f"virtual-{seed}", lambda seed=seed: [virtual_femur(seed)])  # type: ignore[misc]
     return FemurShelf(masks=tuple(masks), virtual=tuple(virtual), surroundings=tuple(surroundings))
+
+
+def femur_sources_of(data: Path | None, patients: int) -> tuple[Source, ...]:
+    """What `femur_shelf` holds, for the record of a run."""
+    masks = [] if data is None else sorted((data / "masks" / "hips").glob("*.nii.gz"))
+    phantoms = [] if data is None else sorted((data / "icrp110").glob("*_organs.nii.gz"))
+    found = (
+        Source(
+            kind=Kind.SHAPES,
+            count=len(masks),
+            what="pairs of hips (Hip-Joints AutoSeg masks)",
+            licence="MIT",
+        ),
+        Source(kind=Kind.VIRTUAL, count=patients, what="of training/cohort, their femora"),
+        Source(kind=Kind.PHANTOM, count=len(phantoms), what="of ICRP 110, soft tissue around hips"),
+    )
+    return tuple(one for one in found if one.count)
 
 
 def _cached(

@@ -9,7 +9,6 @@ same code runs on CPU and CUDA. Writes ``checkpoint.safetensors`` and ``state.js
 ``weights.safetensors`` (moving average), ``log.jsonl`` and ``curve.png``.
 """
 
-import argparse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +21,14 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from models.networks.outline_1mm import femur_1mm_network, vertebra_1mm_network
+from training.loop.about import Source, settings_of
 from training.loop.checkpoint import TrainingState
+from training.loop.command import CACHE, patch_trainer_parser, print_run
 from training.loop.curve import draw_curve
 from training.loop.patches import LEARNING_RATE, Losses, Pace, output_of, start, train_on
-from training.outline_1mm.femur import femur_samples, femur_shelf
+from training.outline_1mm.femur import femur_samples, femur_shelf, femur_sources_of
 from training.outline_1mm.sample import FineSample
-from training.outline_1mm.vertebra import vertebra_samples, vertebra_shelf
-
-DEFAULT_CACHE: Final = Path("runs/cache")
+from training.outline_1mm.vertebra import vertebra_samples, vertebra_shelf, vertebra_sources_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +38,7 @@ class Config:
     task: str
     out: Path
     data: Path | None = None
-    cache: Path = DEFAULT_CACHE
+    cache: Path = CACHE
     minutes: float = 60.0
     steps: int | None = None
     patients: int = 40
@@ -56,11 +55,12 @@ class Config:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What is trained: a network, where its samples come from, and its loss."""
+    """A network, its samples and their sources, and its loss."""
 
     network: Callable[[], nn.Module]
     samples: Callable[[Config, int], Iterator[FineSample]]
     loss: Callable[[], nn.Module]
+    sources: Callable[[Config], tuple[Source, ...]]
 
 
 def _femur(config: Config, seed: int) -> Iterator[FineSample]:
@@ -82,11 +82,13 @@ TASKS: Final[Mapping[str, Task]] = MappingProxyType(
             loss=lambda: DiceFocalLoss(
                 to_onehot_y=True, softmax=True, include_background=False, lambda_focal=5.0
             ),
+            sources=lambda config: femur_sources_of(config.data, config.patients),
         ),
         "vertebra": Task(
             network=vertebra_1mm_network,
             samples=_vertebra,
             loss=lambda: DiceCELoss(to_onehot_y=True, softmax=True, include_background=False),
+            sources=lambda config: vertebra_sources_of(config.data, config.patients),
         ),
     }
 )
@@ -119,6 +121,8 @@ def train(config: Config) -> TrainingState:
         seed=config.seed,
         resume=config.resume,
         start_from=config.start_from,
+        settings=settings_of(config),
+        sources=task.sources(config),
     )
     criterion = task.loss()
 
@@ -144,26 +148,10 @@ def train(config: Config) -> TrainingState:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = patch_trainer_parser(__doc__, minutes=60, patients=40)
     parser.add_argument("task", choices=sorted(TASKS))
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--patients", type=int, default=40)
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--rate", type=float, default=LEARNING_RATE)
-    parser.add_argument("--start-from", type=Path, help="weights to start from")
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--seed", type=int, default=0)
-    run = train(Config(**vars(parser.parse_args())))
-    print(f"{run.step} steps in {run.seconds / 60:.1f} min, {run.precision}")
+    print_run(train(Config(**vars(parser.parse_args()))))
 
 
 if __name__ == "__main__":

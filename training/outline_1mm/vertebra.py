@@ -26,6 +26,7 @@ from training.cohort.body.vertebra import body_shape, vertebra_shape
 from training.cohort.matter.media import Media
 from training.cohort.paint.grid import Grid
 from training.cohort.people.subject import draw_subject
+from training.loop.about import Kind, Source
 from training.outline_1mm.bone import (
     add_clutter,
     coverage,
@@ -227,6 +228,18 @@ def vertebra_shelf(
             _store(virtual_vertebra(seed, level), path)
         virtual.append(_stored(path))
     return VertebraShelf(masks=tuple(masks), virtual=tuple(virtual))
+
+
+def vertebra_sources_of(data: Path | None, patients: int) -> tuple[Source, ...]:
+    """What `vertebra_shelf` holds, for the record of a run."""
+    masks = [] if data is None else sorted((data / "masks").glob("verse*.nii.gz"))
+    found = (
+        Source(
+            kind=Kind.SHAPES, count=len(masks), what="spines (VerSe masks)", licence="CC BY-SA 4.0"
+        ),
+        Source(kind=Kind.VIRTUAL, count=patients, what="of training/cohort, a vertebra of each"),
+    )
+    return tuple(one for one in found if one.count)
 
 
 def _store(one: VertebraSpecimen, path: Path) -> None:

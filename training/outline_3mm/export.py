@@ -9,31 +9,20 @@ import argparse
 from pathlib import Path
 
 from models.cards import WEIGHTS_FOLDER, ModelCard
-from training.loop.model_files import state_of, write_network
-from training.loop.precision import noted_precision
+from training.loop.model_files import write_network
 
 
 def export(run: Path, version: str, folder: Path = WEIGHTS_FOLDER) -> ModelCard:
     """Write ``spine_3mm.safetensors`` and its card."""
-    state = state_of(run)
     return write_network(
         run,
         folder=folder,
         name="spine_3mm",
         version=version,
-        network="spine_3mm",
         task="Vertebral bodies (lumbar, thoracic), posterior elements, discs, sacrum, hip bones, "
         "femora, ribs and body centres at 3 mm",
-        training_data="Simulation only: virtual patients of training/cohort (48, then 19 of wider "
-        "figures), the ICRP 110 reference phantoms with their spines cut into vertebrae, and 11 "
-        "compositions of real vertebra masks (VerSe 004 and 010, CC BY-SA 4.0) and real hip and "
-        "sacrum masks (Hip-Joints AutoSeg, MIT; the last 4 subjects kept for testing) in these "
-        "phantoms; random deformation, fractures, scoliosis, rib lengths, intensities, lesions, "
-        "metal, arms, tables, fields of view and scanners. No real CT.",
-        training=f"{state['step']} steps of one patch of 32 to 96 voxels a side, AdamW 2e-3, then "
-        f"1e-3, with cosine decay, {noted_precision(state['notes'])}, "
-        f"{state['seconds'] / 60:.0f} minutes on two CPU cores shared with much else, moving average "
-        "of the weights; python -m training.outline_3mm.train",
+        recipe="one patch of 32 to 96 voxels a side, Dice + cross-entropy, AdamW with cosine decay, "
+        "moving average of the weights (python -m training.outline_3mm.train)",
         metrics=(),
         intended_use="Research use only. Finds the region of interest for trabecular attenuation.",
         limits="Necks, transitional vertebrae and scoliosis over about 30 degrees took no part in "

@@ -6,10 +6,6 @@ r"""Ship the hip network: fp16 safetensors and a card.
 
 The second ships the mean of the weights that a run started from and of those that it ended with
 (Wortsman et al. 2022): on patients that neither saw it may do better than both.
-
-Takes  weights.safetensors of training.outline_3mm.train_hips
-Gives  models/weights/hips_3mm.safetensors, its card
-Next   models.registry
 """
 
 import argparse
@@ -21,9 +17,9 @@ from safetensors.torch import load_file, save_file
 
 from models.cards import WEIGHTS_FOLDER, Metric, ModelCard
 from pipelines.locate.coarse_hips import HIPS_MODEL
+from training.loop.about import read_about, write_about
 from training.loop.checkpoint import LOG, STATE, WEIGHTS, log_line
-from training.loop.model_files import state_of, trained_before, write_network
-from training.loop.precision import noted_precision
+from training.loop.model_files import state_of, write_network
 from training.outline_3mm.train_hips import Config, held_out_dice, held_out_patches
 
 MEAN: Final = "mean"
@@ -49,6 +45,7 @@ def mean_of(run: Path, start: Path, data: Path) -> Path:
     state = state_of(run)
     state["notes"][MEAN] = True
     (folder / STATE).write_text(json.dumps(state) + "\n", encoding="utf-8")
+    write_about(read_about(run, state).parts, folder)
     unseen = held_out_patches(Config(out=folder, data=data))
     (folder / LOG).unlink(missing_ok=True)
     log_line(folder, held_out=held_out_dice(mean, unseen))
@@ -58,7 +55,9 @@ def mean_of(run: Path, start: Path, data: Path) -> Path:
 def export(run: Path, version: str, folder: Path = WEIGHTS_FOLDER) -> ModelCard:
     """Write the network of a run; its metrics are the last ones of the log."""
     state = state_of(run)
-    share = "half of each of the weights before and after " if state["notes"].get(MEAN) else ""
+    share = (
+        "(weights shipped: the mean of those before and after) " if state["notes"].get(MEAN) else ""
+    )
     lines = [json.loads(line) for line in (run / LOG).read_text(encoding="utf-8").splitlines()]
     measured = [line["held_out"] for line in lines if "held_out" in line][-1]
     return write_network(
@@ -66,22 +65,15 @@ def export(run: Path, version: str, folder: Path = WEIGHTS_FOLDER) -> ModelCard:
         folder=folder,
         name=HIPS_MODEL,
         version=version,
-        network="hips_3mm",
         task="Femora, hip bones and sacrum at 3 mm; of the femora only parts count in which the spine "
         "network sees a femur as well, of the sacrum the mean with that network",
-        training_data="Simulation only: 48 virtual patients of training/cohort and 24 with findings, the "
-        "ICRP 110 reference phantoms, 36 compositions of real vertebra, hip and sacrum masks (VerSe, CC "
-        "BY-SA 4.0; Hip-Joints AutoSeg, MIT) in these, and single hips of the same masks and patients "
-        "painted as for the 1 mm network. No real CT.",
-        training=f"{share}{state['step']} steps of one patch, AdamW with cosine decay, focal and Dice loss, "
-        f"{noted_precision(state['notes'])}, {state['seconds'] / 60:.0f} minutes on one CPU core (no "
-        "accelerator), moving average of the weights; python -m training.outline_3mm.train_hips"
-        f"{trained_before(HIPS_MODEL, state)}",
+        recipe=f"{share}one patch around the pelvis, focal and Dice loss, AdamW with cosine decay, moving "
+        "average of the weights (python -m training.outline_3mm.train_hips)",
         metrics=tuple(
             Metric(on=ON, what=f"Dice {part}", value=value, n=Config(out=run).held_out)
             for part, value in measured.items()
         ),
-        intended_use="Research use only. Tells the 1 mm network where femora are.",
+        intended_use="Research use only. Locates the femora for the 1 mm network.",
         limits="Alone it takes vertebrae and ilia for femora, since it learned hips only (docs/results). "
         "Trained for hours of one core; its loss was still falling.",
         licence="Apache-2.0; ICRP 110 data were read for research and are not contained.",

@@ -10,7 +10,6 @@ CT takes part. Writes ``checkpoint.safetensors`` and ``state.json`` (resumable),
 that are never trained on; ``python -m training.evaluate.pictures`` draws the log.
 """
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -25,14 +24,15 @@ from models.networks.spine_3mm import spine_3mm_network
 from training.cohort.icrp110.organ_maps import reference_specimen
 from training.cohort.icrp110.specimen import Specimen, kept, virtual_specimen
 from training.cohort.people.form import TRAINING_FAMILIES
+from training.loop.about import Kind, Source, settings_of
 from training.loop.checkpoint import TrainingState
+from training.loop.command import CACHE, patch_trainer_parser, print_run
 from training.loop.patches import LEARNING_RATE, Losses, Pace, output_of, start, train_on
 from training.outline_3mm.composed import composed_specimen
 from training.outline_3mm.held_out import dice_by_structure
 from training.outline_3mm.losses import parts_and_centre
 from training.outline_3mm.sampler import Sample, samples
 
-DEFAULT_CACHE = Path("runs/cache")
 FIRST_SEED = 1000
 HELD_OUT_SEED = 9000
 
@@ -43,7 +43,7 @@ class Config:
 
     out: Path
     data: Path | None = None
-    cache: Path = DEFAULT_CACHE
+    cache: Path = CACHE
     minutes: float = 60.0
     patients: int = 48
     varied: int = 24
@@ -57,6 +57,7 @@ class Config:
     seed: int = 0
     steps: int | None = None
     log_every: int = 50
+    start_from: Path | None = None
 
 
 class Patches(IterableDataset[dict[str, torch.Tensor]]):
@@ -131,7 +132,14 @@ def train(config: Config) -> TrainingState:
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     run = start(
-        spine_3mm_network(), config.out, config.device, seed=config.seed, resume=config.resume
+        spine_3mm_network(),
+        config.out,
+        config.device,
+        seed=config.seed,
+        resume=config.resume,
+        start_from=config.start_from,
+        settings=settings_of(config),
+        sources=sources_of(config),
     )
     criterion = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False)
     unseen = held_out_batches(config)
@@ -158,28 +166,33 @@ def train(config: Config) -> TrainingState:
     return run
 
 
+def sources_of(config: Config) -> tuple[Source, ...]:
+    """What `load_specimens` draws from."""
+    found = [
+        Source(kind=Kind.VIRTUAL, count=config.patients, what="of training/cohort"),
+        Source(kind=Kind.VIRTUAL, count=config.varied, what="of wider figures and with findings"),
+    ]
+    if config.data is not None and (config.data / "icrp110").is_dir():
+        found += [
+            Source(kind=Kind.PHANTOM, count=2, what="of ICRP 110, three random spines each"),
+            Source(
+                kind=Kind.SHAPES,
+                count=config.composed,
+                what="compositions of vertebra masks (VerSe) and hip masks (Hip-Joints AutoSeg) in "
+                "these phantoms",
+                licence="CC BY-SA 4.0; MIT",
+            ),
+        ]
+    return tuple(one for one in found if one.count)
+
+
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--patients", type=int, default=48)
+    parser = patch_trainer_parser(__doc__, minutes=60, patients=48)
     parser.add_argument("--varied", type=int, default=24, help="of two families, with findings")
     parser.add_argument("--composed", type=int, default=24)
     parser.add_argument("--held-out", type=int, default=16, help="patches to measure Dice on")
-    parser.add_argument("--rate", type=float, default=LEARNING_RATE)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--seed", type=int, default=0)
-    run = train(Config(**vars(parser.parse_args())))
-    print(f"{run.step} steps in {run.seconds / 60:.1f} min, {run.precision}")
+    print_run(train(Config(**vars(parser.parse_args()))))
 
 
 if __name__ == "__main__":

@@ -4,10 +4,6 @@
     python -m training.outline_3mm.train_hips --data ../shared/data --out runs/hips --resume
     python -m training.outline_3mm.train_hips --data ../shared/data --out runs/more --start-from FILE
 
-Takes  Specimen
-Gives  weights.safetensors
-Next   training.outline_3mm.export_hips
-
 The patients, the deformations and the random scanner are those of the spine network; patches lie
 around the pelvis, and some anywhere, so that arms and ribs are known to be no femora. A third of them
 shows one hip as the 1 mm network learns it (`training.outline_3mm.painted_hips`). The study trained with
@@ -15,8 +11,6 @@ a focal loss (docs/domain.md 1.D); Dice is added to it. Alone the network takes 
 as well; the product asks the spine network which are (`pipelines.locate.coarse_hips`).
 """
 
-import argparse
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,13 +25,16 @@ from torch.utils.data import DataLoader, IterableDataset
 from models.networks.hips_3mm import hips_3mm_network
 from models.structures_3mm import HipStructure, Structure
 from training.cohort.icrp110.specimen import Specimen
+from training.loop.about import Source, settings_of
 from training.loop.checkpoint import TrainingState
+from training.loop.command import CACHE, patch_trainer_parser, print_run
 from training.loop.patches import LEARNING_RATE, Losses, Pace, output_of, start, train_on
-from training.outline_1mm.femur import FemurShelf, femur_shelf
+from training.outline_1mm.femur import FemurShelf, femur_shelf, femur_sources_of
 from training.outline_3mm.painted_hips import painted_hip
 from training.outline_3mm.sampler import draw, network_input
 from training.outline_3mm.train import Config as SpineConfig
 from training.outline_3mm.train import held_out_specimens, load_specimens
+from training.outline_3mm.train import sources_of as spine_sources_of
 
 PATCH: Final = (64, 64, 96)
 """Voxels of 3 mm: 19 cm along the body, both hips across it."""
@@ -61,7 +58,7 @@ class Config:
 
     out: Path
     data: Path | None = None
-    cache: Path = Path("runs/cache")
+    cache: Path = CACHE
     minutes: float = 30.0
     patients: int = 24
     varied: int = 24
@@ -168,6 +165,8 @@ def train(config: Config) -> TrainingState:
         seed=config.seed,
         resume=config.resume,
         start_from=config.start_from,
+        settings=settings_of(config),
+        sources=sources_of(config),
     )
     criterion = DiceFocalLoss(to_onehot_y=True, softmax=True, include_background=False)
     unseen = held_out_patches(config)
@@ -218,30 +217,21 @@ def held_out_dice(weights: dict[str, torch.Tensor], unseen: Sequence[Patch]) -> 
     return {part.name.lower(): round(float(dice[part]), 4) for part in HipStructure if part}
 
 
+def sources_of(config: Config) -> tuple[Source, ...]:
+    """The specimens of the spine network, and single painted hips."""
+    return (
+        *spine_sources_of(spine_config(config)),
+        *femur_sources_of(config.data, config.patients),
+    )
+
+
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, default=Path("runs/cache"))
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--patients", type=int, default=24)
+    parser = patch_trainer_parser(__doc__, minutes=30, patients=24)
     parser.add_argument("--varied", type=int, default=24, help="of two families, with findings")
     parser.add_argument("--composed", type=int, default=36)
     parser.add_argument("--held-out", type=int, default=24, help="patches to measure Dice on")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--rate", type=float, default=LEARNING_RATE)
-    parser.add_argument("--start-from", type=Path, help="weights to start from")
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--seed", type=int, default=0)
-    run = train(Config(**vars(parser.parse_args())))
-    minutes = round(run.seconds / 60, 1)
-    print(json.dumps({"steps": run.step, "minutes": minutes, "precision": run.precision}))
+    print_run(train(Config(**vars(parser.parse_args()))))
 
 
 if __name__ == "__main__":

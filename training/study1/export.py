@@ -1,11 +1,7 @@
 """Turn a trained network of study 1 into what the node ships: fp16 safetensors and a card.
 
-    python -m training.study1.export bmd --run runs/study1/bmd_fixed_window --version 0.1.0
-        --table docs/results/study1/networks/table.json
-
-Takes  weights.safetensors, table.json
-Gives  models/weights/dxa_equivalent_bmd.safetensors, its card
-Next   models.registry
+python -m training.study1.export bmd --run runs/study1/bmd_fixed_window --version 0.1.0
+    --table docs/results/study1/networks/table.json
 """
 
 import argparse
@@ -16,8 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from models.cards import WEIGHTS_FOLDER, Metric, ModelCard
-from training.loop.model_files import state_of, write_network
-from training.loop.precision import noted_precision
+from training.loop.model_files import write_network
 from training.study1.train import Task
 
 CURVE: Final = "docs/results/study1/networks/training.png"
@@ -34,23 +29,13 @@ TASKS: Final = MappingProxyType(
         "from one vertebra, input as that of dxa_equivalent_bmd (study 1)",
     }
 )
-RECIPES: Final = MappingProxyType(
+LOSSES: Final = MappingProxyType(
     {
-        "bmd": "mean squared error, bias of the last layer set to the mean; Adam 1e-3 falling to 0 "
-        "over 1577 steps, 3e-4 over 4705, 2e-4 over 854, then, all patients scanned anew with cortex "
-        "that follows density, 3e-4 over 3686",
-        "status": "cross-entropy, started from the features of dxa_equivalent_bmd; Adam 1e-3 falling to 0 "
-        "over 736 steps, then, on the patients of dxa_equivalent_bmd, 3e-4",
+        "bmd": "mean squared error, bias of the last layer set to the mean",
+        "status": "cross-entropy",
     }
 )
-TRAINING_DATA: Final = (
-    "Simulation only: virtual patients of training/cohort (families stout and slender), 120 kV, "
-    "unenhanced, slices of 1 to 5 mm, labels by simulated DXA. Of 442 patients 120 have osteophytes, "
-    "under labels without these. No real CT."
-)
-RECIPE: Final = (
-    "batches of 16, flips, rotation by 15 degrees, depth changed by 12 % together with the label"
-)
+RECIPE: Final = "vertebrae, flips, rotation by 15 degrees, Adam"
 STUDY_RECIPE: Final = "The study has 200 epochs of full resolution at 1e-4 in batches of 32"
 LIMITS: Final = (
     "Virtual patients only; trained for minutes at a quarter of the resolution in the plane and half "
@@ -64,19 +49,14 @@ def export(
     task: Task, run: Path, version: str, metrics: tuple[Metric, ...], folder: Path = WEIGHTS_FOLDER
 ) -> ModelCard:
     """Write the weights, named as ``NAMES`` states, and their card."""
-    state = state_of(run)
     return write_network(
         run,
         folder=folder,
         name=NAMES[task],
         version=version,
-        network=NAMES[task],
         task=TASKS[task],
-        training_data=TRAINING_DATA,
-        training=f"{state['step']} steps in {state['seconds']:.0f} s on a fraction of one shared CPU "
-        f"core (no accelerator): {RECIPES[task]}; {RECIPE}; "
-        f"{noted_precision(state['notes'])}. {STUDY_RECIPE}. Curve: {CURVE}; "
-        f"python -m training.study1.train {task}",
+        recipe=f"{RECIPE}, {LOSSES[task]} (python -m training.study1.train {task}; {STUDY_RECIPE}; "
+        f"curve: {CURVE})",
         metrics=metrics,
         intended_use="Research use only. Experimental figure beside the measured density; "
         "no DXA and no diagnosis.",

@@ -22,6 +22,7 @@ back, and their areal density with them: mass over projected area grows as the d
 """
 
 import argparse
+import json
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -40,14 +41,17 @@ from torch.nn import functional
 from models.networks.dxa_equivalent import bmd_network, class_network
 from pipelines.secondary.dxa_equivalent.network_input import Normalization, coarse, normalized
 from training.cohort.people.densitometry import NHANES_III, t_score, who_class
+from training.loop.about import Kind, Source, read_about, settings_of
 from training.loop.checkpoint import (
+    STATE,
     WEIGHTS,
     TrainingState,
+    begin_part,
     log_line,
     restore_state,
     save_state,
-    set_precision,
 )
+from training.loop.command import print_run, trainer_parser
 from training.loop.precision import Precision, autocast, precision_of
 from training.study1.examples import Example, read_examples
 
@@ -191,11 +195,34 @@ def train(config: Config) -> TrainingState:
     state = TrainingState(network=network, optimizer=optimizer)
     if config.resume:
         restore_state(state, config.out, config.device)
-    set_precision(state, training_precision(config))
+    stride = ",".join(str(number) for number in config.stride)
+    begin_part(
+        state,
+        training_precision(config),
+        config.device,
+        settings=settings_of(config) | {"stride": stride},
+        sources=sources_of(examples),
+        started_from=earlier_run(config.start_from),
+    )
     state.notes |= {"task": config.task, "stride": config.stride, "norm": config.normalization}
     _run(state, bank, config)
     save_state(state, config.out)
     return state
+
+
+def sources_of(examples: Sequence[Example]) -> tuple[Source, ...]:
+    """Patients and vertebrae of all folders, for the record of the run."""
+    patients = {(one.folder.parent, one.patient) for one in examples}
+    what = f"of training/cohort with DXA, {len(examples)} vertebrae"
+    return (Source(kind=Kind.VIRTUAL, count=len(patients), what=what),)
+
+
+def earlier_run(folder: Path | None) -> str:
+    """The run whose features are taken over, in words; empty without one."""
+    if folder is None:
+        return ""
+    about = read_about(folder, json.loads((folder / STATE).read_text(encoding="utf-8")))
+    return f"started from the features of another run ({about.data_text()} {about.training_text()})"
 
 
 def _run(state: TrainingState, bank: Bank, config: Config) -> None:
@@ -318,14 +345,10 @@ def read_stride(text: str) -> Stride:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = trainer_parser(__doc__, threads=2)
     parser.add_argument("task", choices=["bmd", "status"])
     parser.add_argument("--examples", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=200)
-    parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--micro", type=int, default=8)
     parser.add_argument("--stride", type=read_stride, default=FULL, help="2, or 2,4,4")
@@ -341,14 +364,7 @@ def main() -> None:
     )
     parser.add_argument("--more", type=Path, nargs="+", default=(), help="folders of examples")
     parser.add_argument("--start-from", type=Path, help="folder of a run whose features are taken")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--seed", type=int, default=0)
-    state = train(Config(**vars(parser.parse_args())))
-    print(
-        f"{state.epoch} epochs, {state.step} steps in {state.seconds / 60:.1f} min, {state.precision}"
-    )
+    print_run(train(Config(**vars(parser.parse_args()))))
 
 
 if __name__ == "__main__":

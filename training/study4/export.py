@@ -12,17 +12,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from models.cards import WEIGHTS_FOLDER, Metric, ModelCard
-from training.loop.model_files import half_precision, state_of, write_network
-from training.loop.precision import noted_precision
+from training.loop.model_files import half_precision, write_network
 from training.study4.train import BATCHES, RATES, Task
 
 BIG_BYTES: Final = 25_000_000
-COHORT: Final = (
-    "Simulation only: axial slices of 2 mm through L1 and L2 of 530 virtual subjects of "
-    "training/cohort (ages, sexes and densities of study 4, with degeneration and plaques, without "
-    "fractures and implants; 120 kVp, unenhanced, smooth and standard kernels of three invented "
-    "scanners). No real CT."
-)
 CLASS_LIMITS: Final = (
     "Unenhanced 120 kVp, slices up to 3 mm, 50 years and older; no fracture, implant or lesion "
     "took part. The mean attenuation of the same region tells more (docs/results/study4): the "
@@ -32,7 +25,7 @@ CLASS_LIMITS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What a card says of a network, whatever the run."""
+    """Card texts of a network that do not depend on the run."""
 
     run: Task
     task: str
@@ -88,20 +81,16 @@ def export(
     """
     about = DESCRIPTIONS[name]
     run = work / about.run
-    state, size = state_of(run), len(half_precision(run))
+    size = len(half_precision(run))
     big = f" The file has {size / 1e6:.0f} MB: the study's widths were kept." * (size > BIG_BYTES)
     return write_network(
         run,
         folder=folder,
         name=name,
         version=version,
-        network=name,
         task=about.task,
-        training_data=COHORT,
-        training=f"{state['step']} steps of {BATCHES[about.run]}, {about.recipe}, AdamW "
-        f"{RATES[about.run]:g} with cosine decay, {noted_precision(state['notes'])}, "
-        f"{state['seconds'] / 60:.0f} minutes on a fraction of two shared CPU cores, moving "
-        f"average of the weights; python -m training.study4.train {about.run}",
+        recipe=f"{BATCHES[about.run]} images, {about.recipe}, AdamW {RATES[about.run]:g} with cosine "
+        f"decay, moving average of the weights (python -m training.study4.train {about.run})",
         metrics=tuple(
             Metric(on=one["cohort"], what=one["metric"], value=one["reproduced"], n=one["n"])
             for one in rows

@@ -15,7 +15,6 @@ rotation, scale, shift and noise; a moving average of the weights. Of the valida
 curve is told. The same code runs on CPU and CUDA; ``--minutes`` stops early, ``--resume`` goes on.
 """
 
-import argparse
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -37,14 +36,16 @@ from pipelines.secondary.chest.network_input import (
     WINDOW_HU,
     cut_square,
 )
+from training.loop.about import Kind, Source, settings_of
 from training.loop.checkpoint import (
     TrainingState,
     averaged,
+    begin_part,
     log_line,
     restore_state,
     save_state,
-    set_precision,
 )
+from training.loop.command import print_run, trainer_parser
 from training.loop.curve import draw_curve
 from training.loop.precision import autocast, precision_of
 from training.study4.examples import LEVELS, ChestSubject, read_subjects
@@ -226,8 +227,14 @@ def dice_and_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor
     return 1 - dice.mean() + functional.binary_cross_entropy_with_logits(logits, target)
 
 
-def start(config: Config) -> TrainingState:
-    """A fresh run, or the one that ``config.out`` holds."""
+def start(config: Config, subjects: Sequence[ChestSubject] = ()) -> TrainingState:
+    """A fresh run, or the one that ``config.out`` holds.
+
+    Parameters
+    ----------
+    subjects
+        Of the training part, for the record of the run.
+    """
     torch.manual_seed(config.seed)
     network = build(config.task, config.variant)
     network.to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -236,7 +243,14 @@ def start(config: Config) -> TrainingState:
     state.notes = {"task": config.task, "variant": config.variant, "skipped": 0}
     if config.resume:
         restore_state(state, config.out, config.device)
-    set_precision(state, precision_of(config.device))
+    what = "of training/cohort, two slices each"
+    begin_part(
+        state,
+        precision_of(config.device),
+        config.device,
+        settings=settings_of(config) | {"learning_rate": RATES[config.task]},
+        sources=[Source(kind=Kind.VIRTUAL, count=len(subjects), what=what)] if subjects else (),
+    )
     return state
 
 
@@ -249,7 +263,7 @@ def train(config: Config) -> TrainingState:
         raise FileNotFoundError(msg)
     segments = config.task in SEGMENTATION
     bank = slice_bank(subjects, config.images) if segments else region_bank(subjects, config.task)
-    state = start(config)
+    state = start(config, subjects)
     _run(state, bank, config)
     save_state(state, config.out)
     draw_curve(config.out)
@@ -336,23 +350,14 @@ def _step(state: TrainingState, bank: Bank, rows: torch.Tensor, config: Config) 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = trainer_parser(__doc__, minutes=15.0)
     parser.add_argument("task", choices=["dcnn", "unet", "fusion", "single"])
     parser.add_argument("--examples", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=15.0)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--images", type=int)
+    parser.add_argument("--steps", type=int, help="length of this part, in place of --minutes")
+    parser.add_argument("--images", type=int, help="slices of a segmentation run; default: all")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--variant", choices=["text34", "resnet50", "resnet101"], default="text34")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--seed", type=int, default=0)
-    state = train(Config(**vars(parser.parse_args())))
-    print(f"{state.step} steps in {state.seconds / 60:.1f} min, {state.precision}")
+    print_run(train(Config(**vars(parser.parse_args()))))
 
 
 if __name__ == "__main__":

@@ -14,17 +14,10 @@ import training.outline_3mm.export
 import training.outline_3mm.export_hips
 import training.study1.export
 import training.study4.export
-from training.loop.checkpoint import LOG, STATE, TrainingState, log_line, save_state
+from training.loop.about import ABOUT, NOT_RECORDED, Kind, Source
+from training.loop.checkpoint import LOG, TrainingState, begin_part, log_line, save_state
 from training.loop.patches import Pace, output_of, start, train_on
-from training.loop.precision import (
-    NOT_RECORDED,
-    PRECISION,
-    Precision,
-    has_bfloat16,
-    note_precision,
-    noted_precision,
-    precision_of,
-)
+from training.loop.precision import Precision, has_bfloat16, precision_of
 from training.study1.train import Config, training_precision
 from training.study4 import train as chest
 
@@ -106,11 +99,11 @@ def run_two_steps(out: Path, *, resume: bool = False) -> tuple[TrainingState, se
 def test_a_run_computes_in_the_precision_that_it_records(
     processor, tmp_path, features, precision, dtype
 ):
-    """State and every line of the log name it."""
+    """The record of the run and every line of the log name it."""
     processor(features)
     run, seen = run_two_steps(tmp_path)
     assert (run.step, seen) == (2, {dtype})
-    assert json.loads((tmp_path / STATE).read_text())["notes"][PRECISION] == [precision]
+    assert [part.precision for part in run.parts] == [precision]
     lines = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
     assert [line["precision"] for line in lines] == [precision, precision]
 
@@ -122,14 +115,19 @@ def test_a_run_that_moves_to_another_processor_records_both(processor, tmp_path)
     processor(SKYLAKE)
     run, seen = run_two_steps(tmp_path, resume=True)
     assert (run.step, seen) == (6, {torch.float32})
-    assert noted_precision(run.notes) == "bf16 autocast, then single precision"
+    assert [part.precision for part in run.parts] == [
+        Precision.BFLOAT16,
+        Precision.BFLOAT16,
+        Precision.SINGLE,
+    ]
 
 
-def test_an_old_run_that_goes_on_does_not_claim_its_first_precision():
-    notes = {"seed": 0}
-    assert noted_precision(notes) == NOT_RECORDED
-    note_precision(notes, Precision.SINGLE, is_resumed=True)
-    assert noted_precision(notes) == "precision not recorded, then single precision"
+def test_an_old_run_that_goes_on_does_not_claim_its_first_precision(tmp_path):
+    """A run of an earlier version has no about.json."""
+    run_two_steps(tmp_path)
+    (tmp_path / ABOUT).unlink()
+    run, _ = run_two_steps(tmp_path, resume=True)
+    assert [part.precision for part in run.parts] == [NOT_RECORDED, precision_of("cpu")]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +155,7 @@ def test_networks_of_study_4_follow_the_processor(processor, tmp_path):
     processor(SKYLAKE)
     slow = chest.start(replace(config, resume=True))
     assert (fast.precision, slow.precision) == (Precision.BFLOAT16, Precision.SINGLE)
-    assert slow.notes[PRECISION] == ["bf16 autocast", "single precision"]
+    assert [part.precision for part in slow.parts] == [Precision.BFLOAT16, Precision.SINGLE]
 
 
 def export_each(work: Path, folder: Path) -> dict[str, str]:
@@ -180,10 +178,11 @@ def test_every_card_names_the_recorded_precision(tmp_path, precision):
     network = nn.Conv3d(1, 2, 3)
     state = TrainingState(network=network, optimizer=torch.optim.Adam(network.parameters()))
     if precision is not None:
-        note_precision(state.notes, precision, is_resumed=False)
+        source = Source(kind=Kind.VIRTUAL, count=3, what="of a test")
+        begin_part(state, precision, "cpu", sources=[source])
     save_state(state, tmp_path / "dcnn")
     words = {*Precision, NOT_RECORDED}
-    told = export_each(tmp_path, tmp_path / "weights")
-    assert len(told) == 5
-    for text in told.values():
+    texts = export_each(tmp_path, tmp_path / "weights")
+    assert len(texts) == 5
+    for text in texts.values():
         assert {one for one in words if one in text} == {precision or NOT_RECORDED}

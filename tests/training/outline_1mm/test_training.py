@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from models.cards import card
 from models.structures_1mm import CORE_DEPTH_MM, VertebraStructure
+from training.loop.about import Kind, Source
 from training.loop.model_files import trained_before
 from training.outline_1mm import train as fine_train
 from training.outline_1mm.bone import BoneLook, coverage, paint_bone
@@ -191,8 +192,12 @@ def tiny_task(monkeypatch):
         network=lambda: VBNet(2, widths=(8, 16), convolutions=(1, 1), fold=2),
         samples=samples,
         loss=fine_train.TASKS["femur"].loss,
+        sources=lambda config: (TINY,),
     )
     monkeypatch.setattr(fine_train, "TASKS", {"tiny": task})
+
+
+TINY = Source(kind=Kind.SHAPES, count=1, what="femur of a test", licence="none")
 
 
 def test_a_run_learns_and_goes_on_where_it_stopped(tmp_path, tiny_task):

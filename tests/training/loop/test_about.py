@@ -1,0 +1,133 @@
+"""A card states what the run did: its data, steps, device, precision and settings, and nothing else."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from training.loop.about import ABOUT, About, Kind, Source, device_words, settings_of
+from training.loop.checkpoint import STATE
+from training.loop.model_files import write_network
+from training.loop.patches import Pace, output_of, start, train_on
+from training.loop.precision import precision_of
+from training.outline_1mm.train import TASKS
+from training.outline_1mm.train import Config as FineConfig
+from training.outline_3mm.train import Config as SpineConfig
+from training.outline_3mm.train import sources_of
+
+VIRTUAL = Source(kind=Kind.VIRTUAL, count=3, what="of training/cohort")
+MASKS = Source(kind=Kind.SHAPES, count=2, what="spines (VerSe masks)", licence="CC BY-SA 4.0")
+PATIENTS = Source(kind=Kind.REAL, count=7, what="abdominal CTs of a hospital")
+REST = {
+    "version": "0.0.1",
+    "task": "a test",
+    "metrics": (),
+    "intended_use": "tests",
+    "limits": "all",
+    "licence": "Apache-2.0",
+}
+
+
+def run_steps(out, sources, *, steps=2, resume=False, rate=0.5):
+    """The loop of the patch trainers on a small network."""
+    run = start(
+        nn.Conv3d(1, 2, 3), out, "cpu", seed=4, resume=resume,
+        settings={"rate": rate}, sources=sources,
+    )  # fmt: skip
+
+    def losses(image):
+        return {"loss": output_of(run, image, "cpu").square().mean()}
+
+    images = [torch.rand(1, 1, 8, 8, 8)] * (steps + 1)
+    train_on(run, images, losses, Pace(out=out, minutes=60, steps=steps, log_every=1))
+    return run
+
+
+def card_of(run, folder):
+    """The card that the exporter writes of a run."""
+    return write_network(run, name="tiny", recipe="one patch, a test loss", folder=folder, **REST)
+
+
+def test_a_card_states_what_a_run_did(tmp_path):
+    """Data with licence, steps, device, threads, precision and settings; no real CT."""
+    run_steps(tmp_path / "run", [VIRTUAL, MASKS], rate=0.25)
+    card = card_of(tmp_path / "run", tmp_path)
+    assert card.training_data == (
+        "Simulation only: virtual patients: 3 of training/cohort; real shapes with painted tissue: "
+        "2 spines (VerSe masks) (CC BY-SA 4.0). No real CT."
+    )
+    assert card.training.startswith("2 steps of one patch, a test loss; steps 1 to 2: CPU with ")
+    for words in (device_words("cpu"), precision_of("cpu"), "rate 0.25", " minutes"):
+        assert words in card.training
+
+
+def test_a_card_of_a_resumed_run_lists_both_parts(tmp_path):
+    """Each part with its own data and settings; a source of both stands once."""
+    run_steps(tmp_path / "run", [VIRTUAL], rate=0.25)
+    run_steps(tmp_path / "run", [VIRTUAL, MASKS], steps=3, resume=True, rate=0.125)
+    card = card_of(tmp_path / "run", tmp_path)
+    first, second = card.training.split("; ")[1:]
+    assert "steps 1 to 2" in first
+    assert "rate 0.25" in first
+    assert "steps 3 to 5" in second
+    assert "rate 0.125" in second
+    assert card.training_data.count("of training/cohort") == 1
+    assert "VerSe" in card.training_data
+
+
+def test_a_fresh_run_in_the_same_folder_forgets_the_earlier_one(tmp_path):
+    """Without ``resume`` nothing of the old record is left."""
+    run_steps(tmp_path / "run", [PATIENTS])
+    run_steps(tmp_path / "run", [VIRTUAL])
+    card = card_of(tmp_path / "run", tmp_path)
+    assert "hospital" not in card.training_data
+    assert card.training_data.endswith("No real CT.")
+
+
+def test_a_run_on_patients_is_no_simulation(tmp_path):
+    """A card with real CT never says that there was none."""
+    run_steps(tmp_path / "run", [VIRTUAL, PATIENTS])
+    text = card_of(tmp_path / "run", tmp_path).training_data
+    assert "real CT: 7 abdominal CTs of a hospital" in text
+    assert "Simulation only" not in text
+    assert "No real CT" not in text
+
+
+def test_a_run_without_a_record_claims_nothing(tmp_path):
+    """Runs of earlier versions have no ``about.json``."""
+    run = run_steps(tmp_path / "run", [VIRTUAL])
+    (tmp_path / "run" / ABOUT).unlink()
+    card = card_of(tmp_path / "run", tmp_path)
+    assert card.training_data == "data of steps 1 to 2 not recorded."
+    assert f"steps 1 to {run.step}: not recorded" in card.training
+
+
+def test_a_kill_between_saves_leaves_record_and_state_alike(tmp_path):
+    """Both are written together, so a resumed part begins where the record ends."""
+    run_steps(tmp_path / "run", [VIRTUAL])
+    state = json.loads((tmp_path / "run" / STATE).read_text())
+    about = About.model_validate_json((tmp_path / "run" / ABOUT).read_text())
+    assert about.parts[-1].last_step == state["step"]
+
+
+def test_no_path_reaches_the_record(tmp_path):
+    """Numbers and words of a configuration are kept; folders belong to one machine."""
+    config = FineConfig(task="femur", out=tmp_path, data=tmp_path, steps=3)
+    kept = settings_of(config)
+    assert kept["steps"] == 3
+    assert kept["task"] == "femur"
+    assert str(tmp_path) not in json.dumps(kept)
+
+
+@pytest.mark.data
+def test_sources_are_those_that_a_trainer_reads(data, tmp_path):
+    """Without the data folder only virtual patients are named."""
+    alone = SpineConfig(out=tmp_path, patients=5, varied=0)
+    assert [one.kind for one in sources_of(alone)] == [Kind.VIRTUAL]
+    whole = replace(alone, data=data, composed=4)
+    assert {one.kind for one in sources_of(whole)} == {Kind.VIRTUAL, Kind.PHANTOM, Kind.SHAPES}
+    femora = TASKS["femur"].sources(FineConfig(task="femur", out=tmp_path, data=data))
+    masks = len(list((data / "masks" / "hips").glob("*.nii.gz")))
+    assert next(one for one in femora if one.kind is Kind.SHAPES).count == masks
