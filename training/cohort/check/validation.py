@@ -5,6 +5,7 @@ Gives  Markdown, PNG
 Next   nothing
 """
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,8 @@ SLICES_PICTURE, DXA_PICTURE = "cohort_slices.png", "cohort_dxa.png"
 WINDOW_HU: Final = (-160.0, 340.0)
 HEIGHT_PX: Final = 340
 BODY_HU: Final = -350.0
+LINE: Final = 120
+"""Longest line of prose on the page."""
 REAL_PART: Final = (0.2, 0.62)
 """Part of the real CT, from below, that the sagittal picture shows: sacrum to lower chest."""
 
@@ -53,7 +56,7 @@ INTRODUCTION: Final = """\
 # Does the virtual cohort look and measure like patients?
 
 Written by `python -m training.cohort validate --data ../shared/data`; do not edit. Every number
-was computed in that run. "no" in the last column is a mismatch, left as it is and explained below
+was computed in that run. "no" in the last column is a mismatch: it is not corrected, and explained below
 its table where the reason is known. Nothing here is a measurement of a patient.
 """
 
@@ -120,10 +123,14 @@ def _section(one: Comparison) -> str:
         published = f"{number(row.low)} to {number(row.high)}"
         agrees = "yes" if row.agrees else "**no**"
         lines.append(f"| {row.what} | {published} | {number(row.found)} | {agrees} |")
-    lines += ["", f"Source: {one.source}."]
+    lines += ["", _wrapped(f"Source: {one.source}.")]
     if one.remark:
-        lines += ["", one.remark]
+        lines += ["", _wrapped(one.remark)]
     return "\n".join(lines) + "\n"
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, LINE, break_long_words=False, break_on_hyphens=False)
 
 
 def _pictures(out: Path, pictures: Path) -> str:
