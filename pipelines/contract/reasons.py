@@ -50,7 +50,7 @@ class Reason(StrEnum):
     NOT_IN_SCOPE = "not_in_scope"
     AGE_OR_SEX_UNKNOWN = "age_or_sex_unknown"
     BMI_UNKNOWN = "bmi_unknown"
-    ASSOCIATION_NOT_IN_SCOPE = "association_not_in_scope"
+    FRACTURE_INDEX_NOT_IN_SCOPE = "fracture_index_not_in_scope"
     NEAR_A_CUT = "near_a_cut"
     R_SCORE_NOT_IN_SCOPE = "r_score_not_in_scope"
     KERNEL_UNKNOWN = "kernel_unknown"
@@ -149,7 +149,7 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.NOT_IN_SCOPE: "QCT ranges are for women and men of 50 years and older: no category.",
     Reason.AGE_OR_SEX_UNKNOWN: "Age or sex is not stated: no category, and no index.",
     Reason.BMI_UNKNOWN: "Height or weight is not stated: no fracture-association index.",
-    Reason.ASSOCIATION_NOT_IN_SCOPE: "The fracture-association index is for 40 to 90 years.",
+    Reason.FRACTURE_INDEX_NOT_IN_SCOPE: "The fracture-association index is for 40 to 90 years.",
     Reason.NEAR_A_CUT: "Contrast medium and a density within 5 % of a limit: no category.",
     Reason.R_SCORE_NOT_IN_SCOPE: "The radiomic score of vertebral fracture is for women of 50 to 90 "
     "years.",

@@ -54,7 +54,7 @@ EXPERIMENTAL: Final = (
 )
 
 
-def report_ovcf(examination: Examination, formula: LinearModel | None = None) -> PipelineResult:
+def report_r_score(examination: Examination, formula: LinearModel | None = None) -> PipelineResult:
     """R-score of each measured level, or why there is none.
 
     Parameters
@@ -72,15 +72,15 @@ def report_ovcf(examination: Examination, formula: LinearModel | None = None) ->
     used = models_used(MODEL)
     why = out_of_scope(examination.ct, examination.quality)
     if why is not None:
-        return PipelineResult(pipeline=Pipeline.OVCF, reasons=(why,), models=used)
+        return PipelineResult(pipeline=Pipeline.R_SCORE, reasons=(why,), models=used)
     levels = vertebral_features(examination.ct, examination.lumbar)
     if not levels:
         return PipelineResult(
-            pipeline=Pipeline.OVCF, reasons=(Reason.LEVELS_NOT_COVERED,), models=used
+            pipeline=Pipeline.R_SCORE, reasons=(Reason.LEVELS_NOT_COVERED,), models=used
         )
     chosen = linear_model(MODEL) if formula is None else formula
     return PipelineResult(
-        pipeline=Pipeline.OVCF,
+        pipeline=Pipeline.R_SCORE,
         groups=tuple(level_group(one, chosen) for one in levels),
         models=used,
     )

@@ -50,7 +50,7 @@ class Processed:
 
     @property
     def femur(self) -> dict[str, Any]:
-        (found,) = [one for one in self.result["secondary"] if one["pipeline"] == "femur"]
+        (found,) = [one for one in self.result["secondary"] if one["pipeline"] == "hip"]
         return dict(found)
 
     def side(self, name: str) -> dict[str, Any]:

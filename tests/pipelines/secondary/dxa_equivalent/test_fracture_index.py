@@ -13,7 +13,7 @@ from pipelines.reporting.wording import association_sentence
 from pipelines.secondary.dxa_equivalent.fracture_index import (
     MODEL,
     Person,
-    association_index,
+    fracture_index,
     person_of,
 )
 
@@ -30,23 +30,23 @@ def person(**changed):
         (person(age_years=None), ABMD, Reason.AGE_OR_SEX_UNKNOWN),
         (person(sex=None), ABMD, Reason.AGE_OR_SEX_UNKNOWN),
         (person(sex="O"), ABMD, Reason.AGE_OR_SEX_UNKNOWN),
-        (person(age_years=39.9), ABMD, Reason.ASSOCIATION_NOT_IN_SCOPE),
-        (person(age_years=90.1), ABMD, Reason.ASSOCIATION_NOT_IN_SCOPE),
+        (person(age_years=39.9), ABMD, Reason.FRACTURE_INDEX_NOT_IN_SCOPE),
+        (person(age_years=90.1), ABMD, Reason.FRACTURE_INDEX_NOT_IN_SCOPE),
         (person(bmi_kg_m2=None), ABMD, Reason.BMI_UNKNOWN),
         (person(), Abstained(reason=Reason.METAL), Reason.METAL),
     ],
 )
 def test_it_is_withheld_with_its_reason(who, density, reason):
-    assert association_index(who, density) == Abstained(reason=reason)
+    assert fracture_index(who, density) == Abstained(reason=reason)
 
 
 @pytest.mark.parametrize("age", [40.0, 90.0])
 def test_the_scope_includes_its_ends(age):
-    assert isinstance(association_index(person(age_years=age), ABMD), Measured)
+    assert isinstance(fracture_index(person(age_years=age), ABMD), Measured)
 
 
 def index(who, abmd):
-    found = association_index(who, Measured(value=abmd, unit="g/cm2"))
+    found = fracture_index(who, Measured(value=abmd, unit="g/cm2"))
     assert isinstance(found, Measured)
     return found.value
 
@@ -59,7 +59,7 @@ def test_it_rises_with_age_and_falls_with_density():
 
 def test_uncertainty_of_the_density_passes_on():
     """First order: twice the uncertainty, twice the spread; half the change over both sides."""
-    found = association_index(person(), ABMD)
+    found = fracture_index(person(), ABMD)
     assert isinstance(found, Measured)
     assert found.standard_uncertainty is not None
     change = index(person(), 0.8 - 0.005) - index(person(), 0.8 + 0.005)
