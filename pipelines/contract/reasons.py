@@ -24,7 +24,6 @@ class Reason(StrEnum):
     UNREADABLE_GEOMETRY = "unreadable_geometry"
     DUPLICATE_POSITION = "duplicate_position"
     BETTER_SERIES_CHOSEN = "better_series_chosen"
-    SUPERSEDED = "superseded"
     FILE_LOST = "file_lost"
 
     # An examination is processed, but nothing or not everything is reported.
@@ -114,7 +113,6 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.DUPLICATE_POSITION: "Several images lie at one position (several phases or echoes "
     "in one series).",
     Reason.BETTER_SERIES_CHOSEN: "Another series of the study suits the measurement better.",
-    Reason.SUPERSEDED: "A newer version of this result replaced it.",
     Reason.FILE_LOST: "The stored file is missing or damaged, as after a power cut. Send the "
     "object again.",
     Reason.LEVELS_NOT_COVERED: "The scan does not cover the lumbar vertebrae L1 to L4, or "

@@ -349,7 +349,6 @@ UNIT: Final[dict[str, CodedConcept]] = {
         NO_UNITS,
         MILLIMETRE,
         SQUARE_MILLIMETRE,
-        SQUARE_MILLIMETRE,
         HOUNSFIELD_UNIT,
         MG_PER_CM3,
         CUBIC_MILLIMETRE,

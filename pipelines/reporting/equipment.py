@@ -25,8 +25,6 @@ INTENDED_USE: Final = (
     "FDA, NMPA or under EU MDR/IVDR. Not to be used for diagnosis or treatment decisions. "
     "Validated only on simulated (virtual) data. Requires review by a qualified radiologist."
 )
-DIGEST_LENGTH: Final = 16
-"""Digits of the weights digest in texts of limited length; the whole stands in result.json."""
 
 
 def software_version() -> str:

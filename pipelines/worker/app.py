@@ -77,6 +77,6 @@ def _embedded(folder: Path) -> dict[str, object]:
     }
 
 
-def enqueue(app: Celery, job: Job, *, priority: int = 5) -> None:
+def enqueue(app: Celery, job: Job) -> None:
     """Wake a worker for a job: the message carries the path of ``job.json``, nothing else."""
-    app.send_task(TASK_NAME, args=[job.output_folder], task_id=job.key, priority=priority)
+    app.send_task(TASK_NAME, args=[job.output_folder], task_id=job.key)

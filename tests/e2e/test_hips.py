@@ -79,7 +79,6 @@ def run(image: CtImage, abdomen: Examination, folder: Path) -> Processed:
         study_instance_uid=str(headers[0].StudyInstanceUID),
         series_instance_uid=series,
         instances=instances,
-        pipelines=("lumbar",),
         output_folder=str(folder / "out"),
         model_set="test",
     )
