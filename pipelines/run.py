@@ -22,8 +22,7 @@ from pipelines.contract.models_used import models_used
 from pipelines.contract.progress import Listener, Stations, nobody, peak_rss_mb
 from pipelines.contract.secondary_findings import Pipeline
 from pipelines.density.choose import choose_density
-from pipelines.gates.all_gates import Quality, check_header, check_image
-from pipelines.gates.concern import Concern, Reach
+from pipelines.gates.all_gates import check_header, check_image
 from pipelines.locate.localize import SPINE_MODEL, Localization, localize
 from pipelines.lumbar.examination import Examination, ExaminationResult
 from pipelines.lumbar.measure import measure_lumbar, nothing_reported
@@ -99,7 +98,7 @@ def process(job: Job, *, networks: Networks | None = None, listener: Listener = 
 def measure(ct: CtVolume, job: Job, networks: Networks, stations: Stations) -> ExaminationResult:
     """From the volume to the results; the header is checked before any network runs."""
     models = models_used(SPINE_MODEL, VERTEBRA_MODEL)
-    quality = _with_flags(job, check_header(ct))
+    quality = check_header(ct)
     if quality.withheld_because is not None:
         lumbar = nothing_reported(quality.withheld_because, quality.reasons, models)
         return ExaminationResult(lumbar=lumbar)
@@ -122,12 +121,6 @@ def measure(ct: CtVolume, job: Job, networks: Networks, stations: Stations) -> E
     )
     secondary = run_secondary(examination, stations, networks.secondary)
     return ExaminationResult(lumbar=lumbar, secondary=secondary)
-
-
-def _with_flags(job: Job, quality: Quality) -> Quality:
-    """Concerns that the node has already, before those of the header."""
-    flags = tuple(Concern(reason=reason, reach=Reach.FLAG) for reason in job.flags)
-    return Quality(concerns=flags + quality.concerns)
 
 
 def _report(

@@ -8,13 +8,11 @@ Next   pipelines.worker.tasks
 from contextlib import suppress
 from pathlib import Path
 
-from node.series.routing import pipelines_for
 from node.series.selection import Selection
 from pipelines.contract.density_table import DensityTable
 from pipelines.contract.durable import sync_folder, write_durably
 from pipelines.contract.generation import model_set_version
-from pipelines.contract.job import JOB_FILE, Job, JobInstance, Predecessor, job_key
-from pipelines.contract.reasons import Reason
+from pipelines.contract.job import JOB_FILE, Job, JobInstance, job_key
 
 
 def key_of(selection: Selection, density_table: DensityTable | None = None) -> str:
@@ -32,8 +30,6 @@ def make_job(
     selection: Selection,
     work_folder: Path,
     *,
-    predecessor: Predecessor | None = None,
-    flags: tuple[Reason, ...] = (),
     density_table: DensityTable | None = None,
     radiomics: bool = False,
 ) -> Job:
@@ -48,13 +44,10 @@ def make_job(
             JobInstance(sop_instance_uid=uid, path=path)
             for uid, path in zip(record.sop_instance_uids, record.paths, strict=True)
         ),
-        pipelines=pipelines_for(selection),
         output_folder=str(work_folder / key),
         model_set=model_set_version(),
-        flags=flags,
         radiomics=radiomics,
         density_table=density_table,
-        predecessor=predecessor,
     )
 
 

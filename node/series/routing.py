@@ -1,18 +1,11 @@
-"""Which pipelines a series goes through, and where its results go.
+"""Where the results of a job go.
 
-Takes  Selection
-Gives  pipelines and destinations
-Next   node.jobs.dispatch
+Takes  Settings
+Gives  names of destinations
+Next   node.jobs.collect
 """
 
 from node.config import Settings
-from node.series.selection import Selection
-
-
-def pipelines_for(selection: Selection) -> tuple[str, ...]:
-    """Names of the pipelines; every selection goes to the lumbar one in this version."""
-    del selection
-    return ("lumbar",)
 
 
 def destinations_for(settings: Settings) -> tuple[str, ...]:

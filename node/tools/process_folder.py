@@ -40,6 +40,11 @@ STATION_WORDS: Final = {
     "localize": "finding the spine",
     "segment": "segmenting the vertebrae",
     "measure": "measuring",
+    "dxa_equivalent": "estimating areal density",
+    "r_score": "scoring the vertebrae",
+    "hip": "measuring the hips",
+    "chest": "classifying L1 and L2",
+    "radiomics": "extracting radiomic features",
     "report": "making SEG and report",
     "write": "writing files",
 }

@@ -26,9 +26,9 @@ STATUS_WORDS: Final = {
 
 
 PIPELINE_WORDS: Final = {
-    "lumbar_networks": "Lumbar networks",
-    "ovcf": "R-score of the vertebral bodies",
-    "femur": "Proximal femora",
+    "dxa_equivalent": "DXA-equivalent areal density of L1 to L4",
+    "r_score": "R-score of the vertebral bodies",
+    "hip": "Proximal femora",
     "chest": "L1 and L2 of the chest",
 }
 DETAIL: Final = re.compile(r"(contribution|shape|firstorder|glcm|glrlm|glszm|gldm|ngtdm)_")

@@ -53,21 +53,34 @@ class Predecessor(_Message):
 
 
 class Job(_Message):
-    """One examination to process: one series, to be measured by the named pipelines.
+    """One examination to process: one series.
 
-    ``key`` identifies the content (see `job_key`); ``output_folder`` is private to it.
-    ``radiomics``: some destination wants the features of the vertebral bodies.
-    ``density_table`` is the site's; ``None`` stands for the table that is shipped.
+    A file of an earlier version may hold fields that this one lacks (``flags`` and ``pipelines``
+    of 0.1.0, which had one value each); they are ignored, so that an unfinished job goes on after
+    an upgrade.
+
+    Parameters
+    ----------
+    key
+        Identifies the content (see `job_key`).
+    output_folder
+        Private to this job.
+    radiomics
+        Whether a destination wants the report of radiomic features.
+    density_table
+        Of the site; ``None``: the table that is shipped.
+    predecessor
+        The delivered report that the report of this job replaces.
     """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     key: str
     study_instance_uid: str
     series_instance_uid: str
     instances: tuple[JobInstance, ...]
-    pipelines: tuple[str, ...]
     output_folder: str
     model_set: str
-    flags: tuple[Reason, ...] = ()
     radiomics: bool = False
     density_table: DensityTable | None = None
     predecessor: Predecessor | None = None
@@ -76,7 +89,7 @@ class Job(_Message):
 class OutputObject(_Message):
     """One DICOM object that a job made, as a file in the job's output folder."""
 
-    kind: Literal["seg", "sr", "sc", "radiomics"]
+    kind: Literal["seg", "sr", "radiomics"]
     path: str
     sop_class_uid: str
     sop_instance_uid: str

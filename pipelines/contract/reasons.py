@@ -24,7 +24,6 @@ class Reason(StrEnum):
     UNREADABLE_GEOMETRY = "unreadable_geometry"
     DUPLICATE_POSITION = "duplicate_position"
     BETTER_SERIES_CHOSEN = "better_series_chosen"
-    SUPERSEDED = "superseded"
     FILE_LOST = "file_lost"
 
     # An examination is processed, but nothing or not everything is reported.
@@ -50,7 +49,7 @@ class Reason(StrEnum):
     NOT_IN_SCOPE = "not_in_scope"
     AGE_OR_SEX_UNKNOWN = "age_or_sex_unknown"
     BMI_UNKNOWN = "bmi_unknown"
-    ASSOCIATION_NOT_IN_SCOPE = "association_not_in_scope"
+    FRACTURE_INDEX_NOT_IN_SCOPE = "fracture_index_not_in_scope"
     NEAR_A_CUT = "near_a_cut"
     R_SCORE_NOT_IN_SCOPE = "r_score_not_in_scope"
     KERNEL_UNKNOWN = "kernel_unknown"
@@ -114,7 +113,6 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.DUPLICATE_POSITION: "Several images lie at one position (several phases or echoes "
     "in one series).",
     Reason.BETTER_SERIES_CHOSEN: "Another series of the study suits the measurement better.",
-    Reason.SUPERSEDED: "A newer version of this result replaced it.",
     Reason.FILE_LOST: "The stored file is missing or damaged, as after a power cut. Send the "
     "object again.",
     Reason.LEVELS_NOT_COVERED: "The scan does not cover the lumbar vertebrae L1 to L4, or "
@@ -149,7 +147,7 @@ EXPLANATION: Final[dict[Reason, str]] = {
     Reason.NOT_IN_SCOPE: "QCT ranges are for women and men of 50 years and older: no category.",
     Reason.AGE_OR_SEX_UNKNOWN: "Age or sex is not stated: no category, and no index.",
     Reason.BMI_UNKNOWN: "Height or weight is not stated: no fracture-association index.",
-    Reason.ASSOCIATION_NOT_IN_SCOPE: "The fracture-association index is for 40 to 90 years.",
+    Reason.FRACTURE_INDEX_NOT_IN_SCOPE: "The fracture-association index is for 40 to 90 years.",
     Reason.NEAR_A_CUT: "Contrast medium and a density within 5 % of a limit: no category.",
     Reason.R_SCORE_NOT_IN_SCOPE: "The radiomic score of vertebral fracture is for women of 50 to 90 "
     "years.",

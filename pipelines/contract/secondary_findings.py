@@ -23,9 +23,9 @@ from pipelines.space.coordinates import Box
 class Pipeline(StrEnum):
     """The secondary pipelines; the density path of `pipelines.lumbar.measure` is the first."""
 
-    LUMBAR_NETWORKS = "lumbar_networks"
-    OVCF = "ovcf"
-    FEMUR = "femur"
+    DXA_EQUIVALENT = "dxa_equivalent"
+    R_SCORE = "r_score"
+    HIP = "hip"
     CHEST = "chest"
 
 

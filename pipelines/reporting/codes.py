@@ -261,12 +261,6 @@ RADIOMICS_SETTINGS_VALUE: Final[dict[str, CodedConcept]] = {
 WITHHELD_RADIOMICS: Final = _private("withheld_radio", "Radiomic features withheld because")
 
 # Secondary pipelines: numbers, statements, and what a statement may say (`pipelines.contract.secondary_findings`).
-PIPELINE: Final[dict[Pipeline, CodedConcept]] = {
-    Pipeline.LUMBAR_NETWORKS: _private("lumbar_networks", "Lumbar networks, experimental"),
-    Pipeline.OVCF: _private("ovcf", "Radiomic score of vertebral fracture, experimental"),
-    Pipeline.FEMUR: _private("femur", "Radiomics of the proximal femur, experimental"),
-    Pipeline.CHEST: _private("chest", "Networks of L1 and L2, experimental"),
-}
 CATEGORY: Final = _private("category", "QCT range of the mean density")
 CATEGORY_VALUE: Final[dict[str, CodedConcept]] = {
     "not_low": _private("not_low", "Above 120 mg/cm3"),
@@ -280,7 +274,7 @@ QUANTITY: Final[dict[str, CodedConcept]] = {
     "class_normal": _private("p_normal", "Network share of class: normal areal density"),
     "class_osteopenia": _private("p_osteopenia", "Network share of class: range of osteopenia"),
     "class_osteoporosis": _private("p_osteoporosis", "Network share of class: osteoporosis range"),
-    "association_index": _private("association", "Fracture-association index, no prediction"),
+    "fracture_index": _private("fracture_index", "Fracture-association index, no prediction"),
     "r_score": _private("r_score", "Radiomic score of vertebral fracture (R-score)"),
     "hip_volume": VOLUME,
     "hip_attenuation": _private("hip_hu", "Mean attenuation of the proximal femur"),
@@ -293,6 +287,12 @@ QUANTITY: Final[dict[str, CodedConcept]] = {
     "chest_normal": _private("p_not_low", "Likeness to spines above 120 mg/cm3"),
     "chest_osteopenia": _private("p_low", "Likeness to spines of 80 to 120 mg/cm3"),
     "chest_osteoporosis": _private("p_very_low", "Likeness to spines below 80 mg/cm3"),
+}
+PIPELINE: Final[dict[Pipeline, CodedConcept]] = {
+    Pipeline.DXA_EQUIVALENT: _private("dxa_equivalent", "Areal density by networks, experimental"),
+    Pipeline.R_SCORE: QUANTITY["r_score"],
+    Pipeline.HIP: _private("hip", "Radiomics of the proximal femur, experimental"),
+    Pipeline.CHEST: _private("chest", "Networks of L1 and L2, experimental"),
 }
 STATEMENT: Final[dict[str, CodedConcept]] = {
     "hip_class": _private("hip_class", "Range of areal density that the hip is most like"),
@@ -348,7 +348,6 @@ UNIT: Final[dict[str, CodedConcept]] = {
     for unit in (
         NO_UNITS,
         MILLIMETRE,
-        SQUARE_MILLIMETRE,
         SQUARE_MILLIMETRE,
         HOUNSFIELD_UNIT,
         MG_PER_CM3,

@@ -38,7 +38,7 @@ from pipelines.lumbar.examination import ExaminationResult
 from pipelines.read.volume import CtVolume
 from pipelines.reporting.equipment import INTENDED_USE, MODEL_NAME, software_version
 
-SCHEMA_VERSION: Final = "1.2"
+SCHEMA_VERSION: Final = "2.0"
 SCHEMA_URI: Final = "https://json-schema.org/draft/2020-12/schema"
 DECIMALS: Final = 2
 

@@ -83,15 +83,6 @@ def category_sentences(findings: LumbarFindings) -> tuple[str, ...]:
     return (f"Category indeterminate: the interval spans {cuts} mg/cm3.",)
 
 
-def association_sentence(index: Measured) -> str:
-    """The fracture-association index of one vertebra: what it says and what it does not."""
-    return (
-        f"Fracture-association index {index.value:.2f} (experimental; learned on simulated "
-        "subjects): how much age, sex, body mass index and estimated density resemble those of "
-        "people who had a vertebral fracture. It is not the probability of a fracture."
-    )
-
-
 def reason_sentences(findings: LumbarFindings) -> tuple[str, ...]:
     """One sentence per reason."""
     return tuple(EXPLANATION[reason] for reason in findings.reasons)

@@ -88,12 +88,12 @@ class _Hip:
     mask: SegmentMask | None = None
 
 
-def report_femora(examination: Examination, network: Network = fine_femur) -> PipelineResult:
+def report_hips(examination: Examination, network: Network = fine_femur) -> PipelineResult:
     """Report both proximal femora; only a reason where the scan shows no hip."""
     ct = examination.ct
     found = segment_femora(ct, examination.localization, network)
     if all(_is_absent(one) for one in found):
-        return PipelineResult(pipeline=Pipeline.FEMUR, reasons=(Reason.HIP_NOT_COVERED,))
+        return PipelineResult(pipeline=Pipeline.HIP, reasons=(Reason.HIP_NOT_COVERED,))
     unfit = next(iter(out_of_scope(SCOPE, ct, examination.quality)), None)
     sentences: tuple[str, ...] = (EXPERIMENTAL,)
     if examination.quality.phase in ENHANCED:
@@ -102,7 +102,7 @@ def report_femora(examination: Examination, network: Network = fine_femur) -> Pi
     withheld = dict.fromkeys(one.reason for one in found if isinstance(one, WithheldFemur))
     reasons = (*withheld, *(() if unfit is None else (unfit,)))
     return PipelineResult(
-        pipeline=Pipeline.FEMUR,
+        pipeline=Pipeline.HIP,
         groups=tuple(hip.group for hip in hips),
         reasons=reasons,
         masks=tuple(hip.mask for hip in hips if hip.mask is not None),

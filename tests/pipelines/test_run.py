@@ -92,13 +92,6 @@ def test_header_gate_runs_before_any_network(tmp_path: Path) -> None:
     jsonschema.validate(result_of(job), json.loads(SCHEMA.read_text("utf-8")))
 
 
-def test_flags_of_the_node_are_reported(tmp_path: Path) -> None:
-    """What selection noticed travels with the job into the report."""
-    job = write_stack(Stack(), tmp_path / "ct").model_copy(update={"flags": (Reason.SHARP_KERNEL,)})
-
-    assert Reason.SHARP_KERNEL in process(job, networks=KNOWN).reasons
-
-
 def test_stations_are_told_as_they_begin_and_end(tmp_path: Path) -> None:
     """Progress for whoever watches."""
     events: list[StationEvent] = []

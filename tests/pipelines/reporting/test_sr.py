@@ -230,7 +230,7 @@ def test_a_secondary_result_alone_is_one_with_caution(tmp_path: Path) -> None:
     case = not_reported(measured(Stack(), tmp_path))
     share = Quantity(name="hip_normal", value=Measurement(value=0.5, unit="1"))
     group = MeasurementGroup(label="left hip", site=Side.LEFT, quantities=(share,))
-    found = PipelineResult(pipeline=Pipeline.FEMUR, groups=(group,))
+    found = PipelineResult(pipeline=Pipeline.HIP, groups=(group,))
     result = ExaminationResult(lumbar=case.result, secondary=(found,))
 
     assert ExaminationResult(lumbar=case.result).status == Status.NOT_REPORTED

@@ -23,7 +23,7 @@ from pipelines.secondary.hip import (
     EXPERIMENTAL,
     FOREST,
     class_shares,
-    report_femora,
+    report_hips,
     segment_label,
     settings_for,
 )
@@ -42,7 +42,7 @@ HEADER = replace(
 
 
 class _Examined:
-    """The part of an examination that `report_femora` reads."""
+    """The part of an examination that `report_hips` reads."""
 
     def __init__(self, ct, found, *reasons):
         self.ct = ct
@@ -53,7 +53,7 @@ class _Examined:
 
 def report(*, header=HEADER, reasons=(), **kinds):
     ct, _ = pelvis(header=header, **{"spacing_mm": 2.0, **kinds})
-    return report_femora(cast(Any, _Examined(ct, located(ct), *reasons)), bone_of)
+    return report_hips(cast(Any, _Examined(ct, located(ct), *reasons)), bone_of)
 
 
 def numbers(group):

@@ -56,7 +56,7 @@ def median_of_levels(examination: Examination) -> PipelineResult:
         )
     )
     return PipelineResult(
-        pipeline=Pipeline.OVCF,
+        pipeline=Pipeline.R_SCORE,
         groups=tuple(groups),
         reasons=(Reason.SHARP_KERNEL,),
         models=(MODEL,),
@@ -108,7 +108,7 @@ def values(group: pydicom.Dataset, code: str) -> list[pydicom.Dataset]:
 
 def test_groups_stand_in_report_and_result(tmp_path: Path) -> None:
     """Number, withheld number, site, side, segment and model arrive; the report is valid."""
-    outcome, result = run(tmp_path, {Pipeline.OVCF: median_of_levels})
+    outcome, result = run(tmp_path, {Pipeline.R_SCORE: median_of_levels})
 
     jsonschema.validate(result, json.loads(SCHEMA.read_text("utf-8")))
     (entry,) = result["secondary"]
@@ -119,7 +119,7 @@ def test_groups_stand_in_report_and_result(tmp_path: Path) -> None:
     seg, sr = (Path(made.path) for made in outcome.objects)
     assert dciodvfy_errors(sr) == []
     report, segmentation = pydicom.dcmread(sr), pydicom.dcmread(seg)
-    reasons, first, *_, hip = groups_of(report, "ovcf ")
+    reasons, first, *_, hip = groups_of(report, "r_score ")
     assert values(reasons, "reason")[0].ConceptCodeSequence[0].CodeValue == "sharp_kernel"
     (number,) = values(first, "Y12H")
     written = float(number.MeasuredValueSequence[0].NumericValue)
@@ -137,9 +137,9 @@ def test_groups_stand_in_report_and_result(tmp_path: Path) -> None:
 
 def test_an_error_in_one_pipeline_changes_no_other_result(tmp_path: Path) -> None:
     """An error in one pipeline changes neither density nor the other pipeline; it gives a reason."""
-    _, alone = run(tmp_path / "alone", {Pipeline.OVCF: median_of_levels})
+    _, alone = run(tmp_path / "alone", {Pipeline.R_SCORE: median_of_levels})
     outcome, result = run(
-        tmp_path / "both", {Pipeline.FEMUR: broken, Pipeline.OVCF: median_of_levels}
+        tmp_path / "both", {Pipeline.HIP: broken, Pipeline.R_SCORE: median_of_levels}
     )
 
     femur, ovcf = result["secondary"]
@@ -153,7 +153,7 @@ def test_an_error_in_one_pipeline_changes_no_other_result(tmp_path: Path) -> Non
 def test_lack_of_memory_is_the_job_s(tmp_path: Path) -> None:
     """A lack of memory ends the attempt; the pipeline does not absorb it."""
     with pytest.raises(MemoryError):
-        run(tmp_path, {Pipeline.FEMUR: out_of_memory})
+        run(tmp_path, {Pipeline.HIP: out_of_memory})
 
 
 def test_secondary_result_without_density_is_one_with_caution(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_secondary_result_without_density_is_one_with_caution(tmp_path: Path) ->
         assert not examination.lumbar.regions
         fraction = Measured(value=0.5, unit="1")
         return PipelineResult(
-            pipeline=Pipeline.FEMUR,
+            pipeline=Pipeline.HIP,
             groups=(
                 MeasurementGroup(
                     label="right hip",
@@ -185,7 +185,7 @@ def test_secondary_result_without_density_is_one_with_caution(tmp_path: Path) ->
         )
 
     networks = Networks(
-        localize=without_lumbar, segment=known_segmentation, secondary={Pipeline.FEMUR: hips}
+        localize=without_lumbar, segment=known_segmentation, secondary={Pipeline.HIP: hips}
     )
     outcome, result = run(tmp_path, {}, networks)
 

@@ -40,7 +40,6 @@ def job(tmp_path: Path) -> Job:
         study_instance_uid="1.2",
         series_instance_uid="1.3",
         instances=(),
-        pipelines=("lumbar",),
         output_folder=str(tmp_path),
         model_set="test",
     )
@@ -72,6 +71,15 @@ def starts(job: Job) -> int:
 
 def test_job_survives_the_way_through_its_file(job: Job) -> None:
     """job.json is the job."""
+    assert read_job(Path(job.output_folder)) == job
+
+
+def test_job_file_of_an_earlier_version_can_be_read(job: Job) -> None:
+    """An unfinished job of 0.1.0 goes on: fields that were dropped are ignored."""
+    file = Path(job.output_folder) / JOB_FILE
+    dropped = {"pipelines": ["lumbar"], "flags": []}
+    file.write_text(json.dumps(json.loads(file.read_text()) | dropped))
+
     assert read_job(Path(job.output_folder)) == job
 
 

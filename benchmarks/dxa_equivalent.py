@@ -1,6 +1,6 @@
 """How long four vertebrae take through both networks of study 1, OpenVINO beside PyTorch.
 
-usage: python -m benchmarks.lumbar_networks [--runs 9] [--device cpu|cuda] [--json]
+usage: python -m benchmarks.dxa_equivalent [--runs 9] [--device cpu|cuda] [--json]
 
 Cut out of a volume of 512x512x250 voxels at 1.25 mm, normalised, averaged to 32 voxels each way and
 run through both networks as the product does, with their mirror images. Figures are medians;
