@@ -46,6 +46,7 @@ from pipelines.proximal_femur import (
     fine_femur,
     segment_femora,
 )
+from pipelines.radiomics.engine import Engine
 from pipelines.radiomics.extract import extract_features
 from pipelines.radiomics.region import SUPPORT, ScalarImage
 from pipelines.radiomics.settings import FeatureSettings, feature_settings
@@ -89,7 +90,8 @@ def report_femora(examination: Examination, network: Network = fine_femur) -> Pi
     sentences: tuple[str, ...] = (EXPERIMENTAL,)
     if examination.quality.phase in ENHANCED:
         sentences = (EXPERIMENTAL, ENHANCED_SENTENCE)
-    hips = [_hip(ct, one, unfit, sentences) for one in found]
+    engine = examination.job.radiomics_engine
+    hips = [_hip(ct, one, unfit, sentences, engine) for one in found]
     withheld = dict.fromkeys(one.reason for one in found if isinstance(one, WithheldFemur))
     reasons = (*withheld, *(() if unfit is None else (unfit,)))
     return PipelineResult(
@@ -124,7 +126,11 @@ def class_withheld_because(examination: Examination) -> Reason | None:
 
 
 def _hip(
-    ct: CtVolume, found: FemurResult, unfit: Reason | None, sentences: tuple[str, ...]
+    ct: CtVolume,
+    found: FemurResult,
+    unfit: Reason | None,
+    sentences: tuple[str, ...],
+    engine: Engine,
 ) -> _Hip:
     if isinstance(found, WithheldFemur):
         why = Abstained(reason=found.reason)
@@ -135,7 +141,9 @@ def _hip(
             statements=(Statement(name="hip_class", value=why),),
         )
         return _Hip(group=group)
-    shares = Abstained(reason=unfit) if unfit is not None else class_shares(ct, found)
+    shares = (
+        Abstained(reason=unfit) if unfit is not None else class_shares(ct, found, engine=engine)
+    )
     values = ct.hu[found.box][found.mask]
     attenuation = Measured(
         value=float(values.mean(dtype=np.float64)),
@@ -178,7 +186,11 @@ def _most_like(shares: Mapping[str, float] | Abstained) -> str | Abstained:
 
 
 def class_shares(
-    ct: CtVolume, femur: ProximalFemur, forest: ForestModel | None = None
+    ct: CtVolume,
+    femur: ProximalFemur,
+    forest: ForestModel | None = None,
+    *,
+    engine: Engine = Engine.NATIVE,
 ) -> Mapping[str, float] | Abstained:
     """Shares of the trees by class, of one outlined femur.
 
@@ -210,7 +222,7 @@ def class_shares(
     )
     mask[inner] = femur.mask
     image = ScalarImage(values=ct.hu[around], spacing_mm=ct.geometry.spacing_mm)
-    (features,) = extract_features(image, [mask], settings_for(model.features))
+    (features,) = extract_features(image, [mask], settings_for(model.features), engine=engine)
     if isinstance(features, Abstained):
         return features
     if not model.is_like_training(features.values):

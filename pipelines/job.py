@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipelines.density.table import DensityTable
 from pipelines.findings import Status
+from pipelines.radiomics.engine import Engine
 from pipelines.reasons import Reason
 
 TASK_NAME: Final = "pipelines.process_examination"
@@ -57,6 +58,8 @@ class Job(_Message):
 
     ``key`` identifies the content (see `job_key`); ``output_folder`` is private to it.
     ``radiomics``: some destination wants the features of the vertebral bodies.
+    ``radiomics_engine`` computes the features; it is no part of the key, because both engines give
+    the same features.
     ``density_table`` is the site's; ``None`` stands for the table that is shipped.
     """
 
@@ -69,6 +72,7 @@ class Job(_Message):
     model_set: str
     flags: tuple[Reason, ...] = ()
     radiomics: bool = False
+    radiomics_engine: Engine = Engine.NATIVE
     density_table: DensityTable | None = None
     predecessor: Predecessor | None = None
 

@@ -68,7 +68,9 @@ def report_ovcf(examination: Examination, formula: LinearModel | None = None) ->
     why = out_of_scope(examination.ct, examination.quality)
     if why is not None:
         return PipelineResult(pipeline=Pipeline.OVCF, reasons=(why,), models=used)
-    levels = vertebral_features(examination.ct, examination.lumbar)
+    levels = vertebral_features(
+        examination.ct, examination.lumbar, engine=examination.job.radiomics_engine
+    )
     if not levels:
         return PipelineResult(
             pipeline=Pipeline.OVCF, reasons=(Reason.LEVELS_NOT_COVERED,), models=used

@@ -27,6 +27,7 @@ from pipelines.localize import SPINE_MODEL, Localization, localize
 from pipelines.lumbar import LumbarResult, measure_lumbar, nothing_reported, with_secondary
 from pipelines.provenance import models_used
 from pipelines.quality import Quality, check_header, check_image
+from pipelines.radiomics.engine import require_engine
 from pipelines.reporting.seg import make_segmentation, segment_numbers
 from pipelines.reporting.sr import make_report
 from pipelines.result import make_result
@@ -63,11 +64,14 @@ def process(job: Job, *, networks: Networks | None = None, listener: Listener = 
         The series is not what the node took it for.
     OutOfMemory
         It does not fit.
+    EngineNotInstalled
+        The job names a radiomics engine that is not there.
     """
     folder = Path(job.output_folder)
     done = read_outcome(folder)
     if done is not None:
         return done
+    require_engine(job.radiomics_engine)
     stations = Stations(listener)
     with stations.at("read"):
         series = open_job(job)
@@ -157,7 +161,7 @@ def _radiomics(
     return make_radiomics_report(
         job,
         series,
-        vertebral_features(ct, result),
+        vertebral_features(ct, result, engine=job.radiomics_engine),
         segmentation,
         segment_numbers(result.regions),
         result.findings.models,

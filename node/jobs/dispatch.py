@@ -14,6 +14,7 @@ from node.series.selection import Selection
 from pipelines.density.table import DensityTable
 from pipelines.durable import sync_folder, write_durably
 from pipelines.job import JOB_FILE, Job, JobInstance, Predecessor, job_key
+from pipelines.radiomics.engine import Engine
 from pipelines.reasons import Reason
 
 
@@ -36,6 +37,7 @@ def make_job(
     flags: tuple[Reason, ...] = (),
     density_table: DensityTable | None = None,
     radiomics: bool = False,
+    radiomics_engine: Engine = Engine.NATIVE,
 ) -> Job:
     """Describe the work; nothing is written."""
     record = selection.record
@@ -53,6 +55,7 @@ def make_job(
         model_set=model_set_version(),
         flags=flags,
         radiomics=radiomics,
+        radiomics_engine=radiomics_engine,
         density_table=density_table,
         predecessor=predecessor,
     )

@@ -13,6 +13,7 @@ import numpy as np
 from pipelines.anatomy import Level
 from pipelines.findings import Abstained
 from pipelines.lumbar import LumbarResult
+from pipelines.radiomics.engine import Engine
 from pipelines.radiomics.extract import RadiomicFeatures, extract_features
 from pipelines.radiomics.region import ScalarImage
 from pipelines.radiomics.settings import FeatureSettings, feature_settings
@@ -33,7 +34,11 @@ class LevelFeatures:
 
 
 def vertebral_features(
-    ct: CtVolume, result: LumbarResult, settings: FeatureSettings | None = None
+    ct: CtVolume,
+    result: LumbarResult,
+    settings: FeatureSettings | None = None,
+    *,
+    engine: Engine = Engine.NATIVE,
 ) -> tuple[LevelFeatures, ...]:
     """Features of each vertebra of the findings, or why there are none.
 
@@ -66,6 +71,6 @@ def vertebral_features(
         region = regions[row.level]
         mask = np.zeros(ct.hu.shape, bool)
         mask[region.box] = region.body
-        (features,) = extract_features(image, [mask], chosen)
+        (features,) = extract_features(image, [mask], chosen, engine=engine)
         found.append(LevelFeatures(level=row.level, features=features))
     return tuple(found)

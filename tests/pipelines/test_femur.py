@@ -20,6 +20,7 @@ from pipelines.femur import (
 )
 from pipelines.findings import Abstained, Measured
 from pipelines.gates.concern import Concern, Reach
+from pipelines.job import Job
 from pipelines.proximal_femur import ProximalFemur
 from pipelines.quality import Quality
 from pipelines.radiomics.extract import extract_features
@@ -41,10 +42,22 @@ HEADER = replace(
 )
 
 
+JOB = Job(
+    key="hips",
+    study_instance_uid="2.25.1",
+    series_instance_uid="2.25.2",
+    instances=(),
+    pipelines=(),
+    output_folder="",
+    model_set="",
+)
+
+
 class _Examined:
     """What `report_femora` asks of an examination."""
 
     def __init__(self, ct, found, *reasons):
+        self.job = JOB
         self.ct = ct
         self.localization = found
         self.quality = Quality(
