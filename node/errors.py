@@ -16,6 +16,7 @@
       - GeometryMismatch
       - UnreadablePixels
       - OutOfMemory
+      - EngineNotInstalled
     * ModelError
       - DigestMismatch
       - UnknownModel
@@ -28,7 +29,13 @@ pickling. ``retryable`` is a class attribute: nobody matches strings.
 from typing import ClassVar, Final
 
 from models.errors import DigestMismatch, ModelError, OsteoNodeError, UnknownModel
-from pipelines.errors import GeometryMismatch, OutOfMemory, PipelineError, UnreadablePixels
+from pipelines.errors import (
+    EngineNotInstalled,
+    GeometryMismatch,
+    OutOfMemory,
+    PipelineError,
+    UnreadablePixels,
+)
 
 __all__ = [
     "ConfigError",
@@ -36,6 +43,7 @@ __all__ = [
     "DeliveryError",
     "DigestMismatch",
     "DuplicateContent",
+    "EngineNotInstalled",
     "ForbiddenTransition",
     "GeometryMismatch",
     "LedgerError",

@@ -26,5 +26,9 @@ class OutOfMemory(PipelineError):
     retryable: ClassVar[bool] = True
 
 
+class EngineNotInstalled(PipelineError):
+    """The settings name a radiomics engine that this environment lacks."""
+
+
 class BadDensityTable(PipelineError):
     """A density table, or what should go into one, cannot be used."""

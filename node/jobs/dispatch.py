@@ -11,6 +11,7 @@ from pathlib import Path
 from node.series.selection import Selection
 from pipelines.contract.density_table import DensityTable
 from pipelines.contract.durable import sync_folder, write_durably
+from pipelines.contract.feature_engine import Engine
 from pipelines.contract.generation import model_set_version
 from pipelines.contract.job import JOB_FILE, Job, JobInstance, job_key
 
@@ -32,6 +33,7 @@ def make_job(
     *,
     density_table: DensityTable | None = None,
     radiomics: bool = False,
+    radiomics_engine: Engine = Engine.NATIVE,
 ) -> Job:
     """Describe the work; nothing is written."""
     record = selection.record
@@ -47,6 +49,7 @@ def make_job(
         output_folder=str(work_folder / key),
         model_set=model_set_version(),
         radiomics=radiomics,
+        radiomics_engine=radiomics_engine,
         density_table=density_table,
     )
 

@@ -133,6 +133,7 @@ class Coordinator:
             self.settings.work_folder,
             density_table=self.density_table.current(),
             radiomics=bool(radiomics_destinations(self.settings)),
+            radiomics_engine=self.settings.radiomics.engine,
         )
 
     def _collect(self, jobs: list[JobRow]) -> int:

@@ -18,7 +18,8 @@ from node.errors import DeliveryError
 from node.intake.listener import listening_socket
 from node.jobs.site_table import site_table
 from node.tools.send_folder import echo
-from pipelines.errors import BadDensityTable
+from pipelines.contract.feature_engine import require_engine
+from pipelines.errors import BadDensityTable, EngineNotInstalled
 
 OUR_OWN_VARIABLES: Final = frozenset({"OSTEONODE_HOST", "OSTEONODE_LUA", "OSTEONODE_PORT"})
 """Read by ``deploy/orthanc``, not by the node."""
@@ -45,6 +46,7 @@ def findings(settings: Settings, *, with_peers: bool = False) -> list[Finding]:
         *_folder(settings.data_folder),
         *_port(settings),
         *_density_table(settings),
+        *_radiomics_engine(settings),
         *_destinations(settings),
         *_access(settings),
         *(_peers(settings) if with_peers else []),
@@ -91,6 +93,15 @@ def _density_table(settings: Settings) -> list[Finding]:
         site_table(settings.density_table_file)
     except BadDensityTable as error:
         return [Finding(text=f"density table: {error}")]
+    return []
+
+
+def _radiomics_engine(settings: Settings) -> list[Finding]:
+    """Looks at this machine; a worker elsewhere has its own environment."""
+    try:
+        require_engine(settings.radiomics.engine)
+    except EngineNotInstalled as error:
+        return [Finding(text=f"radiomics.engine: {error}")]
     return []
 
 
