@@ -1,4 +1,4 @@
-"""Selection -> Job: a folder with ``job.json``, then the ledger row, then the wake-up.
+"""Selection -> Job: a folder with ``job.json``, then the ledger row, then the message.
 
 Takes  Selection
 Gives  Job
@@ -37,7 +37,7 @@ def make_job(
     density_table: DensityTable | None = None,
     radiomics: bool = False,
 ) -> Job:
-    """Describe the work; nothing is written."""
+    """Describe the job, without writing anything."""
     record = selection.record
     key = key_of(selection, density_table)
     return Job(
@@ -59,7 +59,7 @@ def make_job(
 
 
 def write_job(job: Job) -> Path:
-    """Write ``job.json`` durably; the same job that is already there stays as it is."""
+    """Write ``job.json`` durably, unless the file already holds the same job."""
     folder = Path(job.output_folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / JOB_FILE

@@ -1,4 +1,4 @@
-"""Radiomic features go to the destinations that ask for them, and to no other."""
+"""Radiomic features go to the destinations with the option, and to no other."""
 
 import time
 from pathlib import Path
