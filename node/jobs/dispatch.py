@@ -18,7 +18,7 @@ from pipelines.contract.reasons import Reason
 
 
 def key_of(selection: Selection, density_table: DensityTable | None = None) -> str:
-    """Job key: the same content of the series, models and calibrations give the same key."""
+    """Job key: equal for the same objects of the series, models and calibrations."""
     record = selection.record
     return job_key(
         record.series_instance_uid,

@@ -1,4 +1,4 @@
-"""What goes into the ledger and what it returns: frozen records, free of the database."""
+"""Records that the ledger takes and returns; no database is needed for them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

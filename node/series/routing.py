@@ -1,4 +1,4 @@
-"""Which pipelines a series goes through, and where its results go.
+"""Pipelines of a series, and destinations of its results.
 
 Takes  Selection
 Gives  pipelines and destinations
