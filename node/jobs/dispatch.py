@@ -1,4 +1,4 @@
-"""Selection -> Job: a folder with ``job.json``, then the ledger row, then the wake-up.
+"""Selection -> Job: a folder with ``job.json``, then the ledger row, then the message.
 
 Takes  Selection
 Gives  Job
@@ -17,7 +17,7 @@ from pipelines.contract.job import JOB_FILE, Job, JobInstance, job_key
 
 
 def key_of(selection: Selection, density_table: DensityTable | None = None) -> str:
-    """Job key: the same content of the series, models and calibrations give the same key."""
+    """Job key: equal for the same objects of the series, models and calibrations."""
     record = selection.record
     return job_key(
         record.series_instance_uid,
@@ -35,7 +35,7 @@ def make_job(
     radiomics: bool = False,
     radiomics_engine: Engine = Engine.NATIVE,
 ) -> Job:
-    """Describe the work; nothing is written."""
+    """Describe the job, without writing anything."""
     record = selection.record
     key = key_of(selection, density_table)
     return Job(
@@ -55,7 +55,7 @@ def make_job(
 
 
 def write_job(job: Job) -> Path:
-    """Write ``job.json`` durably; the same job that is already there stays as it is."""
+    """Write ``job.json`` durably, unless the file already holds the same job."""
     folder = Path(job.output_folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / JOB_FILE

@@ -1,12 +1,8 @@
 """Identifiers of objects, also of those whose UIDs were emptied by de-identification.
 
-Takes  DICOM file
-Gives  Identity
-Next   node.series.index
-
-Some public collections keep the SOP Instance UID in the file meta information only and empty the
-study and series UIDs. Such objects cannot be sent as they are (PS3.7 9.1.1 needs the UIDs), but
-their folder can be read, and completed copies can be sent.
+Some public collections have the SOP Instance UID only in the file meta information, and empty study
+and series UIDs. Such objects cannot be sent unchanged (PS3.7 9.1.1 requires the UIDs), but their
+folder can be read, and completed copies can be sent.
 """
 
 import hashlib
@@ -20,7 +16,7 @@ from pydicom.errors import InvalidDicomError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """The UIDs of one object; ``is_complete`` where the data set has them all itself."""
+    """UIDs of one object; ``is_complete`` if the data set contains all of them."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -55,12 +51,12 @@ def derived_uid(*parts: str) -> str:
 
 
 def completed_copy(source: Path, folder: Path) -> tuple[Path, int]:
-    """Copy of a folder whose objects all have their UIDs.
+    """Copy of a folder in which all objects have their UIDs.
 
     Returns
     -------
     path, completed
-        ``source`` itself and 0 where nothing is missing.
+        ``source`` itself and 0 if no UID is missing.
     """
     files = sorted(source.rglob("*")) if source.is_dir() else [source]
     incomplete = []

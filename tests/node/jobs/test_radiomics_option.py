@@ -1,4 +1,4 @@
-"""Radiomic features go to the destinations that ask for them, and to no other."""
+"""Radiomic features go to the destinations with the option, and to no other."""
 
 import sys
 import time
@@ -15,7 +15,7 @@ from node.serve.coordinator import Coordinator
 from node.tools.config_check import findings
 from pipelines.contract.feature_engine import Engine
 from pipelines.contract.job import Job
-from pipelines.worker.__main__.app import make_app
+from pipelines.worker.app import make_app
 from tests.node.ledger.test_ledger import SR, choose, fill
 from tests.node.series_objects import ct_series, record
 from tests.peers.ports import free_port
