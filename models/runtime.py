@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.cards import card
+from models.memory import is_lack_of_memory, lack_of_memory_raised
 from models.registry import network
 
 try:
@@ -52,10 +53,13 @@ def forward(name: str, device: str = "cpu") -> Forward:
     ------
     UnknownModel, DigestMismatch
         As `models.registry.network`.
+    OutOfMemory
+        The weights do not fit.
     """
-    if device == "cpu" and (compiled := openvino_forward(name)) is not None:
-        return compiled
-    return network(name, device)
+    with lack_of_memory_raised(f"loading {name} on {device}"):
+        if device == "cpu" and (compiled := openvino_forward(name)) is not None:
+            return compiled
+        return network(name, device)
 
 
 @cache
@@ -73,12 +77,19 @@ def openvino_forward(name: str, folder: Path = CACHE_FOLDER) -> Forward | None:
             _keep_graph(graph, folder, digest)
         compiled = core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     except RuntimeError as error:  # what OpenVINO raises, for any reason
+        if is_lack_of_memory(error):
+            raise  # It may fit at the next call, and this answer is kept.
         LOGGER.warning("openvino_failed: %s runs on PyTorch (%s)", name, error)
         return None
 
     def run(image: torch.Tensor) -> torch.Tensor:
-        found: NDArray[np.float32] = compiled(np.ascontiguousarray(image.numpy()))[0]
-        return torch.from_numpy(found.copy())
+        try:
+            found: NDArray[np.float32] = compiled(np.ascontiguousarray(image.numpy()))[0]
+            return torch.from_numpy(found.copy())
+        except (MemoryError, RuntimeError) as error:
+            if is_lack_of_memory(error):
+                compiled.release_memory()  # What it has allocated so far would stay taken.
+            raise
 
     return run
 

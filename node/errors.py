@@ -17,10 +17,10 @@
     * PipelineError
       - GeometryMismatch
       - UnreadablePixels
-      - OutOfMemory
     * ModelError
       - DigestMismatch
       - UnknownModel
+      - OutOfMemory
 
 An error means that something cannot go on; a value that is withheld is data, not an error.
 Every class takes three positional arguments (found, expected, remedy), so that it survives
@@ -29,8 +29,8 @@ pickling. ``retryable`` is a class attribute: nobody matches strings.
 
 from typing import ClassVar, Final
 
-from models.errors import DigestMismatch, ModelError, OsteoNodeError, UnknownModel
-from pipelines.errors import GeometryMismatch, OutOfMemory, PipelineError, UnreadablePixels
+from models.errors import DigestMismatch, ModelError, OsteoNodeError, OutOfMemory, UnknownModel
+from pipelines.errors import GeometryMismatch, PipelineError, UnreadablePixels
 
 __all__ = [
     "ConfigError",
