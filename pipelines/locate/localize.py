@@ -22,8 +22,9 @@ from pipelines.locate.naming import LUMBAR_COUNT, Names, VertebraEvidence, name_
 from pipelines.locate.ribs import rib_reach_mm
 from pipelines.locate.spinal_curve import SpinalCurve, find_bodies, follow_spine
 from pipelines.read.volume import AIR_HU, CtVolume
-from pipelines.space.coordinates import CanonicalGrid, canonical_grid, resample_to_canonical, to_lps
+from pipelines.space.coordinates import CanonicalGrid, canonical_grid, to_lps
 from pipelines.space.masks import largest_part
+from pipelines.space.resample import resample_to_canonical
 
 Triple: TypeAlias = tuple[float, float, float]
 Place: TypeAlias = tuple[float, float, float]

@@ -13,12 +13,12 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from pipelines.locate.localize import Localization, LocatedBody
 from pipelines.read.volume import CtVolume, Segmentation
-from pipelines.space.coordinates import CanonicalGrid, to_index
+from pipelines.space.coordinates import Box, CanonicalGrid, to_index
 from pipelines.space.masks import largest_part
+from pipelines.space.resample import GridBox, resample
 
 FIRST_UNNAMED: Final = 101
 """Label of the uppermost body without a name."""
@@ -72,21 +72,14 @@ def interpolated(
     ct: CtVolume,
     grid: CanonicalGrid,
     probability: NDArray[np.float32],
-    box: tuple[slice, slice, slice],
+    box: Box,
 ) -> NDArray[np.float32]:
     """Values of the 3 mm grid at the voxels of a box of the CT."""
-    start = np.array([part.start for part in box], float)
-    between = np.linalg.inv(grid.affine) @ ct.geometry.affine
-    return np.asarray(
-        ndimage.affine_transform(
-            probability,
-            between[:3, :3],
-            between[:3, :3] @ start + between[:3, 3],
-            output_shape=tuple(part.stop - part.start for part in box),
-            order=1,
-            mode="nearest",
-            output=np.float32,
-        )
+    return resample(
+        probability,
+        GridBox(affine=grid.affine, shape=grid.shape),
+        GridBox.of(ct.geometry.affine, box),
+        beyond="nearest",
     )
 
 

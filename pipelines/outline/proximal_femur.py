@@ -38,6 +38,7 @@ from pipelines.read.oriented_crop import OrientedGrid, box_of, crop, on_ct
 from pipelines.read.volume import CtVolume
 from pipelines.space.coordinates import Box, CanonicalGrid, to_index, to_lps
 from pipelines.space.masks import largest_part, without_holes
+from pipelines.space.resample import GridBox, resample
 
 FEMUR_MODEL: Final = "femur"
 
@@ -350,16 +351,13 @@ def _coarse_on(
     grid: OrientedGrid, coarse: NDArray[np.bool_], coarse_grid: CanonicalGrid
 ) -> NDArray[np.bool_]:
     """The 3 mm mask on the voxels of the crop."""
-    between = np.linalg.inv(coarse_grid.affine) @ grid.affine
-    found = ndimage.affine_transform(
+    found = resample(
         coarse.astype(np.float32),
-        between[:3, :3],
-        between[:3, 3],
-        output_shape=grid.shape,
-        order=1,
-        output=np.float32,
+        GridBox(affine=coarse_grid.affine, shape=coarse_grid.shape),
+        GridBox(affine=grid.affine, shape=grid.shape),
+        beyond="constant",
     )
-    return np.asarray(found > 0.5)
+    return found > 0.5
 
 
 def _on_ct(
