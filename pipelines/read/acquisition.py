@@ -14,7 +14,7 @@ from typing import Final
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from pipelines.read.sources import functional_group, is_multiframe
+from pipelines.read.enhanced import coded_contrast_agent, frame_count, frame_value
 
 DAYS_PER_YEAR: Final = 365.25
 AGE_UNITS: Final = {"D": 1 / DAYS_PER_YEAR, "W": 7 / DAYS_PER_YEAR, "M": 1 / 12, "Y": 1.0}
@@ -22,13 +22,6 @@ AGE_UNITS: Final = {"D": 1 / DAYS_PER_YEAR, "W": 7 / DAYS_PER_YEAR, "M": 1 / 12,
 ADULT_HEIGHT_M: Final = (1.0, 2.4)
 ADULT_WEIGHT_KG: Final = (25.0, 300.0)
 """What Patient's Size and Weight (PS3.3 C.7.2.2, metres and kilograms) can be."""
-ENHANCED_GROUPS: Final = {
-    "KVP": "CTXRayDetailsSequence",
-    "ConvolutionKernel": "CTReconstructionSequence",
-    "SliceThickness": "PixelMeasuresSequence",
-    "RescaleType": "PixelValueTransformationSequence",
-}
-"""Where Enhanced CT keeps what the classic CT has at the top (PS3.3 C.8.15.3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,18 +63,12 @@ def read_acquisition(datasets: Sequence[Dataset]) -> AcquisitionHeader:
 
 
 def _agreed(datasets: Sequence[Dataset], keyword: str) -> object:
-    values = {_text(value) for dataset in datasets for value in _values(dataset, keyword)}
+    values = {
+        _text(frame_value(dataset, index, keyword))
+        for dataset in datasets
+        for index in range(frame_count(dataset))
+    }
     return values.pop() if len(values) == 1 else None
-
-
-def _values(dataset: Dataset, keyword: str) -> list[object]:
-    if not is_multiframe(dataset):
-        return [dataset.get(keyword)]
-    groups = (
-        functional_group(dataset, index, ENHANCED_GROUPS[keyword])
-        for index in range(int(dataset.NumberOfFrames))
-    )
-    return [group.get(keyword) if group is not None else None for group in groups]
 
 
 def _contrast_agent(dataset: Dataset) -> str | None:
@@ -89,9 +76,9 @@ def _contrast_agent(dataset: Dataset) -> str | None:
     named = _text(dataset.get("ContrastBolusAgent"))
     if named:
         return named
-    coded = dataset.get("ContrastBolusAgentSequence")
+    coded = _text(coded_contrast_agent(dataset))
     if coded:
-        return _text(coded[0].get("CodeMeaning")) or "unnamed"
+        return coded
     volume = _number(dataset.get("ContrastBolusVolume"))
     return "unnamed" if volume or _text(dataset.get("ContrastBolusRoute")) else None
 
