@@ -22,7 +22,7 @@ from scipy import ndimage
 
 from models.inference import SpineProbabilities, hip_probabilities
 from models.structures import SPACING_MM, HipPart, Structure
-from pipelines.space.masks import largest_part, without_holes
+from pipelines.space.masks import connected_parts, largest_part, without_holes
 
 HIPS_MODEL: Final = "hips"
 Array = TypeVar("Array", NDArray[np.float32], NDArray[np.bool_])
@@ -112,9 +112,8 @@ def both_see(hips: NDArray[np.float32], spine: NDArray[np.float32]) -> NDArray[n
     hips, spine : (slices, rows, columns) float32
         Probability of femur by each network.
     """
-    parts, count = ndimage.label(hips > 0.5)
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)
-    shared = np.bincount(parts[spine > 0.5], minlength=count + 1)
+    parts, sizes = connected_parts(hips > 0.5)
+    shared = np.bincount(parts[spine > 0.5], minlength=len(sizes))
     is_femur = shared >= LEAST_SHARE * np.maximum(sizes, 1)
     is_femur[0] = False
     # One voxel more keeps the slope of the probability, on which the border between voxels rests.

@@ -12,10 +12,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from models.structures import SPACING_MM
 from pipelines.locate.spinal_curve import SpinalCurve
+from pipelines.space.masks import connected_parts
 
 BONE_PROBABILITY: Final = 0.3
 INNER_MM, INNER_END_MM, OUTER_MM = 26.0, 38.0, 110.0
@@ -26,7 +26,6 @@ BEHIND_MM: Final = (-6.0, 75.0)
 END_DEPTH_MM: Final = 7.0
 PASSAGE_MM: Final = (52.0, 64.0)
 """From the axis: farther out than processes end, and nearer than the shortest proper ribs."""
-CONNECTED: Final = np.ones((3, 3, 3))
 FEWEST_VOXELS: Final = 4
 RISE: Final = 0.1
 """Of its height: how far above its lower and its upper border a vertebra owns what begins there. On
@@ -62,13 +61,11 @@ def rib_reach_mm(
     outward, left = np.abs(aside), aside > 0
     mask = np.zeros(bone.shape, bool)
     mask[tuple(index.T)] = True
-    pieces, count = ndimage.label(mask, CONNECTED)
+    pieces, sizes = connected_parts(mask, corners=True)
     piece = pieces[tuple(index.T)]
     reach = np.full((len(places), 2), INNER_MM)
-    for number in range(1, count + 1):
+    for number in np.flatnonzero(sizes >= FEWEST_VOXELS):
         mine = piece == number
-        if mine.sum() < FEWEST_VOXELS:
-            continue
         ends = _reach_of_ends(index[mine], along[mine], outward[mine])
         side = int(left[mine].mean() > 0.5)
         for root, far in ends:
@@ -108,7 +105,7 @@ def _parts(index: NDArray[np.int_], chosen: NDArray[np.bool_]) -> NDArray[np.int
         low = index.min(axis=0)
         mask = np.zeros(index.max(axis=0) - low + 1, bool)
         mask[tuple((index[chosen] - low).T)] = True
-        parts, _ = ndimage.label(mask, CONNECTED)
+        parts, _ = connected_parts(mask, corners=True)
         numbers[chosen] = parts[tuple((index[chosen] - low).T)]
     return numbers
 

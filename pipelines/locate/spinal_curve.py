@@ -14,6 +14,7 @@ from scipy import ndimage
 from scipy.interpolate import CubicSpline
 
 from models.structures import SPACING_MM
+from pipelines.space.masks import connected_parts
 
 MINIMUM_VOXELS: Final = 120
 """3 mm voxels of body (3 cm3) under which there is no spine."""
@@ -68,8 +69,8 @@ def follow_spine(body: NDArray[np.float32], disc: NDArray[np.float32]) -> Spinal
     """
     if (body > 0.5).sum() < MINIMUM_VOXELS:
         return None
-    column, count = ndimage.label(ndimage.binary_dilation(body + disc > 0.5))
-    weights = ndimage.sum_labels(body > 0.5, column, np.arange(1, count + 1))
+    column, sizes = connected_parts(ndimage.binary_dilation(body + disc > 0.5))
+    weights = ndimage.sum_labels(body > 0.5, column, np.arange(1, len(sizes)))
     mask = column == int(np.argmax(weights)) + 1
     weight = np.where(mask, body + disc, 0)
     return _through_centres(weight, _centres_by_slice(weight))

@@ -37,7 +37,7 @@ from pipelines.outline.femur_checks import (
 from pipelines.read.oriented_crop import OrientedGrid, box_of, crop, on_ct
 from pipelines.read.volume import CtVolume
 from pipelines.space.coordinates import Box, CanonicalGrid, to_index, to_lps
-from pipelines.space.masks import largest_part, without_holes
+from pipelines.space.masks import connected_parts, largest_part, without_holes
 from pipelines.space.resample import GridBox, resample
 
 FEMUR_MODEL: Final = "femur"
@@ -142,11 +142,8 @@ def segment_femora(
 
 def _coarse_femora(found: Localization) -> list[NDArray[np.bool_]]:
     """Connected parts of the 3 mm map that are large enough for a femur, largest first."""
-    there = found.femur_probability > 0.5
-    if not there.any():
-        return []
-    parts, _ = ndimage.label(there)
-    sizes = np.bincount(parts.ravel())[1:] * found.grid.spacing_mm**3
+    parts, voxels = connected_parts(found.femur_probability > 0.5)
+    sizes = voxels[1:] * found.grid.spacing_mm**3
     order = np.argsort(sizes)[::-1][:2]
     return [np.asarray(parts == k + 1) for k in order if sizes[k] >= COARSE_LEAST_MM3]
 
@@ -387,9 +384,7 @@ def _solid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Largest part without thin bridges to other bones, its holes filled slice by slice."""
     if not mask.any():
         return mask
-    parts, _ = ndimage.label(ndimage.binary_opening(mask, iterations=BRIDGE_MM))
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
+    parts, sizes = connected_parts(ndimage.binary_opening(mask, iterations=BRIDGE_MM))
     main = parts == int(np.argmax(sizes))
     whole = ndimage.binary_dilation(main, iterations=BRIDGE_MM + 1) & mask
     return without_holes(whole)

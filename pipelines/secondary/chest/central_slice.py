@@ -28,6 +28,7 @@ from pipelines.secondary.chest.network_input import (
     cut_square,
     windowed,
 )
+from pipelines.space.masks import largest_part
 
 DCNN_MODEL: Final = "chest_dcnn"
 SLICE_MM: Final = 2.0
@@ -115,11 +116,9 @@ def slice_weights(place: float, spacing_mm: float, slices: int) -> dict[int, flo
 def outline(section: CentralSlice, network: Network = shipped_network) -> NDArray[np.bool_] | None:
     """(128, 128) trabecular area; ``None`` where it does not fit the body of the other networks."""
     likely = network(windowed(section.hu)) > 0.5
-    parts, count = ndimage.label(likely)
-    if count == 0:
+    if not likely.any():
         return None
-    sizes = np.bincount(parts.ravel())[1:]
-    mask = np.asarray(ndimage.binary_fill_holes(parts == 1 + int(sizes.argmax())), bool)
+    mask = np.asarray(ndimage.binary_fill_holes(largest_part(likely)), bool)
     inside = float(mask[section.body].sum()) / float(mask.sum())
     share = float(mask.sum()) / max(float(section.body.sum()), 1.0)
     spans = [np.ptp(np.flatnonzero(mask.any(axis=axis))) + 1 for axis in (0, 1)]
