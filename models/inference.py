@@ -5,7 +5,9 @@ Every function raises `models.errors.OutOfMemory` where no memory is left.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,12 +19,16 @@ from models.errors import OutOfMemory
 from models.fine_structures import FINE_HU_CENTRE, FINE_HU_RANGE, FINE_HU_SCALE
 from models.memory import lack_of_memory_raised
 from models.registry import network
-from models.runtime import Forward, forward
-from models.structures import CENTRE_CHANNEL, HU_CENTRE, HU_RANGE, HU_SCALE
+from models.runtime import forward
+from models.structures import CENTRE_CHANNEL, FEMORA, HU_CENTRE, HU_RANGE, HU_SCALE
 
 LOGGER = logging.getLogger(__name__)
 MULTIPLE = 16
+"""Sizes that a 3 mm network can halve four times."""
 TILE = (128, 96, 128)
+
+Image = TypeVar("Image", torch.Tensor, NDArray[np.float32])
+Output = TypeVar("Output")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +45,12 @@ class SpineProbabilities:
 
     structures: NDArray[np.float32]
     centre: NDArray[np.float32]
+
+    def turned_back(self) -> "SpineProbabilities":
+        """Those of a mirror image as those of the image itself: left and right exchanged."""
+        structures = exchanged(self.structures)
+        structures[list(FEMORA)] = structures[list(FEMORA[::-1])]
+        return SpineProbabilities(structures=structures, centre=exchanged(self.centre))
 
 
 def default_device() -> str:
@@ -152,10 +164,40 @@ def class_probabilities(
         return torch.softmax(logits.double(), dim=1)[0].cpu().numpy()
 
 
-def mirror_mean(run: Forward, images: torch.Tensor) -> torch.Tensor:
-    """Mean of what ``run`` says of images and of their mirror images, left and right exchanged."""
-    with lack_of_memory_raised("images and their mirror images"):
-        return (run(images) + run(images.flip(-1))) / 2
+def mirror_passes(run: Callable[[Image], Output], image: Image) -> tuple[Output, Output]:
+    """Run on an image and on its mirror image, left and right exchanged.
+
+    Parameters
+    ----------
+    image : (..., columns)
+        Columns run along left and right.
+
+    Returns
+    -------
+    of the image, of the mirror image
+        The second as it comes: maps of places are turned back by `exchanged`.
+    """
+    with lack_of_memory_raised("an image and its mirror image"):
+        return run(image), run(exchanged(image))
+
+
+def mirror_mean(run: Callable[[Image], Image], image: Image, *, maps: bool = True) -> Image:
+    """Mean over an image and its mirror image.
+
+    Parameters
+    ----------
+    maps
+        Whether the output has the columns of the image, which are then turned back.
+    """
+    plain, mirrored = mirror_passes(run, image)
+    return (plain + (exchanged(mirrored) if maps else mirrored)) / 2
+
+
+def exchanged(image: Image) -> Image:
+    """Left and right exchanged: the last axis in reverse order."""
+    if isinstance(image, torch.Tensor):
+        return image.flip(-1)
+    return np.ascontiguousarray(image[..., ::-1])
 
 
 def _placed(image: torch.Tensor, device: str) -> torch.Tensor:

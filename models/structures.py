@@ -19,6 +19,9 @@ class Structure(IntEnum):
     RIB = 9
 
 
+FEMORA: Final = (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT)
+
+
 class HipPart(IntEnum):
     """One softmax channel of the 3 mm hip network; the side of a femur comes from its place."""
 

@@ -20,14 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.inference import SpineProbabilities, hip_probabilities
-from models.structures import SPACING_MM, HipPart, Structure
+from models.inference import SpineProbabilities, exchanged, hip_probabilities, mirror_passes
+from models.structures import FEMORA, SPACING_MM, HipPart, Structure
 from pipelines.space.masks import connected_parts, largest_part, without_holes
 
 HIPS_MODEL: Final = "hips"
 Array = TypeVar("Array", NDArray[np.float32], NDArray[np.bool_])
 
-FEMORA: Final = (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT)
 PELVIS: Final = (*FEMORA, Structure.HIP_BONE, Structure.SACRUM)
 LEAST_VOXELS: Final = 150
 """3 mm voxels (4 cm3) of hip bone, femur or sacrum that make a pelvis."""
@@ -79,7 +78,7 @@ def find_hips(hu: NDArray[np.float32], spine: Sequence[SpineProbabilities], devi
     sacra = [one.structures[Structure.SACRUM] for one in spine]
     if int(pelvis.sum()) >= LEAST_VOXELS:
         around = _around(pelvis)
-        for index, parts in enumerate(_asked(hu[around], device)):
+        for index, parts in enumerate(_hip_passes(hu[around], device)):
             hip, sacrum = np.zeros((2, *hu.shape), np.float32)
             hip[around] = parts[HipPart.FEMUR]
             sacrum[around] = (sacra[index][around] + parts[HipPart.SACRUM]) / 2
@@ -97,11 +96,10 @@ def _around(pelvis: NDArray[np.bool_]) -> slice:
     return slice(0, highest + 1 + round(ABOVE_MM / SPACING_MM))
 
 
-def _asked(hu: NDArray[np.float32], device: str) -> tuple[NDArray[np.float32], ...]:
-    """What the hip network says of slices, and of their mirror image, turned back."""
-    plain = hip_probabilities(HIPS_MODEL, hu, device)
-    mirrored = hip_probabilities(HIPS_MODEL, np.ascontiguousarray(hu[..., ::-1]), device)
-    return plain, mirrored[..., ::-1]
+def _hip_passes(hu: NDArray[np.float32], device: str) -> tuple[NDArray[np.float32], ...]:
+    """Output of the hip network for slices, and for their mirror image, turned back."""
+    plain, mirrored = mirror_passes(lambda image: hip_probabilities(HIPS_MODEL, image, device), hu)
+    return plain, exchanged(mirrored)
 
 
 def both_see(hips: NDArray[np.float32], spine: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,10 +13,15 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference import SpineProbabilities, default_device, spine_probabilities
-from models.structures import SPACING_MM, Structure
+from models.inference import (
+    SpineProbabilities,
+    default_device,
+    mirror_passes,
+    spine_probabilities,
+)
+from models.structures import FEMORA, SPACING_MM, Structure
 from pipelines.contract.anatomy import Level
-from pipelines.locate.coarse_hips import FEMORA, Hips, find_hips
+from pipelines.locate.coarse_hips import Hips, find_hips
 from pipelines.locate.disc_planes import DiscPlane, above_disc, disc_plane
 from pipelines.locate.naming import LUMBAR_COUNT, Names, VertebraEvidence, name_vertebrae
 from pipelines.locate.ribs import rib_reach_mm
@@ -141,20 +146,13 @@ def localize(ct: CtVolume, device: str | None = None) -> Localization:
     place = device or default_device()
     grid = canonical_grid(ct.geometry, SPACING_MM)
     hu = resample_to_canonical(ct.hu, ct.geometry, grid, outside=AIR_HU)
-    plain = spine_probabilities(SPINE_MODEL, hu, place)
-    mirrored = _of_mirror_image(hu, place)
+    plain, mirrored = mirror_passes(
+        lambda image: spine_probabilities(SPINE_MODEL, image, place), hu
+    )
+    mirrored = mirrored.turned_back()
     passes = (_bodies(plain), _bodies(mirrored))
     hips = find_hips(hu, (plain, mirrored), place)
     return interpret(_mean(plain, mirrored), grid, passes, hips)
-
-
-def _of_mirror_image(hu: NDArray[np.float32], device: str) -> SpineProbabilities:
-    """What the network says of the scan with left and right exchanged, turned back."""
-    mirror = np.ascontiguousarray(hu[..., ::-1])
-    found = spine_probabilities(SPINE_MODEL, mirror, device)
-    structures = found.structures[..., ::-1].copy()
-    structures[list(FEMORA)] = structures[list(FEMORA[::-1])]
-    return SpineProbabilities(structures=structures, centre=found.centre[..., ::-1])
 
 
 def _mean(one: SpineProbabilities, other: SpineProbabilities) -> SpineProbabilities:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from models.fine_structures import FINE_SPACING_MM, VERTEBRA_CROP, VertebraPart
-from models.inference import default_device, fine_probabilities
+from models.inference import default_device, fine_probabilities, mirror_mean
 from pipelines.contract.anatomy import Level
 from pipelines.locate.localize import Localization, LocatedBody, LocatedVertebra
 from pipelines.outline.bodies_3mm import FIRST_UNNAMED, interpolated, segment_bodies
@@ -78,11 +78,9 @@ class FineVertebra:
 
 
 def fine_vertebra(hu: NDArray[np.float32], device: str | None = None) -> NDArray[np.float32]:
-    """Parts of one vertebra by the shipped network; the mirror image is asked as well."""
+    """Parts of one vertebra by the shipped network, mean over the crop and its mirror image."""
     place = device or default_device()
-    straight = fine_probabilities(VERTEBRA_MODEL, hu, place)
-    mirrored = fine_probabilities(VERTEBRA_MODEL, np.ascontiguousarray(hu[:, :, ::-1]), place)
-    return np.asarray((straight + mirrored[..., ::-1]) / 2, np.float32)
+    return mirror_mean(lambda image: fine_probabilities(VERTEBRA_MODEL, image, place), hu)
 
 
 def vertebra_grid(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.inference import default_device, slice_probability
+from models.inference import default_device, mirror_mean, slice_probability
 from pipelines.locate.localize import LocatedVertebra
 from pipelines.read.volume import CtVolume, Segmentation
 from pipelines.secondary.chest.network_input import (
@@ -63,11 +63,9 @@ class CentralSlice:
 
 
 def shipped_network(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The DCNN of the registry; the mirror image is asked as well."""
+    """Output of the DCNN of the registry, mean over the slice and its mirror image."""
     place = default_device()
-    straight = slice_probability(DCNN_MODEL, image, place)
-    mirrored = slice_probability(DCNN_MODEL, np.ascontiguousarray(image[:, ::-1]), place)
-    return np.asarray((straight + mirrored[:, ::-1]) / 2, np.float32)
+    return mirror_mean(lambda one: slice_probability(DCNN_MODEL, one, place), image)
 
 
 def central_slice(
