@@ -172,11 +172,6 @@ REJECTIONS: Final[dict[tuple[int, int], Rejection]] = {
 UNEXPLAINED: Final = Rejection(reason="rejected", remedy="see the association request")
 
 
-def is_ct_storage(sop_class_uid: str) -> bool:
-    """Whether objects of this SOP class are taken."""
-    return sop_class_uid in CT_SOP_CLASSES
-
-
 def rejection(source: int, reason: int) -> Rejection:
     """Explanation of an A-ASSOCIATE-RJ that this node sent."""
     return REJECTIONS.get((source, reason), UNEXPLAINED)
