@@ -1,6 +1,6 @@
 """Run a network of the registry: from an array to probabilities.
 
-The 3 mm networks see the whole volume; where memory runs out they run on tiles, then on the CPU.
+The 3 mm networks run on the whole volume; where memory runs out, on tiles, then on tiles on the CPU.
 Every function raises `models.errors.OutOfMemory` where no memory is left.
 """
 
@@ -33,7 +33,7 @@ Output = TypeVar("Output")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpineProbabilities:
-    """What the network says of every voxel of its 3 mm grid.
+    """Output of the spine network for every voxel of its 3 mm grid.
 
     Parameters
     ----------

@@ -2,9 +2,9 @@
 
 OpenVINO (the optional extra ``openvino``) runs the larger networks 1.3 to 3.4 times as fast as
 PyTorch on a CPU (measured in pairs on two shared cores). A network is converted from its
-digest-checked weights when it is first needed; the converted graph is kept in the user's cache
-folder under the digest of the weights, and taken from there only where its own digest is the one
-that was noted beside it. Precision is float32.
+digest-checked weights at its first use. The converted graph is cached in the user's cache folder
+under the digest of the weights, and read from there only if its own digest is the recorded one.
+Precision is float32.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ except ImportError:
 LOGGER = logging.getLogger(__name__)
 CACHE_FOLDER: Final = Path.home() / ".cache" / "osteonode" / "openvino"
 EXAMPLE_SIZE: Final = {2: 64, 3: 32}
-"""Side of the image that a network is traced with, by its dimensions; the sizes stay free."""
+"""Side of the image for tracing, by the number of dimensions; the traced network accepts any size."""
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 
@@ -47,7 +47,7 @@ def forward(name: str, device: str = "cpu") -> Forward:
     name
         Of a model card.
     device
-        OpenVINO takes ``cpu`` only.
+        OpenVINO runs on ``cpu`` only.
 
     Raises
     ------
@@ -95,12 +95,12 @@ def openvino_forward(name: str, folder: Path = CACHE_FOLDER) -> Forward | None:
 
 
 def _converted(name: str) -> Any:
-    """Graph of a network. The frontend is called itself: the convenience function reports use."""
+    """Graph of a network, by the frontend itself: OpenVINO's convenience function sends telemetry."""
     built = network(name, "cpu")
     dimensions = 2 if any(p.dim() == 4 for p in built.parameters()) else 3
     example = torch.zeros(1, 1, *(EXAMPLE_SIZE[dimensions],) * dimensions)
     with warnings.catch_warnings():
-        # OpenVINO traces; PyTorch calls that old, and warns of sizes that it traces as such.
+        # PyTorch warns that tracing is deprecated, and that sizes are traced as constants.
         warnings.simplefilter("ignore")
         decoder = TorchScriptPythonDecoder(built, example_input=(example,))
         frontend = FrontEndManager().load_by_framework("pytorch")

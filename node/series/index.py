@@ -1,11 +1,11 @@
-"""DICOM header -> SeriesRecord: what decides about a series, as the node keeps it.
+"""DICOM header -> SeriesRecord: the attributes that decide about a series.
 
 Takes  StoredInstance
 Gives  SeriesRecord
 Next   node.series.completeness
 
-A header is read once and kept as JSON in the ledger, so closing a series of a thousand slices
-opens no file again.
+Each header is read once and stored as JSON in the ledger, so that no file is opened again when a
+series is closed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ PLANE: Final = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesRecord:
-    """What decides about a series.
+    """Attributes that decide about a series.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class SeriesRecord:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """Attributes that decide about a series, as JSON; ``UNREADABLE`` for what is no DICOM."""
+    """Attributes that decide about a series, as JSON; ``UNREADABLE`` for files that are not DICOM."""
     try:
         dataset = pydicom.dcmread(path, stop_before_pixels=True)
         return header_of(dataset)
@@ -158,7 +158,7 @@ def series_record(
     slices = [one for one in placed if not _is_localizer(one[2])]
     readable = slices or placed
     headers = [header for _, _, header in readable]
-    # Objects of other modalities and scouts have no planes, but decide by their header too.
+    # Objects of other modalities and scouts have no planes; their header is still used.
     first = headers[0] if headers else dict(objects[0][2]) if objects else {}
     planes = [plane for header in headers for plane in header["planes"]]
     return SeriesRecord(

@@ -1,13 +1,14 @@
-"""Femora and sacrum at 3 mm, by two networks where a pelvis is in view: the first stage of the femur cascade.
+"""Femora and sacrum at 3 mm: the first stage of the femur cascade.
 
-Takes  HU on the 3 mm grid, what the spine network says of it
+Takes  HU on the 3 mm grid, SpineProbabilities
 Gives  Hips
 Next   pipelines.outline.proximal_femur
 
-A VB-Net that knows hips alone outlines them, and the spine network, which knows what else a body
-holds, says which of these parts are femora: alone, the first takes vertebrae and ilia for femora as
-well, and the second leaves out their cortex. Of the sacrum, which the second confuses with nothing,
-their mean counts. Names of vertebrae rest on the spine network alone.
+Where a pelvis is in view, two networks are combined. The hip network (a VB-Net with hips as its only
+classes) outlines the femora; the parts that the spine network does not predict as femur are removed.
+Alone, the hip network also predicts femur in vertebrae and ilia, and the spine network misses the
+cortex. The probability of sacrum is the mean of both networks. The names of vertebrae depend on the
+spine network only.
 
 Source: study 3 (VB-Net at 3 mm, then at 1 mm).
 """
@@ -31,21 +32,20 @@ PELVIS: Final = (*FEMORA, Structure.HIP_BONE, Structure.SACRUM)
 LEAST_VOXELS: Final = 150
 """3 mm voxels (4 cm3) of hip bone, femur or sacrum that make a pelvis."""
 LEAST_SHARE: Final = 0.1
-"""Of a part that the hip network outlines, what the spine network must call femur as well. Femora
-have a quarter and more, other bones nothing."""
+"""Least share of a part of the hip network that the spine network predicts as femur as well. It is 0.25 and
+more in femora, and 0 in other bones."""
 CLOSED_VOXELS: Final = 3
-"""Gaps and holes of a femur up to twice this width are closed: a femur is one piece without holes, but
-metal, the dark beside it and fat in the shaft look like none."""
+"""Gaps and holes of a femur up to twice this width are closed. Metal, its dark streaks and fat in the shaft
+leave holes in the prediction."""
 CLOSED: Final = 0.75
-"""Probability of what was closed."""
+"""Probability that closed gaps and holes get."""
 ABOVE_MM: Final = 60.0
-"""The hip network looks so far above what the spine network sees of the pelvis, and all the way down, where
-only thighs follow."""
+"""The hip network runs from the lowest slice to this height above the pelvis of the spine network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hips:
-    """Femora and sacrum on the 3 mm grid; the sides of femora follow from where they lie.
+    """Femora and sacrum on the 3 mm grid; the side of a femur follows from its position.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Hips:
 
 
 def find_hips(hu: NDArray[np.float32], spine: Sequence[SpineProbabilities], device: str) -> Hips:
-    """Ask the hip network about the slices around the pelvis; without one the spine network tells.
+    """Run the hip network on the pelvic slices; without a pelvis use the maps of the spine network.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def find_hips(hu: NDArray[np.float32], spine: Sequence[SpineProbabilities], devi
     spine
         Of the scan, and of its mirror image, turned back.
     """
-    # Specks of sacrum in ribs and shoulders are no pelvis.
+    # The largest part only: specks in ribs and shoulders do not make a pelvis.
     pelvis = largest_part(
         np.mean([one.structures[list(PELVIS)].sum(axis=0) for one in spine], axis=0) > 0.5
     )
@@ -103,7 +103,7 @@ def _hip_passes(hu: NDArray[np.float32], device: str) -> tuple[NDArray[np.float3
 
 
 def both_see(hips: NDArray[np.float32], spine: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The femora of ``hips``, without its parts that ``spine`` takes for something else.
+    """The femora of ``hips`` without the parts that ``spine`` does not predict as femur.
 
     Parameters
     ----------
@@ -125,13 +125,13 @@ def closed(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     Parameters
     ----------
     probability : (slices, rows, columns) float32
-        Of femur; what holes held becomes ``CLOSED``, what lies outside stays.
+        Of femur. Closed gaps and holes become ``CLOSED``; other voxels stay.
     """
     there = probability > 0.5
     if not there.any():
         return probability
     box = ndimage.find_objects(there.astype(np.uint8))[0]
-    # Room to grow into, else closing would open what touches an edge.
+    # Padding, because closing removes voxels at the edge of the array.
     part = np.pad(there[box], CLOSED_VOXELS)
     part = ndimage.binary_closing(part, iterations=CLOSED_VOXELS)
     inner = part[(slice(CLOSED_VOXELS, -CLOSED_VOXELS),) * part.ndim]

@@ -1,4 +1,4 @@
-"""What the header says about the patient and the acquisition, in one place for both CT IODs.
+"""Patient and acquisition attributes of the header, for classic and Enhanced CT.
 
 Takes  SourceSeries
 Gives  AcquisitionHeader
@@ -21,14 +21,14 @@ AGE_UNITS: Final = {"D": 1 / DAYS_PER_YEAR, "W": 7 / DAYS_PER_YEAR, "M": 1 / 12,
 """Age String (PS3.5 6.2) in years."""
 ADULT_HEIGHT_M: Final = (1.0, 2.4)
 ADULT_WEIGHT_KG: Final = (25.0, 300.0)
-"""What Patient's Size and Weight (PS3.3 C.7.2.2, metres and kilograms) can be."""
+"""Plausible range of Patient's Size and Weight (PS3.3 C.7.2.2, metres and kilograms)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcquisitionHeader:
-    """What the header says and a gate may ask for; ``None`` means that the header is silent.
+    """Attributes that the gates use; ``None`` where the header has no valid value.
 
-    Never a default: an unknown value stays unknown.
+    No attribute has a default value.
     """
 
     kvp: float | None
@@ -45,7 +45,7 @@ class AcquisitionHeader:
 
 
 def read_acquisition(datasets: Sequence[Dataset]) -> AcquisitionHeader:
-    """Read the header of a series; what its objects do not agree on counts as not said."""
+    """Read the header of a series; an attribute with several values across its frames is ``None``."""
     first = datasets[0]
     return AcquisitionHeader(
         kvp=_number(_agreed(datasets, "KVP")),
@@ -72,7 +72,7 @@ def _agreed(datasets: Sequence[Dataset], keyword: str) -> object:
 
 
 def _contrast_agent(dataset: Dataset) -> str | None:
-    """Agent by name; ``"unnamed"`` where the header shows an injection without naming it."""
+    """Agent by name; ``"unnamed"`` where the header has a volume or a route but no name."""
     named = _text(dataset.get("ContrastBolusAgent"))
     if named:
         return named
@@ -94,7 +94,7 @@ def _age_years(dataset: Dataset) -> float | None:
 
 
 def _bmi(dataset: Dataset) -> float | None:
-    """Body mass index; a height in centimetres or any other value that cannot be is not said."""
+    """Body mass index; ``None`` for implausible values, such as a height in centimetres."""
     height, weight = (_number(dataset.get(name)) for name in ("PatientSize", "PatientWeight"))
     if height is None or weight is None:
         return None

@@ -17,7 +17,7 @@ from pipelines.space.resample import GridBox, resample, to_coarser
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrientedGrid:
-    """Isotropic grid with axes of its own.
+    """Isotropic grid with axes in any direction.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The stored objects of one series, without pixels, in the order of their place in the patient.
+"""The stored objects of one series, without pixels, in order of position.
 
 Takes  Job
 Gives  SourceSeries
@@ -44,7 +44,7 @@ FOREIGN_ERRORS: Final = (
     TypeError,
     ValueError,
 )
-"""What pydicom and its decoders raise on objects that are not what they claim to be."""
+"""Errors that pydicom and its decoders raise on invalid objects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ class SourceSeries:
 
 @contextmanager
 def foreign_errors_translated(name: str) -> Iterator[None]:
-    """Turn errors of pydicom and its decoders into ours: the one place where that happens.
+    """Raise `UnreadablePixels` for errors of pydicom and its decoders; no other place does so.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def open_job(job: Job) -> SourceSeries:
     """Headers and geometry of the series of a job; raises as `open_series`."""
     series = open_series(job.instances)
     for dataset in series.datasets:
-        # Some anonymisers blank the identifiers inside the object; the node knows them.
+        # Some anonymisers empty the identifiers in the data set; the job has them from the node.
         dataset.StudyInstanceUID = dataset.get("StudyInstanceUID") or job.study_instance_uid
         dataset.SeriesInstanceUID = dataset.get("SeriesInstanceUID") or job.series_instance_uid
     return series

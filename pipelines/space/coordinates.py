@@ -1,14 +1,14 @@
-"""The two spaces of a CT volume, and the steps between them.
+"""The two spaces of a CT volume, and the maps between them.
 
 Patient space
     Millimetres along the patient's left, posterior and head direction (LPS): x, y, z of
     PS3.3 C.7.6.2.1.1, within one Frame of Reference. Names end in ``_lps_mm``.
 Index space
     (slice, row, column) of an array, fractional where needed; integer at voxel centres. Names end
-    in ``_index``. The affine of a volume leads from index to patient space.
+    in ``_index``. The affine of a volume maps index to patient space.
 
 A *canonical* grid is axis-aligned in patient space: slices go to the head, rows to posterior,
-columns to the left. Networks see nothing else.
+columns to the left. Every 3 mm network gets its input on such a grid.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROUNDING: Final = 1e-6
-"""Share of a voxel that arithmetic may lose."""
+"""Rounding error of an index that is tolerated, in voxels."""
 Box = tuple[slice, slice, slice]
 """Index ranges: slices, rows, columns."""
 
@@ -27,7 +27,7 @@ Box = tuple[slice, slice, slice]
 class Geometry:
     """Where a CT volume lies; a sheared (gantry-tilted) stack is allowed.
 
-    highdicom's ``VolumeGeometry`` refuses sheared stacks, so the project has its own.
+    highdicom's ``VolumeGeometry`` rejects sheared stacks; this class accepts them.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Geometry:
     shape
         (slices, rows, columns).
     frame_of_reference_uid
-        ``None`` where the header is silent.
+        ``None`` where the header has none.
     """
 
     affine: NDArray[np.float64]
