@@ -15,11 +15,11 @@
     * PipelineError
       - GeometryMismatch
       - UnreadablePixels
-      - OutOfMemory
       - EngineNotInstalled
     * ModelError
       - DigestMismatch
       - UnknownModel
+      - OutOfMemory
 
 An error means that a step cannot continue; a withheld value is data, not an error. Every class
 has three positional arguments (found, expected, remedy), so that it survives pickling.
@@ -28,14 +28,8 @@ has three positional arguments (found, expected, remedy), so that it survives pi
 
 from typing import ClassVar, Final
 
-from models.errors import DigestMismatch, ModelError, OsteoNodeError, UnknownModel
-from pipelines.errors import (
-    EngineNotInstalled,
-    GeometryMismatch,
-    OutOfMemory,
-    PipelineError,
-    UnreadablePixels,
-)
+from models.errors import DigestMismatch, ModelError, OsteoNodeError, OutOfMemory, UnknownModel
+from pipelines.errors import EngineNotInstalled, GeometryMismatch, PipelineError, UnreadablePixels
 
 __all__ = [
     "ConfigError",

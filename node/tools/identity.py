@@ -5,13 +5,14 @@ and series UIDs. Such objects cannot be sent unchanged (PS3.7 9.1.1 requires the
 folder can be read, and completed copies can be sent.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+
+from pipelines.contract.uids import derive_uid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +38,11 @@ def identify(dataset: Dataset, path: Path) -> Identity:
         sop_class_uid=own["SOPClassUID"] or str(meta.get("MediaStorageSOPClassUID") or ""),
         sop_instance_uid=own["SOPInstanceUID"]
         or str(meta.get("MediaStorageSOPInstanceUID") or "")
-        or derived_uid("instance", str(path)),
-        series_instance_uid=own["SeriesInstanceUID"] or derived_uid("series", *place),
-        study_instance_uid=own["StudyInstanceUID"] or derived_uid("study", *place),
+        or derive_uid("instance", str(path)),
+        series_instance_uid=own["SeriesInstanceUID"] or derive_uid("series", *place),
+        study_instance_uid=own["StudyInstanceUID"] or derive_uid("study", *place),
         is_complete=all(own.values()),
     )
-
-
-def derived_uid(*parts: str) -> str:
-    """Stable 2.25 UID (PS3.5 B.2)."""
-    digest = hashlib.sha256("\n".join(parts).encode()).digest()[:16]
-    return f"2.25.{int.from_bytes(digest, 'big')}"
 
 
 def completed_copy(source: Path, folder: Path) -> tuple[Path, int]:

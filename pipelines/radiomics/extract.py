@@ -14,7 +14,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
 from pipelines.contract.feature_engine import Engine
@@ -31,6 +30,7 @@ from pipelines.radiomics.settings import DIAGNOSTICS, FeatureSettings
 from pipelines.radiomics.shape import shape_features
 from pipelines.radiomics.sizes import dependences, runs, zones
 from pipelines.radiomics.tones import tones
+from pipelines.space.masks import connected_parts
 
 COARSEST_MM: Final = 3.0
 """Studies 2 and 3 have slices of 1.25 mm. Texture of voxels over 3 mm tells the scanner."""
@@ -161,8 +161,7 @@ def _is_body(mask: NDArray[np.bool_]) -> bool:
 
 def _parts(mask: NDArray[np.bool_]) -> int:
     """Number of 26-connected parts."""
-    _, count = ndimage.label(mask, np.ones((3, 3, 3)))
-    return int(count)
+    return len(connected_parts(mask, corners=True)[1]) - 1
 
 
 def _start(

@@ -39,8 +39,9 @@ from pipelines.radiomics.extract import extract_features
 from pipelines.radiomics.region import ScalarImage
 from pipelines.radiomics.settings import feature_settings
 from pipelines.read.volume import CtVolume
-from pipelines.space.coordinates import canonical_grid, resample_to_canonical
+from pipelines.space.coordinates import canonical_grid
 from pipelines.space.masks import largest_part
+from pipelines.space.resample import resample_to_canonical
 from training.cohort.body.anatomy import LABEL_FEMUR
 from training.cohort.body.femur import LESSER_TROCHANTER_MM, plan_femur
 from training.cohort.body.plan import plan_body
