@@ -50,7 +50,7 @@ def once(hu: Any, geometry: Geometry, networks: tuple[Forward, Forward], device:
     batch = torch.from_numpy(images).to(device)
     with torch.inference_mode():
         for one in networks:
-            mirror_mean(one, batch).cpu()
+            mirror_mean(one, batch, maps=False).cpu()
 
 
 def median_s(run: Callable[[], None], runs: int) -> float:

@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 
 from pipelines.contract.density_table import default_table
 from pipelines.contract.durable import write_durably, write_outcome
+from pipelines.contract.feature_engine import require_engine
 from pipelines.contract.job import RESULT_FILE, Job, Outcome, OutputObject, read_outcome
 from pipelines.contract.models_used import models_used
 from pipelines.contract.progress import Listener, Stations, nobody, peak_rss_mb
@@ -62,11 +63,14 @@ def process(job: Job, *, networks: Networks | None = None, listener: Listener = 
         The series is not what the node took it for.
     OutOfMemory
         It does not fit.
+    EngineNotInstalled
+        The job names a radiomics engine that is not there.
     """
     folder = Path(job.output_folder)
     done = read_outcome(folder)
     if done is not None:
         return done
+    require_engine(job.radiomics_engine)
     stations = Stations(listener)
     with stations.at("read"):
         series = open_job(job)
@@ -151,7 +155,7 @@ def _radiomics(
     return make_radiomics_report(
         job,
         series,
-        vertebral_features(ct, result.lumbar),
+        vertebral_features(ct, result.lumbar, engine=job.radiomics_engine),
         segmentation,
         segment_numbers(result.lumbar.regions),
         result.models,

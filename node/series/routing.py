@@ -1,4 +1,4 @@
-"""Where the results of a job go.
+"""Destinations of the results of a job.
 
 Takes  Settings
 Gives  names of destinations
@@ -9,10 +9,10 @@ from node.config import Settings
 
 
 def destinations_for(settings: Settings) -> tuple[str, ...]:
-    """Names of the destinations: all that are configured."""
+    """Names of all configured destinations."""
     return tuple(destination.name for destination in settings.destinations)
 
 
 def radiomics_destinations(settings: Settings) -> tuple[str, ...]:
-    """Names of the destinations that want the report of radiomic features too."""
+    """Names of the destinations that also receive the report of radiomic features."""
     return tuple(destination.name for destination in settings.destinations if destination.radiomics)

@@ -18,6 +18,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from pipelines.contract.density_table import DensityTable
+from pipelines.contract.feature_engine import Engine
 from pipelines.contract.findings import Status
 from pipelines.contract.reasons import Reason
 
@@ -67,6 +68,8 @@ class Job(_Message):
         Private to this job.
     radiomics
         Whether a destination wants the report of radiomic features.
+    radiomics_engine
+        Computes the features; it is no part of the key, because both engines give the same features.
     density_table
         Of the site; ``None``: the table that is shipped.
     predecessor
@@ -82,6 +85,7 @@ class Job(_Message):
     output_folder: str
     model_set: str
     radiomics: bool = False
+    radiomics_engine: Engine = Engine.NATIVE
     density_table: DensityTable | None = None
     predecessor: Predecessor | None = None
 

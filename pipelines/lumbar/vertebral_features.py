@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from pipelines.contract.anatomy import Level
+from pipelines.contract.feature_engine import Engine
 from pipelines.contract.findings import Abstained
 from pipelines.contract.reasons import Reason
 from pipelines.lumbar.measure import LumbarResult
@@ -33,7 +34,11 @@ class LevelFeatures:
 
 
 def vertebral_features(
-    ct: CtVolume, result: LumbarResult, settings: FeatureSettings | None = None
+    ct: CtVolume,
+    result: LumbarResult,
+    settings: FeatureSettings | None = None,
+    *,
+    engine: Engine = Engine.NATIVE,
 ) -> tuple[LevelFeatures, ...]:
     """Features of each vertebra of the findings, or why there are none.
 
@@ -66,6 +71,6 @@ def vertebral_features(
         region = regions[row.level]
         mask = np.zeros(ct.hu.shape, bool)
         mask[region.box] = region.body
-        (features,) = extract_features(image, [mask], chosen)
+        (features,) = extract_features(image, [mask], chosen, engine=engine)
         found.append(LevelFeatures(level=row.level, features=features))
     return tuple(found)

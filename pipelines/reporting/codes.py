@@ -258,6 +258,11 @@ RADIOMICS_SETTINGS_VALUE: Final[dict[str, CodedConcept]] = {
     "study2_product": _private("study2_product", "Bins of 25 HU, grid of 1 mm"),
     "study2_faithful": _private("study2_faithful", "Bins of 25 HU, grid of the CT"),
 }
+RADIOMICS_ENGINE: Final = _private("radio_engine", "Program of the radiomic features")
+RADIOMICS_ENGINE_VALUE: Final[dict[str, CodedConcept]] = {
+    "pyradiomics": _private("pyradiomics", "pyradiomics"),
+}
+"""The node's own engine is not named."""
 WITHHELD_RADIOMICS: Final = _private("withheld_radio", "Radiomic features withheld because")
 
 # Secondary pipelines: numbers, statements, and what a statement may say (`pipelines.contract.secondary_findings`).

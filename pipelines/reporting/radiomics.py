@@ -122,4 +122,8 @@ def _evaluations(features: RadiomicFeatures | Abstained) -> list[QualitativeEval
         why = codes.REASON_VALUE[features.reason]
         return [research, QualitativeEvaluation(codes.WITHHELD_RADIOMICS, why)]
     settings = codes.RADIOMICS_SETTINGS_VALUE[features.settings]
-    return [research, QualitativeEvaluation(codes.RADIOMICS_SETTINGS, settings)]
+    found = [research, QualitativeEvaluation(codes.RADIOMICS_SETTINGS, settings)]
+    engine = codes.RADIOMICS_ENGINE_VALUE.get(features.engine)
+    if engine is not None:
+        found.append(QualitativeEvaluation(codes.RADIOMICS_ENGINE, engine))
+    return found

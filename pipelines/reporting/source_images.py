@@ -11,7 +11,8 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.valuerep import DSfloat
 
-from pipelines.read.sources import SourcePlane, SourceSeries, functional_group
+from pipelines.read.enhanced import frame_value
+from pipelines.read.sources import SourcePlane, SourceSeries
 
 INHERITED: Final = (
     "SpecificCharacterSet",
@@ -104,8 +105,7 @@ def _multiframe(dataset: Dataset, planes: tuple[SourcePlane, ...], distance_mm: 
     """Orientation and measures become shared: highdicom looks for them nowhere else."""
     light = _inherited(dataset)
     light.PerFrameFunctionalGroupsSequence = dataset.PerFrameFunctionalGroupsSequence
-    measures = functional_group(dataset, 0, "PixelMeasuresSequence")
-    thickness = measures.get("SliceThickness") if measures is not None else None
+    thickness = frame_value(dataset, 0, "SliceThickness")
     shared = Dataset()
     shared.PixelMeasuresSequence = [_measures(planes[0], thickness, distance_mm)]
     shared.PlaneOrientationSequence = [_orientation(planes[0])]

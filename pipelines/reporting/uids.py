@@ -5,8 +5,7 @@ Gives  str
 Next   pipelines.reporting.seg, pipelines.reporting.sr
 """
 
-import hashlib
-import uuid
+from pipelines.contract.uids import derive_uid
 
 
 def derived_uid(job_key: str, role: str) -> str:
@@ -18,11 +17,5 @@ def derived_uid(job_key: str, role: str) -> str:
     ----------
     role
         What the UID names, e.g. ``"seg.series"``.
-
-    Returns
-    -------
-    str
-        ``2.25.`` and a name-based UUID as an integer (PS3.5 B.2).
     """
-    digest = hashlib.sha256(f"{job_key}/{role}".encode()).digest()
-    return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
+    return derive_uid(job_key, role)

@@ -86,7 +86,9 @@ def report_r_score(examination: Examination, formula: LinearModel | None = None)
     outside = out_of_scope(SCOPE, examination.ct, examination.quality)
     if outside:
         return PipelineResult(pipeline=Pipeline.R_SCORE, reasons=outside[:1], models=used)
-    levels = vertebral_features(examination.ct, examination.lumbar)
+    levels = vertebral_features(
+        examination.ct, examination.lumbar, engine=examination.job.radiomics_engine
+    )
     if not levels:
         return PipelineResult(
             pipeline=Pipeline.R_SCORE, reasons=(Reason.LEVELS_NOT_COVERED,), models=used

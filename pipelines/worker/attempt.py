@@ -29,14 +29,13 @@ from pipelines.contract.job import (
 )
 from pipelines.contract.progress import peak_rss_mb
 from pipelines.contract.reasons import Reason
-from pipelines.errors import GeometryMismatch, OutOfMemory, PipelineError, UnreadablePixels
+from pipelines.errors import GeometryMismatch, PipelineError, UnreadablePixels
 
 log = structlog.get_logger()
 
 REASON_OF: Final[dict[type[PipelineError], Reason]] = {
     UnreadablePixels: Reason.UNREADABLE_PIXELS,
     GeometryMismatch: Reason.UNREADABLE_GEOMETRY,
-    OutOfMemory: Reason.OUT_OF_MEMORY,
 }
 
 
@@ -76,8 +75,9 @@ def _run(job: Job, process: Callable[[Job], Outcome]) -> Outcome:
         return _fail(job, Reason.TIME_LIMIT, "soft time limit of the task")
     except PipelineError as error:
         return _fail(job, REASON_OF.get(type(error), Reason.INTERNAL_ERROR), str(error))
-    except MemoryError:
-        return _fail(job, Reason.OUT_OF_MEMORY, "the process could not get more memory")
+    except MemoryError as error:  # also models.errors.OutOfMemory
+        detail = str(error) or "the process could not get more memory"
+        return _fail(job, Reason.OUT_OF_MEMORY, detail)
     except Exception as error:
         log.exception("job_crashed")
         return _fail(job, Reason.INTERNAL_ERROR, type(error).__name__)

@@ -19,6 +19,7 @@ from scipy import ndimage
 from models.structures_1mm import CORE_DEPTH_MM, VERTEBRA_CROP, VertebraStructure
 from pipelines.contract.anatomy import Level
 from pipelines.outline.vertebrae_1mm import CROP_OFFSET_MM
+from pipelines.space.masks import connected_parts
 from training.cohort.body.anatomy import render
 from training.cohort.body.pelvis import sacrum_shape
 from training.cohort.body.plan import VertebraPlan, plan_body
@@ -192,7 +193,7 @@ def _body_of(
     body = np.zeros_like(bone)
     front = np.argwhere(bone)[back <= wall + 0.5]
     body[tuple(front.T)] = True
-    parts, _ = ndimage.label(ndimage.binary_opening(body, iterations=2))
+    parts, _ = connected_parts(ndimage.binary_opening(body, iterations=2))
     middle = parts[tuple(np.rint(centre).astype(int))]
     return np.asarray(ndimage.binary_dilation(parts == middle, iterations=3) & body)
 

@@ -21,6 +21,7 @@ from scipy.interpolate import make_interp_spline
 
 from models.structures_3mm import Structure
 from pipelines.contract.anatomy import Level
+from pipelines.space.masks import connected_parts
 from training.cohort.icrp110.organ_maps import (
     DISC,
     FEMORA,
@@ -135,11 +136,9 @@ def _split(labels: NDArray[np.uint8]) -> Spine:
 
 def _foremost(mask: Mask) -> Mask:
     """Of the larger parts the one farthest to the front: the body, not the joints."""
-    parts, count = ndimage.label(mask)
-    sizes = ndimage.sum_labels(mask, parts, np.arange(1, count + 1))
-    rows = [np.nonzero(parts == 1 + index)[1].mean() for index in range(count)]
-    large = np.nonzero(sizes > 0.3 * sizes.max())[0]
-    return np.asarray(parts == 1 + min(large, key=lambda index: rows[index]))
+    parts, sizes = connected_parts(mask)
+    large = np.flatnonzero(sizes > 0.3 * sizes.max())
+    return np.asarray(parts == min(large, key=lambda one: np.nonzero(parts == one)[1].mean()))
 
 
 def _up(centres: dict[Level, NDArray[np.float64]], level: Level) -> NDArray[np.float64]:

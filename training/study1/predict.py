@@ -52,7 +52,7 @@ def predict(examples: Sequence[Example], config: Config) -> Values:
     outputs = []
     with torch.inference_mode():
         for part in images.split(config.micro):
-            outputs.append(mirror_mean(run, part.to(config.device).float()).cpu())
+            outputs.append(mirror_mean(run, part.to(config.device).float(), maps=False).cpu())
     output = np.asarray(torch.cat(outputs))
     return np.asarray(output[:, 0] if config.task == "bmd" else output)
 

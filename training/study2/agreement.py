@@ -21,6 +21,7 @@ from rich.progress import track
 
 from models.coefficients import linear_model
 from pipelines.contract.anatomy import Level
+from pipelines.contract.feature_engine import Engine, require_engine
 from pipelines.contract.findings import Measured
 from pipelines.locate.localize import localize
 from pipelines.outline.vertebrae_1mm import segment_vertebrae
@@ -67,7 +68,9 @@ class Pair:
     features_off_sd: float | None
 
 
-def measure_woman(cohort: OvcfCohort, row_number: int) -> list[Pair]:
+def measure_woman(
+    cohort: OvcfCohort, row_number: int, *, engine: Engine = Engine.NATIVE
+) -> list[Pair]:
     """Both scores of her vertebrae L1 to L4 that are not fractured."""
     subject = cohort.subject(row_number)
     scanner = replace(cohort.scanner(row_number), slice_thickness_mm=SLICE_MM)
@@ -94,6 +97,7 @@ def measure_woman(cohort: OvcfCohort, row_number: int) -> list[Pair]:
             woman=subject.seed,
             level=level,
             is_fracture=bool(cohort.people.is_case[row_number]),
+            engine=engine,
         )
         for level in DXA_LEVELS
         if level not in broken
@@ -101,10 +105,19 @@ def measure_woman(cohort: OvcfCohort, row_number: int) -> list[Pair]:
 
 
 def _pair(
-    ct: CtVolume, true: Mask, own: Mask, *, woman: int, level: Level, is_fracture: bool
+    ct: CtVolume,
+    true: Mask,
+    own: Mask,
+    *,
+    woman: int,
+    level: Level,
+    is_fracture: bool,
+    engine: Engine,
 ) -> Pair:
     image = ScalarImage(values=ct.hu, spacing_mm=ct.geometry.spacing_mm)
-    found = extract_features(image, [true, own], feature_settings("study2_product"), threads=1)
+    found = extract_features(
+        image, [true, own], feature_settings("study2_product"), engine=engine, threads=1
+    )
     values = [
         one.values if isinstance(one, RadiomicFeatures) and mask.any() else None
         for one, mask in zip(found, (true, own), strict=True)
@@ -173,15 +186,19 @@ def main() -> None:
     )
     parser.add_argument("--women", type=int, default=6, help="half of them with fracture")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--engine", type=Engine, choices=list(Engine), default=Engine.NATIVE, help="of the features"
+    )
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    require_engine(args.engine)
     watch = Stopwatch(module="training.study2.agreement", seed=args.seed)
     cohort = plan_ovcf("held_out", seed=args.seed)
     rows = np.linspace(0, len(cohort.people) - 1, args.women).round().astype(int)
     pairs = [
         pair
         for number in track(rows.tolist(), "women", console=Console(stderr=True))
-        for pair in measure_woman(cohort, number)
+        for pair in measure_woman(cohort, number, engine=args.engine)
     ]
     found = agreement_rows(pairs, "virtual women, another scanner and family of skeletons")
     document = {

@@ -22,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from pipelines.contract.anatomy import Level
+from pipelines.contract.feature_engine import Engine, require_engine
 from pipelines.contract.findings import Abstained
 from pipelines.radiomics.extract import extract_features
 from pipelines.radiomics.region import ScalarImage
@@ -75,7 +76,9 @@ class VertebraRow:
     features: Mapping[str, Sequence[Mapping[str, float]]]
 
 
-def make_woman(cohort: OvcfCohort, folder: Path, row: int) -> None:
+def make_woman(
+    cohort: OvcfCohort, folder: Path, row: int, *, engine: Engine = Engine.NATIVE
+) -> None:
     """Scan one woman, unless that is done."""
     file = folder / f"{row:04d}.json"
     if file.exists():
@@ -91,11 +94,14 @@ def make_woman(cohort: OvcfCohort, folder: Path, row: int) -> None:
             "t_score": t_scores[level],
             "core_hu": float(crop.image.hu[crop.core(level)].mean()),
             "vbmd_mg_cm3": subject.vbmd_mg_cm3[level],
-            "features": _features(crop, level, (step, pixel, pixel), cohort.name, subject.seed),
+            "features": _features(
+                crop, level, (step, pixel, pixel), cohort.name, subject.seed, engine
+            ),
         }
     record = {
         "simulated": True,
         "seed": subject.seed,
+        "engine": engine,
         "is_fracture": bool(cohort.people.is_case[row]),
         "fractured": [level.name for level in cohort.fractured(row)],
         "age_years": subject.age_years,
@@ -125,7 +131,12 @@ def _grid(body: BodyPlan, level: Level, pixel: float, step: float) -> Any:
 
 
 def _features(
-    crop: Crop, level: Level, spacing_mm: tuple[float, float, float], cohort: str, seed: int
+    crop: Crop,
+    level: Level,
+    spacing_mm: tuple[float, float, float],
+    cohort: str,
+    seed: int,
+    engine: Engine,
 ) -> dict[str, list[dict[str, float]]]:
     """Of the true outline and of both readers', under each of the cohort's settings.
 
@@ -143,7 +154,9 @@ def _features(
     found: dict[str, list[dict[str, float]]] = {}
     for name in SETTINGS[cohort]:
         found[name] = []
-        for features in extract_features(image, masks, feature_settings(name), threads=1):
+        for features in extract_features(
+            image, masks, feature_settings(name), engine=engine, threads=1
+        ):
             if isinstance(features, Abstained):
                 raise UnusableSample(
                     f"seed {seed}, {level.name}: {features.reason}", "a body to measure"
@@ -154,11 +167,19 @@ def _features(
     return found
 
 
-def make_features(cohort: OvcfCohort, work: Path, *, jobs: int = 1) -> Path:
+def make_features(
+    cohort: OvcfCohort, work: Path, *, engine: Engine = Engine.NATIVE, jobs: int = 1
+) -> Path:
     """Scan all women of a cohort; a run that was stopped goes on. Gives the folder."""
+    require_engine(engine)
     folder = work / cohort.name
     folder.mkdir(parents=True, exist_ok=True)
-    for_each(partial(make_woman, cohort, folder), range(len(cohort.people)), cohort.name, jobs=jobs)
+    for_each(
+        partial(make_woman, cohort, folder, engine=engine),
+        range(len(cohort.people)),
+        cohort.name,
+        jobs=jobs,
+    )
     return folder
 
 
@@ -182,11 +203,15 @@ def main() -> None:
     )
     parser.add_argument("--cohort", choices=RECIPES, nargs="+", default=list(RECIPES))
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument(
+        "--engine", type=Engine, choices=list(Engine), default=Engine.NATIVE, help="of the features"
+    )
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     for name in args.cohort:
-        make_features(plan_ovcf(name, seed=args.seed), args.work, jobs=args.jobs)
+        cohort = plan_ovcf(name, seed=args.seed)
+        make_features(cohort, args.work, engine=args.engine, jobs=args.jobs)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import Final
 import numpy as np
 
 from pipelines.contract.anatomy import Level
+from pipelines.contract.feature_engine import Engine, require_engine
 from pipelines.contract.findings import Abstained
 from pipelines.locate.localize import LocatedVertebra
 from pipelines.outline.vertebrae_1mm import look_at
@@ -48,7 +49,9 @@ AXIS_SD: Final = 0.05
 Values = dict[str, float]
 
 
-def outline_woman(cohort: OvcfCohort, folder: Path, row: int) -> None:
+def outline_woman(
+    cohort: OvcfCohort, folder: Path, row: int, *, engine: Engine = Engine.NATIVE
+) -> None:
     """Outline and measure one woman's vertebrae, unless that is done."""
     file = folder / f"{row:04d}.json"
     if file.exists():
@@ -69,10 +72,9 @@ def outline_woman(cohort: OvcfCohort, folder: Path, row: int) -> None:
         crop = simulate_crop(subject, grid, scanner)
         ct = volume(crop.image.hu, crop.image.affine_lps)
         truth = Segmentation(labels=crop.body(int(level)) * np.uint8(level), geometry=ct.geometry)
-        found[level.name] = own_features(
-            ct, truth, nearly_located(body.vertebra(level), level, rng)
-        )
-    record = {"simulated": True, "seed": subject.seed, "levels": found}
+        place = nearly_located(body.vertebra(level), level, rng)
+        found[level.name] = own_features(ct, truth, place, engine=engine)
+    record = {"simulated": True, "seed": subject.seed, "engine": engine, "levels": found}
     new = file.with_suffix(".new")
     new.write_text(json.dumps(record) + "\n", encoding="utf-8")
     new.replace(file)
@@ -87,7 +89,13 @@ def nearly_located(
     return located(vertebra, level, centre_lps_mm=place, up_lps=up / np.linalg.norm(up))
 
 
-def own_features(ct: CtVolume, coarse: Segmentation, vertebra: LocatedVertebra) -> Values | None:
+def own_features(
+    ct: CtVolume,
+    coarse: Segmentation,
+    vertebra: LocatedVertebra,
+    *,
+    engine: Engine = Engine.NATIVE,
+) -> Values | None:
     """Features of the body as the vertebra network outlines it; ``None`` where it does not."""
     fine = look_at(ct, vertebra, coarse, int(vertebra.level))
     if fine is None or not fine.is_confident:
@@ -95,16 +103,24 @@ def own_features(ct: CtVolume, coarse: Segmentation, vertebra: LocatedVertebra) 
     mask = np.zeros(ct.hu.shape, bool)
     mask[fine.box] = fine.body
     image = ScalarImage(values=ct.hu, spacing_mm=ct.geometry.spacing_mm)
-    (features,) = extract_features(image, [mask], feature_settings(SETTINGS), threads=1)
+    (features,) = extract_features(
+        image, [mask], feature_settings(SETTINGS), engine=engine, threads=1
+    )
     return None if isinstance(features, Abstained) else dict(features.values)
 
 
-def make_own(cohort: OvcfCohort, work: Path, *, jobs: int = 1) -> Path:
+def make_own(
+    cohort: OvcfCohort, work: Path, *, engine: Engine = Engine.NATIVE, jobs: int = 1
+) -> Path:
     """Outline all women of a cohort; a run that was stopped goes on. Gives the folder."""
+    require_engine(engine)
     folder = work / f"{cohort.name}_own"
     folder.mkdir(parents=True, exist_ok=True)
     for_each(
-        partial(outline_woman, cohort, folder), range(len(cohort.people)), folder.name, jobs=jobs
+        partial(outline_woman, cohort, folder, engine=engine),
+        range(len(cohort.people)),
+        folder.name,
+        jobs=jobs,
     )
     return folder
 
@@ -134,11 +150,14 @@ def main() -> None:
     )
     parser.add_argument("--cohort", choices=COHORTS, nargs="+", default=list(COHORTS))
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument(
+        "--engine", type=Engine, choices=list(Engine), default=Engine.NATIVE, help="of the features"
+    )
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     for name in args.cohort:
-        make_own(plan_ovcf(name, seed=args.seed), args.work, jobs=args.jobs)
+        make_own(plan_ovcf(name, seed=args.seed), args.work, engine=args.engine, jobs=args.jobs)
 
 
 if __name__ == "__main__":

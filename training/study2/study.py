@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.contract.feature_engine import Engine
 from pipelines.radiomics.settings import SettingsName
 from training.selection.recipes import FOLDS
 from training.statistics.errors import UnusableSample
@@ -100,6 +101,9 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=SPLITS, help="for the leakage")
     parser.add_argument("--folds", type=int, default=FOLDS, help="of the LASSO")
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument(
+        "--engine", type=Engine, choices=list(Engine), default=Engine.NATIVE, help="of the features"
+    )
     product = parser.add_mutually_exclusive_group()
     product.add_argument("--ship", type=Path, help="folder for the product's model and card")
     product.add_argument(
@@ -126,7 +130,7 @@ def study_part(args: argparse.Namespace) -> None:
     )
     found, said = run_study(gridded, None, splits=0, folds=args.folds, seed=args.seed)
     outlined = [
-        with_own(rows_of, make_own(plan_ovcf(name, seed=args.seed), args.work, jobs=args.jobs))
+        with_own(rows_of, own_outlines(args, name))
         for name, rows_of in (("product", product), ("held_out", held_out))
     ]
     outlined_women = feature_table(
@@ -179,8 +183,13 @@ def specified_part(args: argparse.Namespace) -> None:
 
 def women_of(args: argparse.Namespace, name: str) -> list[VertebraRow]:
     """Vertebrae of a cohort; scanned first where they are missing."""
-    folder = make_features(plan_ovcf(name, seed=args.seed), args.work, jobs=args.jobs)
-    return read_vertebrae(folder)
+    cohort = plan_ovcf(name, seed=args.seed)
+    return read_vertebrae(make_features(cohort, args.work, engine=args.engine, jobs=args.jobs))
+
+
+def own_outlines(args: argparse.Namespace, name: str) -> Path:
+    """Folder of the product's outlines of a cohort; made first where they are missing."""
+    return make_own(plan_ovcf(name, seed=args.seed), args.work, engine=args.engine, jobs=args.jobs)
 
 
 if __name__ == "__main__":

@@ -32,14 +32,16 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pipelines.contract.anatomy import Side
+from pipelines.contract.feature_engine import Engine, require_engine
 from pipelines.contract.findings import Abstained
 from pipelines.outline.proximal_femur import ProximalFemur, WithheldFemur, outline_femur
 from pipelines.radiomics.extract import extract_features
 from pipelines.radiomics.region import ScalarImage
 from pipelines.radiomics.settings import feature_settings
 from pipelines.read.volume import CtVolume
-from pipelines.space.coordinates import canonical_grid, resample_to_canonical
+from pipelines.space.coordinates import canonical_grid
 from pipelines.space.masks import largest_part
+from pipelines.space.resample import resample_to_canonical
 from training.cohort.body.anatomy import LABEL_FEMUR
 from training.cohort.body.femur import LESSER_TROCHANTER_MM, plan_femur
 from training.cohort.body.plan import plan_body
@@ -110,7 +112,9 @@ def measure_dxa(out: Path, seed: int, part: str, number: int) -> int:
     return int(json.loads(file.read_text("utf-8"))["status"])
 
 
-def make_example(out: Path, seed: int, part: str, number: int) -> None:
+def make_example(
+    out: Path, seed: int, part: str, number: int, *, engine: Engine = Engine.NATIVE
+) -> None:
     """Scan, outline and measure one patient, unless that is done."""
     file = out / part / f"{number:05d}.json"
     if file.exists():
@@ -122,6 +126,7 @@ def make_example(out: Path, seed: int, part: str, number: int) -> None:
     record: dict[str, Any] = {
         "simulated": True,
         "seed": chosen.subject.seed,
+        "engine": engine,
         "side": _side(chosen).value,
         "sex": chosen.subject.sex,
         "age_years": chosen.subject.age_years,
@@ -143,7 +148,7 @@ def make_example(out: Path, seed: int, part: str, number: int) -> None:
             record |= _agreement(ct, bone, outlines[NETWORK], found.cut_lps_mm)
     if part == "test" or not by_network:
         outlines[READER] = _read_by_hand(ct, bone, chosen)
-    record["features"] = _features(ct, outlines)
+    record["features"] = _features(ct, outlines, engine)
     _write(file, record)
 
 
@@ -213,10 +218,12 @@ def _whole(found: ProximalFemur, ct: CtVolume) -> Mask:
     return mask
 
 
-def _features(ct: CtVolume, outlines: dict[str, Mask]) -> dict[str, dict[str, float]]:
+def _features(
+    ct: CtVolume, outlines: dict[str, Mask], engine: Engine
+) -> dict[str, dict[str, float]]:
     image = ScalarImage(values=ct.hu, spacing_mm=ct.geometry.spacing_mm)
     measured = extract_features(
-        image, list(outlines.values()), feature_settings("study3"), threads=1
+        image, list(outlines.values()), feature_settings("study3"), engine=engine, threads=1
     )
     return {
         name: dict(one.values)
@@ -236,6 +243,7 @@ def make_examples(
     out: Path,
     *,
     seed: int = 1,
+    engine: Engine = Engine.NATIVE,
     jobs: int = 1,
     counts: dict[str, tuple[int, int, int]] | None = None,
 ) -> None:
@@ -246,13 +254,14 @@ def make_examples(
     counts
         Other numbers by part, for tests.
     """
+    require_engine(engine)
     wanted = counts or {part: CLASS_COUNTS[part] for part in ("train", "test", "validation")}
     total = sum(sum(one) for one in wanted.values())
     with Progress(console=Console(stderr=True)) as progress, _workers(jobs) as run:
         task = progress.add_task("patients", total=total)
         for part, of_class in wanted.items():
             for taken in _taken(out, seed, part, of_class, run, 4 * jobs):
-                for _ in run(partial(make_example, out, seed, part), taken):
+                for _ in run(partial(make_example, out, seed, part, engine=engine), taken):
                     progress.advance(task)
 
 
@@ -323,10 +332,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--engine", type=Engine, choices=list(Engine), default=Engine.NATIVE, help="of the features"
+    )
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    make_examples(args.out, seed=args.seed, jobs=args.jobs)
+    make_examples(args.out, seed=args.seed, engine=args.engine, jobs=args.jobs)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 
+from pipelines.contract.feature_engine import Engine
 from pipelines.secondary.hip import FOREST
 from training.loop.sklearn_export import forest_model_of, save_model, shrink
 from training.selection.recipes import femur_chain
@@ -238,6 +239,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for table.json, table.md and pictures")
     parser.add_argument("--work", type=Path, default=Path("runs/study3"), help="examples")
     parser.add_argument("--jobs", type=int, default=1, help="processes that scan patients")
+    parser.add_argument(
+        "--engine", type=Engine, choices=list(Engine), default=Engine.NATIVE, help="of the features"
+    )
     parser.add_argument("--trees", type=int, default=TREES)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--as-is", action="store_true", help="no more than --work holds already")
@@ -245,7 +249,7 @@ def main() -> None:
     args = parser.parse_args()
     watch = Stopwatch(module="training.study3", seed=args.seed)
     if not args.as_is:
-        make_examples(args.work, seed=args.seed, jobs=args.jobs)
+        make_examples(args.work, seed=args.seed, engine=args.engine, jobs=args.jobs)
     examples = read_examples(args.work)
     table = femora_of(examples, (NETWORK, READER))
     chain, baseline = fit_models(table, trees=args.trees, seed=args.seed)

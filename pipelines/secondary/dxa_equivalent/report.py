@@ -142,8 +142,9 @@ def _run(
     )
     batch = torch.from_numpy(images[:, None])
     with torch.inference_mode():
-        areal = mirror_mean(bmd, batch)[:, 0].double().numpy()
-        classes = mirror_mean(lambda x: torch.softmax(status(x).double(), dim=1), batch).numpy()
+        areal = mirror_mean(bmd, batch, maps=False)[:, 0].double().numpy()
+        probabilities = lambda x: torch.softmax(status(x).double(), dim=1)  # noqa: E731
+        classes = mirror_mean(probabilities, batch, maps=False).numpy()
     levels = [row.level for row in rows]
     return (
         dict(zip(levels, areal.tolist(), strict=True)),

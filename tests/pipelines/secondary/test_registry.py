@@ -7,7 +7,9 @@ from typing import Any
 import jsonschema
 import pydicom
 import pytest
+import torch
 
+from models.inference import slice_probability
 from pipelines.contract.anatomy import Level, Side
 from pipelines.contract.findings import Abstained, Measured, ModelUse, Status
 from pipelines.contract.job import Outcome
@@ -23,6 +25,7 @@ from pipelines.lumbar.examination import Examination
 from pipelines.read.volume import CtVolume
 from pipelines.run import Networks, process
 from pipelines.secondary.registry import SecondaryPipeline
+from pipelines.worker.attempt import attempt
 from tests.peers.validator import dciodvfy_errors
 from tests.pipelines.stacks import Stack, known_localization, known_segmentation, write_stack
 
@@ -69,6 +72,12 @@ def broken(examination: Examination) -> PipelineResult:
 
 def out_of_memory(examination: Examination) -> PipelineResult:
     raise MemoryError
+
+
+def oversized(examination: Examination) -> PipelineResult:
+    """A network of a slice that itself takes one pixel: PyTorch cannot allocate its output."""
+    slice_probability("chest_dcnn", torch.zeros(1, 1).expand(2**20, 2**20).numpy())
+    raise AssertionError("fits nowhere")
 
 
 def run(
@@ -154,6 +163,23 @@ def test_lack_of_memory_is_the_job_s(tmp_path: Path) -> None:
     """A lack of memory ends the attempt; the pipeline does not absorb it."""
     with pytest.raises(MemoryError):
         run(tmp_path, {Pipeline.HIP: out_of_memory})
+
+
+def test_a_failed_allocation_of_a_network_is_the_job_s(tmp_path: Path) -> None:
+    """PyTorch raises a RuntimeError; the job still ends with the reason of lacking memory."""
+    job = write_stack(Stack(), tmp_path / "ct")
+    networks = Networks(
+        localize=known_localization,
+        segment=known_segmentation,
+        secondary={Pipeline.FEMUR: oversized},
+    )
+
+    outcome = attempt(job, lambda one: process(one, networks=networks))
+
+    assert outcome is not None
+    assert outcome.failure is not None
+    assert outcome.failure.reason is Reason.OUT_OF_MEMORY
+    assert "can't allocate memory" in outcome.failure.detail
 
 
 def test_secondary_result_without_density_is_one_with_caution(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
+from models.errors import OutOfMemory
 from pipelines.contract.durable import write_outcome
 from pipelines.contract.findings import Status
 from pipelines.contract.job import (
@@ -26,7 +27,7 @@ from pipelines.contract.job import (
     read_outcome,
 )
 from pipelines.contract.reasons import Reason
-from pipelines.errors import GeometryMismatch, OutOfMemory, UnreadablePixels
+from pipelines.errors import GeometryMismatch, UnreadablePixels
 from pipelines.worker.app import enqueue, make_app
 from pipelines.worker.attempt import attempt, read_job
 from tests.peers.waiting import wait_until
