@@ -1,4 +1,4 @@
-"""One examination from stored slices to DICOM output, as one readable flow.
+"""One examination from stored slices to DICOM output.
 
 Takes  Job
 Gives  Outcome
@@ -19,7 +19,7 @@ from pipelines.contract.density_table import default_table
 from pipelines.contract.durable import write_durably, write_outcome
 from pipelines.contract.job import RESULT_FILE, Job, Outcome, OutputObject, read_outcome
 from pipelines.contract.models_used import models_used
-from pipelines.contract.progress import Listener, Stations, nobody, peak_rss_mb
+from pipelines.contract.progress import Listener, Stations, no_listener, peak_rss_mb
 from pipelines.contract.secondary_findings import Pipeline
 from pipelines.density.choose import choose_density
 from pipelines.gates.all_gates import check_header, check_image
@@ -41,27 +41,29 @@ RADIOMICS_FILE: Final = "radiomics.dcm"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Networks:
-    """The steps that need a network; tests put known anatomy in their place."""
+    """The steps that run networks. Tests replace them by known anatomy."""
 
     localize: Callable[[CtVolume], Localization] = localize
     segment: Callable[[CtVolume, Localization], Segmentation] = segment_vertebrae
     secondary: Mapping[Pipeline, SecondaryPipeline] = field(default_factory=lambda: SECONDARY)
 
 
-def process(job: Job, *, networks: Networks | None = None, listener: Listener = nobody) -> Outcome:
-    """Process one job; a job that is done already is not done again.
+def process(
+    job: Job, *, networks: Networks | None = None, listener: Listener = no_listener
+) -> Outcome:
+    """Process one job. If it has an outcome already, return that.
 
     Returns
     -------
     Outcome
-        As written to ``outcome.json``, the last file of all.
+        As written to ``outcome.json``, the last file that is written.
 
     Raises
     ------
     UnreadablePixels, GeometryMismatch
-        The series is not what the node took it for.
+        Pixels or positions of the series cannot be used.
     OutOfMemory
-        It does not fit.
+        The examination needs more memory than there is.
     """
     folder = Path(job.output_folder)
     done = read_outcome(folder)
@@ -126,10 +128,10 @@ def measure(ct: CtVolume, job: Job, networks: Networks, stations: Stations) -> E
 def _report(
     job: Job, series: SourceSeries, ct: CtVolume, result: ExaminationResult
 ) -> tuple[SegmentationObject | None, Comprehensive3DSR]:
-    """Segmentation (none where nothing is reported) and Structured Report."""
+    """Segmentation (``None`` if nothing is reported) and Structured Report."""
     segmentation = None
     with warnings.catch_warnings():
-        # highdicom warns of names without a caret, and quotes them.
+        # highdicom warns about names without a caret and quotes them.
         warnings.filterwarnings("ignore", message=r"[\s\S]*person name")
         regions = result.lumbar.regions
         if regions or result.masks:
@@ -144,7 +146,7 @@ def _radiomics(
     result: ExaminationResult,
     segmentation: SegmentationObject,
 ) -> Comprehensive3DSR:
-    """Report of the radiomic features; imported here because few jobs want it and it is slow."""
+    """Report of the radiomic features. The imports are slow and few jobs need them."""
     from pipelines.lumbar.vertebral_features import vertebral_features
     from pipelines.reporting.radiomics import make_radiomics_report
 

@@ -1,9 +1,4 @@
-"""Reconstruction kernels by their vendors' names.
-
-Takes  Convolution Kernel (0018,1210)
-Gives  bool
-Next   pipelines.gates.kernel, pipelines.contract.density_table
-"""
+"""Reconstruction kernels by their vendors' names."""
 
 import re
 from typing import Final

@@ -48,14 +48,14 @@ class _Part(BaseModel):
 
 
 class CodedReason(_Part):
-    """A reason by its stable code, and in words."""
+    """A reason: its stable code and its sentence."""
 
     code: Reason
     text: str
 
 
 class Software(_Part):
-    """What made the document."""
+    """The software that wrote the document."""
 
     name: str
     version: str
@@ -77,7 +77,7 @@ class ModelSet(_Part):
 
 
 class SourceSeriesSummary(_Part):
-    """The CT series that was measured. Null means that its header is silent."""
+    """The CT series that was measured. Null: missing in its header."""
 
     study_instance_uid: str
     series_instance_uid: str
@@ -93,7 +93,7 @@ class SourceSeriesSummary(_Part):
 
 
 class Withheld(_Part):
-    """Why a number is null; null for a number that is given."""
+    """Why a number is null. Null: the number is given."""
 
     trabecular_hu_mean: Reason | None
     roi_volume_mm3: Reason | None
@@ -104,8 +104,10 @@ class Vertebra(_Part):
     """One vertebra. A null number is withheld: see ``withheld``."""
 
     level: str
-    presumed: bool = Field(description="The name rests on one anchor, or the anchors disagree")
-    used: bool = Field(description="Counts in the means of the examination")
+    presumed: bool = Field(
+        description="The name is inferred from one landmark, or the landmarks disagree"
+    )
+    used: bool = Field(description="Included in the means of the examination")
     excluded_reason: Reason | None
     trabecular_hu_mean: float | None
     trabecular_hu_sd: float | None = Field(description="Over the voxels of the core")
@@ -115,12 +117,12 @@ class Vertebra(_Part):
     )
     vbmd_mg_cm3: float | None
     vbmd_standard_uncertainty_mg_cm3: float | None
-    calibration: CalibrationKind | None = Field(description="Null where density is null")
+    calibration: CalibrationKind | None = Field(description="Null if the density is null")
     withheld: Withheld
 
 
 class Mean(_Part):
-    """Mean over the levels that count."""
+    """Mean over the levels that are used."""
 
     levels: tuple[str, ...]
     trabecular_hu_mean: float | None
@@ -129,7 +131,7 @@ class Mean(_Part):
     vbmd_standard_uncertainty_mg_cm3: float | None
     vbmd_interval_mg_cm3: tuple[float, float] | None = Field(description="95 % interval")
     category: DensityCategory | None = Field(
-        description="QCT range of the density (120 and 80 mg/cm3), where its interval allows one"
+        description="QCT range of the density (limits 120 and 80 mg/cm3)"
     )
     category_withheld_reason: Reason | None = Field(description="Why the category is null")
     withheld_reason: Reason | None = Field(description="Why the attenuation is null")
@@ -147,7 +149,7 @@ class SecondaryQuantity(_Part):
 
 
 class SecondaryStatement(_Part):
-    """Something a secondary pipeline says by a code. Null is withheld."""
+    """A coded statement of a secondary pipeline. Null: withheld."""
 
     name: str
     value: str | None
@@ -155,7 +157,7 @@ class SecondaryStatement(_Part):
 
 
 class SecondaryGroup(_Part):
-    """What a secondary pipeline says of one site."""
+    """Results of a secondary pipeline for one site."""
 
     label: str
     site: str | None = Field(description="Vertebra or side of the hip; null for the spine")
@@ -187,22 +189,24 @@ class ResultDocument(_Part):
     schema_version: str
     intended_use: str
     software: Software
-    job_key: str | None = Field(description="Null where no series could be measured at all")
-    source: SourceSeriesSummary | None = Field(description="The measured series; null likewise")
+    job_key: str | None = Field(description="Null if no series could be measured")
+    source: SourceSeriesSummary | None = Field(
+        description="The measured series; null if there is none"
+    )
     status: Status
     reasons: tuple[CodedReason, ...]
     vertebrae: tuple[Vertebra, ...]
     mean: Mean
     contrast_phase: ContrastPhase
     calibration: CalibrationKind | None = Field(description="Null without any density")
-    calibration_standard: Standard | None = Field(description="Material that densities are told in")
-    calibration_source: str | None = Field(description="Where the calibration comes from, in words")
+    calibration_standard: Standard | None = Field(description="Reference material of the densities")
+    calibration_source: str | None = Field(description="Source of the calibration")
     model_set: ModelSet
     secondary: tuple[Secondary, ...] = Field(
-        (), description="Networks and classifiers; experimental, never in place of the density"
+        (), description="Networks and classifiers; experimental, in addition to the density"
     )
     skipped_series: tuple[SkippedSeries, ...] = Field(
-        (), description="Series that were not measured; told where no series was"
+        (), description="Series that were not measured; listed if none was measured"
     )
 
 
@@ -282,7 +286,7 @@ def make_result(job: Job, ct: CtVolume, result: ExaminationResult) -> ResultDocu
 def _secondary(result: PipelineResult) -> Secondary:
     return Secondary(
         pipeline=result.pipeline,
-        reported=result.says_something,
+        reported=result.has_content,
         reasons=tuple(CodedReason(code=r, text=EXPLANATION[r]) for r in result.reasons),
         groups=tuple(_group(group) for group in result.groups),
     )

@@ -1,15 +1,11 @@
 """The worker process: ``python -m pipelines.worker.__main__ --broker URL --embedded-folder DIR``.
 
-Takes  Job
-Gives  Outcome
-Next   pipelines.worker.tasks
-
 The pool is prefork, with one child by default. Solo and threads ignore time limits: a job stuck
 inside a library call would block the worker for ever. With prefork the parent kills the child
 when the hard limit passes and starts another one. The child is forked before anything touches
 CUDA (networks load with the first job and stay loaded, ``models.registry``), and it is never
-recycled, so they load once per process. It dies with its parent: killed alone, the parent would
-leave a child behind that holds the lock of its job with nobody to enforce the time limit.
+recycled, so they load once per process. It ends with its parent. Otherwise a killed parent would
+leave a child that holds the lock of its job without a time limit.
 """
 
 import argparse
@@ -27,7 +23,7 @@ def _end_with_parent(**_: object) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Work on examinations until told to stop (SIGTERM lets the job at hand finish)."""
+    """Run jobs until SIGTERM, which lets the current job finish."""
     parser = argparse.ArgumentParser(
         prog="python -m pipelines.worker.__main__", description=__doc__
     )

@@ -1,9 +1,4 @@
-"""Child processes that do not outlive their parent.
-
-Takes  nothing
-Gives  nothing
-Next   nothing
-"""
+"""End child processes with their parent."""
 
 import ctypes
 import signal
@@ -15,6 +10,6 @@ PR_SET_PDEATHSIG: Final = 1
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent ends (prctl(2), Linux only)."""
+    """Have the kernel kill this process when its parent ends (prctl(2), Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,9 +1,4 @@
-"""Logs of the worker: one JSON object per line on standard error.
-
-Takes  nothing
-Gives  nothing
-Next   pipelines.worker.__main__
-"""
+"""Logs of the worker: one JSON object per line on standard error."""
 
 import logging
 import sys
