@@ -29,7 +29,7 @@ from pipelines.lumbar.measure import measure_lumbar, nothing_reported
 from pipelines.outline.vertebrae_1mm import VERTEBRA_MODEL, segment_vertebrae
 from pipelines.read.sources import SourceSeries, open_job
 from pipelines.read.volume import CtVolume, Segmentation, read_volume
-from pipelines.reporting.result_document import make_result
+from pipelines.reporting.make_result import make_result
 from pipelines.reporting.seg import make_segmentation, segment_numbers
 from pipelines.reporting.sr import make_report
 from pipelines.secondary.registry import SECONDARY, SecondaryPipeline, run_secondary
