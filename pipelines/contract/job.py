@@ -1,13 +1,9 @@
-"""The contract between the node and the pipelines: a Job goes out, an Outcome comes back.
-
-Takes  Selection
-Gives  Job
-Next   pipelines.worker.tasks
+"""The contract between node and pipelines: the node writes a Job, a worker writes an Outcome.
 
 Free of torch, sockets and the ledger, so that the listener can import it. Both types are JSON
-both ways. The worker writes ``outcome.json`` into ``Job.output_folder`` as its very last act
-(write, fsync, rename): the file is the completion, the broker only carries the wake-up. That
-makes a repeated or lost message harmless.
+both ways. The worker writes ``outcome.json`` into ``Job.output_folder`` last (write, fsync, rename).
+That file marks the job as done; the message of the broker only starts a worker. A repeated or lost
+message therefore does no harm.
 """
 
 import hashlib
@@ -27,7 +23,7 @@ OUTCOME_FILE: Final = "outcome.json"
 RESULT_FILE: Final = "result.json"
 JOB_FILE: Final = "job.json"
 LOCK_FILE: Final = "running.lock"
-"""Held with ``flock`` by the worker while it runs: the kernel frees it however the worker ends."""
+"""Locked with ``flock`` while a worker runs the job; the kernel frees it when the worker ends."""
 ATTEMPTS_FILE: Final = "attempts.log"
 """One line per start; more than ``MAX_ATTEMPTS`` starts without an outcome is a failure."""
 MAX_ATTEMPTS: Final = 3
@@ -101,14 +97,14 @@ class OutputObject(_Message):
 
 
 class Failure(_Message):
-    """Why a job yielded nothing: code, and the message of the error without patient data."""
+    """Why a job failed: code, and the message of the error without patient data."""
 
     reason: Reason
     detail: str
 
 
 class Outcome(_Message):
-    """What became of a job; exactly one of ``status`` and ``failure`` is set."""
+    """Result of a job; exactly one of ``status`` and ``failure`` is set."""
 
     job_key: str
     status: Status | None

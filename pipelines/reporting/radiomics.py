@@ -4,8 +4,8 @@ Takes  SourceSeries, LevelFeatures
 Gives  Comprehensive3DSR
 Next   pipelines.run
 
-A report of its own, in a series of its own, because few archives want some hundred numbers per
-examination: it is made and sent only where a destination asks for it.
+It is a separate document in a separate series, because it holds more than a hundred numbers per
+vertebra. It is written only if a destination is configured to receive it.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Unique identifiers of the output, derived from the job: the same work names the same objects.
+"""Unique identifiers of the output, derived from the job key.
 
 Takes  Job
 Gives  str
@@ -9,9 +9,9 @@ from pipelines.contract.uids import derive_uid
 
 
 def derived_uid(job_key: str, role: str) -> str:
-    """UID of one thing that a job makes.
+    """UID of one object or series of a job.
 
-    Redelivery, re-sending and reprocessing give the same UID, so no second result arises.
+    Redelivery, re-sending and reprocessing give the same UID, so an archive keeps one result.
 
     Parameters
     ----------

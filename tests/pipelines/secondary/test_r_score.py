@@ -293,7 +293,7 @@ def test_bad_masks_and_values_give_no_number(tmp_path: Path) -> None:
     assert [group.quantities[0].value for group in found.groups[:2]] == 2 * [
         Abstained(reason=Reason.ROI_TOO_SMALL)
     ]
-    assert all(group.says_something for group in found.groups[2:])
+    assert all(group.has_content for group in found.groups[2:])
 
     hu = examination.ct.hu.copy()
     hu[rest[0].box] = np.nan

@@ -194,7 +194,7 @@ def outcome_by(job: Job, worker: subprocess.Popen[bytes]) -> Outcome:
 
 
 def stuck(job: Job) -> Job:
-    """The job with an instance that can never be read: a pipe into which nobody writes."""
+    """The job with an instance that can never be read: a pipe without a writer."""
     pipe = Path(job.output_folder) / "stuck.dcm"
     os.mkfifo(pipe)
     instance = JobInstance(sop_instance_uid="1.4", path=str(pipe))
@@ -217,7 +217,7 @@ def is_running(job: Job) -> bool:
 
 
 def test_worker_takes_a_job_from_the_embedded_broker(job: Job, tmp_path: Path) -> None:
-    """A message, a worker process, an outcome; then it stops when told to."""
+    """A message, a worker process, an outcome; then it stops at SIGTERM."""
     app = make_app("embedded", embedded_folder=tmp_path / "broker")
     with running_worker(tmp_path) as worker:
         enqueue(app, job)
@@ -229,7 +229,7 @@ def test_worker_takes_a_job_from_the_embedded_broker(job: Job, tmp_path: Path) -
 
 
 def test_job_over_the_time_limit_ends_with_that_reason(job: Job, tmp_path: Path) -> None:
-    """The worker asks the task to stop, and the task still says why."""
+    """The worker interrupts the task, and the task still writes the reason."""
     app = make_app("embedded", embedded_folder=tmp_path / "broker")
     with running_worker(tmp_path, "--time-limit-s=3") as worker:
         enqueue(app, stuck(job))
