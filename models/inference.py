@@ -190,7 +190,9 @@ def mirror_mean(run: Callable[[Image], Image], image: Image, *, maps: bool = Tru
         Whether the output has the columns of the image, which are then turned back.
     """
     plain, mirrored = mirror_passes(run, image)
-    return (plain + (exchanged(mirrored) if maps else mirrored)) / 2
+    mean = plain + (exchanged(mirrored) if maps else mirrored)
+    mean /= 2
+    return mean
 
 
 def exchanged(image: Image) -> Image:

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 
 GROUPS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -38,10 +39,13 @@ CONVERTED: Final = (
 )
 """Where a Legacy Converted object keeps attributes that it has no functional group for."""
 
+PER_FRAME: Final = BaseTag(0x52009230)
+"""Per-Frame Functional Groups Sequence: by tag, which is faster, because every read of a value tests it."""
+
 
 def is_multiframe(dataset: Dataset) -> bool:
     """Whether an object keeps its geometry in functional groups."""
-    return "PerFrameFunctionalGroupsSequence" in dataset
+    return PER_FRAME in dataset
 
 
 def frame_count(dataset: Dataset) -> int:

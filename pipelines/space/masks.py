@@ -1,6 +1,7 @@
 """Connected parts of a mask, and a mask without holes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from scipy import ndimage
 
 def connected_parts(
     mask: NDArray[np.bool_], *, corners: bool = False
-) -> tuple[NDArray[np.int_], NDArray[np.intp]]:
+) -> tuple[NDArray[np.signedinteger[Any]], NDArray[np.intp]]:
     """Number the connected parts of a mask.
 
     Parameters

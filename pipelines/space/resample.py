@@ -25,6 +25,9 @@ Beyond = Literal["nearest", "constant", "grid-constant"]
 """
 
 
+SplineOrder = Literal[0, 1, 2, 3, 4, 5]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridBox:
     """A box of a grid.
@@ -82,7 +85,7 @@ def resample(
     *,
     beyond: Beyond,
     outside: float = 0.0,
-    order: int = 1,
+    order: SplineOrder = 1,
     smoothing: Smoothing | None = None,
 ) -> NDArray[np.float32]:
     """Values of one grid at the voxels of another.
