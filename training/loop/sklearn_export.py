@@ -1,9 +1,5 @@
 """Fitted scikit-learn pipelines -> model files without pickle, with their card.
 
-Takes  Pipeline
-Gives  LinearModel, ForestModel, ModelCard
-Next   models.coefficients, models.forest
-
 A chain of selectors and one scaler ending in a linear model or a random forest shrinks to the
 features that are left, their centre and scale, and the last step. Nothing of scikit-learn stays in
 the file.

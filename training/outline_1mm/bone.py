@@ -1,9 +1,5 @@
 """Paint bones from signed distances: cortex, trabecular bone, marrow, soft tissue around.
 
-Takes  signed distances of a patch
-Gives  HU of a perfect scanner
-Next   training.outline_1mm.imaging
-
 Every number is drawn anew for each patch, far beyond what patients show, so that a network
 learns shape and context and no particular density.
 """

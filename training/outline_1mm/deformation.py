@@ -1,9 +1,4 @@
-"""Random places: where in a specimen each voxel of a training patch comes from.
-
-Takes  shape of a patch
-Gives  source coordinates, values sampled there
-Next   training.outline_1mm.bone
-"""
+"""Random places: where in a specimen each voxel of a training patch comes from."""
 
 from dataclasses import dataclass
 

@@ -1,9 +1,5 @@
 """Samples of the proximal femur: real shapes painted with random tissue, and virtual patients.
 
-Takes  bone masks, the virtual cohort, ICRP phantoms
-Gives  FineSample
-Next   training.outline_1mm.train
-
 Every femur is stored as a left one (right ones mirrored): axes up, posterior, lateral, 1 mm.
 """
 

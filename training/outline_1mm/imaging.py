@@ -1,9 +1,5 @@
 """A random scanner: blur, slices, noise, drift, and a scan that ends too early.
 
-Takes  HU of a perfect scanner at 1 mm
-Gives  HU as it would reach the network after resampling to 1 mm
-Next   training.outline_1mm.femur, training.outline_1mm.vertebra
-
 Source: imaging chain of docs/domain.md 3.5: in-plane resolution 0.7 to
 1.6 mm, slices of 0.6 to 5 mm, noise of a low-dose to a full-dose scan, HU drift.
 """

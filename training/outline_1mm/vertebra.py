@@ -1,9 +1,4 @@
-"""Samples of single vertebrae in their own axes: virtual patients, and real shapes painted.
-
-Takes  the virtual cohort, VerSe masks
-Gives  FineSample
-Next   training.outline_1mm.train
-"""
+"""Samples of single vertebrae in their own axes: virtual patients, and real shapes painted."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,9 +1,4 @@
-"""What is not healthy bone: gas, contrast, vessels, arms, tables, metal, cement, lesions.
-
-Takes  HU and structures of a patch
-Gives  HU
-Next   training.outline_3mm.sampler
-"""
+"""What is not healthy bone: gas, contrast, vessels, arms, tables, metal, cement, lesions."""
 
 import numpy as np
 import torch

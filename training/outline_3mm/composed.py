@@ -1,9 +1,5 @@
 """Real bones in the soft tissue of a phantom: vertebra and hip masks composed into one trunk.
 
-Takes  vertebra masks (VerSe), hip masks, organ label maps of ICRP Publication 110
-Gives  Specimen
-Next   training.outline_3mm.sampler
-
 The masks carry shapes that no parametric model has: real arches and processes, sacra, hip bones
 and femora. A spine is set on the sacrum of another person, discs fill the gaps, and ribs are hung
 on the thoracic vertebrae; the phantom lends organs, muscles and fat.

@@ -1,9 +1,4 @@
-"""Patches of single hips at 3 mm, painted as for the 1 mm network: real shapes, every look of bone.
-
-Takes  FemurShelf
-Gives  HU and HipStructure of a patch
-Next   training.outline_3mm.train_hips
-"""
+"""Patches of single hips at 3 mm, painted as for the 1 mm network: real shapes, every look of bone."""
 
 from typing import Final
 

@@ -1,9 +1,4 @@
-"""Random training patches: deformed anatomy, random intensities, random scanner.
-
-Takes  Specimen
-Gives  Sample
-Next   training.outline_3mm.train
-"""
+"""Random training patches: deformed anatomy, random intensities, random scanner."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

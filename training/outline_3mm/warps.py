@@ -1,9 +1,4 @@
-"""Where a training patch lies in its patient: turned, scaled, bent, crooked, broken.
-
-Takes  Specimen
-Gives  source index of every voxel of a patch
-Next   training.outline_3mm.sampler
-"""
+"""Where a training patch lies in its patient: turned, scaled, bent, crooked, broken."""
 
 import numpy as np
 import torch

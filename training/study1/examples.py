@@ -2,10 +2,6 @@
 
     python -m training.study1.examples --out runs/study1/examples --patients 460 --jobs 2
 
-Takes  LumbarCohort
-Gives  Examples
-Next   training.study1.train
-
 Writes one folder per patient: ``L1.npy`` to ``L4.npy`` (64, 128, 128) int16 HU as
 ``pipelines.secondary.dxa_equivalent.network_input`` crops them, ``L1.core.npy`` (packed bits) and ``patient.json``, which
 comes last: a patient with it is done and is not scanned again.

@@ -1,9 +1,5 @@
 """Fracture association of study 1 on simulated studies of its size, under three scenarios.
 
-Takes  Scenario
-Gives  FractureStudy
-Next   training.study1.study
-
 Group A (30 fracture patients, 138 controls, no hyperostosis): logistic model fitted on 80 % of the
 patients with DXA, tested on the others. Group B (41 and 30 with hyperostosis): scored with the same
 coefficients, once with DXA and once with the estimate from trabecular bone (docs/domain.md 1.A, 3.7).

@@ -2,10 +2,6 @@
 
     python -m training.study1.fracture_plan --scenario paper-like --out runs/study1/paper-like
 
-Takes  Scenario, seed
-Gives  FractureCohort
-Next   training.study1.hyperostosis
-
 The tables of `training.study1.fracture` add an artefact to the areal density; here
 osteophytes are painted that add about as much, and DXA and CT are made of the same bone. Nobody was
 trained on: skeletons and scanners are those of the test part.

@@ -2,10 +2,6 @@
 
     python -m training.study1.hyperostosis --out docs/results/study1/hyperostosis --work runs/study1
 
-Takes  Examples of the test part and of `training.study1.fracture_plan`, weights.safetensors
-Gives  StudyTable
-Next   nothing
-
 One simulated study of the published size for each scenario that was scanned. Logistic model on age,
 sex, body mass index and DXA, fitted on 80 % of group A; group B is scored with the same coefficients,
 once with DXA and once with what the network reads in the CT. DXA is simulated from the same bone.

@@ -1,9 +1,4 @@
-"""Study 1, the two networks: predictions beside DXA, the published figures, and the mean HU.
-
-Takes  Examples, predictions
-Gives  Row, figures
-Next   training.study1.study
-"""
+"""Study 1, the two networks: predictions beside DXA, the published figures, and the mean HU."""
 
 import json
 from collections.abc import Callable, Sequence

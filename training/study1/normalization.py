@@ -2,10 +2,6 @@
 
     python -m training.study1.normalization --out docs/results/study1/normalization --epochs 12
 
-Takes  Examples
-Gives  StudyTable
-Next   nothing
-
 The study scales every crop by its own least and greatest value. Three networks start from the same
 random weights and see the same vertebrae in the same order, as often as one another; only the
 scaling differs. They are trained for this comparison and not shipped; ``--work`` keeps them, so

@@ -3,10 +3,6 @@
     python -m training.study1.osteophytes --out runs/study1/osteophytes --patients 120 --jobs 2
     python -m training.study1.train bmd --examples runs/study1/examples --more runs/study1/osteophytes
 
-Takes  number of patients, seed
-Gives  Examples
-Next   training.study1.train
-
 Beyond the study, which trains on spines without hyperostosis only: a network that never saw
 osteophytes counts them as DXA does (`training.study1.hyperostosis`).
 """

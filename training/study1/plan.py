@@ -1,9 +1,4 @@
-"""Who is scanned for study 1, and who belongs to which part.
-
-Takes  number of patients, seed
-Gives  LumbarCohort
-Next   training.study1.examples
-"""
+"""Who is scanned for study 1, and who belongs to which part."""
 
 from dataclasses import dataclass, replace
 from types import MappingProxyType

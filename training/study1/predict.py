@@ -1,9 +1,4 @@
-"""What a trained network of study 1 says of vertebrae, and what their mean HU says.
-
-Takes  Examples, weights.safetensors
-Gives  numbers per vertebra
-Next   training.study1.networks
-"""
+"""What a trained network of study 1 says of vertebrae, and what their mean HU says."""
 
 import json
 from collections.abc import Sequence

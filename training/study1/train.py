@@ -3,10 +3,6 @@
     python -m training.study1.train bmd --examples runs/study1/examples --out runs/study1/bmd --minutes 60
     python -m training.study1.train status --examples ... --out runs/study1/status --resume
 
-Takes  Examples
-Gives  weights.safetensors
-Next   training.study1.predict
-
 As the study says: Adam at 1e-4, batches of 32 (gathered from micro-batches), 200 epochs, MSE or
 cross-entropy, random flips and in-plane rotation (by up to 15 degrees, which it does not say), no
 selection on the test part. The same code runs on CPU and CUDA; ``--minutes`` stops early, ``--resume``

@@ -2,10 +2,6 @@
 
     python -m training.study2.features --cohort study --work runs/study2
 
-Takes  OvcfCohort
-Gives  VertebraRow
-Next   training.study2.study
-
 Writes one JSON file per woman; one who has her file is not scanned again. The first outline is the
 true body with its cortex, without arch and osteophytes; the other two are what two readers would
 have drawn instead (``training.selection.perturbation``).

@@ -1,9 +1,4 @@
-"""The R-score of the product: fitted on one cohort, judged on a scanner it never saw, shipped.
-
-Takes  FeatureTable
-Gives  ProductModel
-Next   models.coefficients, pipelines.secondary.r_score
-"""
+"""The R-score of the product: fitted on one cohort, judged on a scanner it never saw, shipped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

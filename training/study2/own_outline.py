@@ -2,10 +2,6 @@
 
     python -m training.study2.own_outline --cohort product held_out --work runs/study2 --jobs 2
 
-Takes  OvcfCohort
-Gives  features by woman and level
-Next   training.study2.study
-
 An outline by the vertebra network differs from the true body in ways that no reader's does, and the
 score follows its outline. So the R-score of the product is fitted on these features, and the true
 and the readers' outlines only say which of them repeat. Writes one JSON file per woman beside the

@@ -1,9 +1,4 @@
-"""Who is scanned for study 2, in which scanner, and which vertebrae count.
-
-Takes  seed
-Gives  OvcfCohort
-Next   training.study2.features
-"""
+"""Who is scanned for study 2, in which scanner, and which vertebrae count."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

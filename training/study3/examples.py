@@ -2,10 +2,6 @@
 
     python -m training.study3.examples --out runs/study3 --jobs 1
 
-Takes  Candidate
-Gives  Example
-Next   training.study3.study
-
 Writes ``PART/NUMBER.dxa.json`` of every candidate and ``PART/NUMBER.json`` of every patient taken;
 what is there is not made again.
 

@@ -1,9 +1,5 @@
 """Who is scanned for study 3, in which part, and how.
 
-Takes  part, number, seed
-Gives  Candidate
-Next   training.study3.examples
-
 Candidates of a part are endless; they are taken in order until the part has as many of each class
 as the study had. The class is known after DXA, so it is not drawn here.
 """

@@ -1,9 +1,5 @@
 """Measure the shipped DCNN of study 4 on test subjects: another family of skeletons, scanner, kernels.
 
-Takes  the shipped DCNN
-Gives  Row
-Next   training.evaluate
-
 The whole test part and the networks' classes: ``training.study4``.
 """
 

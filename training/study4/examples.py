@@ -2,10 +2,6 @@
 
     python -m training.study4.examples --out runs/study4/examples --jobs 2
 
-Takes  ChestCohort
-Gives  Subjects
-Next   training.study4.train
-
 Writes one folder per subject: ``L1.npy`` and ``L2.npy`` (192, 192) int16 HU, the part of the
 512 x 512 slice around the spine at the scan's own pixels; ``L1.core.npy`` and ``L2.core.npy``
 (packed bits), the area within the inner border of the cortex; and ``subject.json``, which comes

@@ -1,9 +1,4 @@
-"""Who is scanned for study 4, and who belongs to which part.
-
-Takes  number of subjects, seed
-Gives  ChestCohort
-Next   training.study4.examples
-"""
+"""Who is scanned for study 4, and who belongs to which part."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum

@@ -1,9 +1,4 @@
-"""What the trained networks of study 4 say of subjects, and what their mean HU says.
-
-Takes  Subjects, weights.safetensors
-Gives  masks, probabilities
-Next   training.study4.study
-"""
+"""What the trained networks of study 4 say of subjects, and what their mean HU says."""
 
 import json
 from collections.abc import Sequence

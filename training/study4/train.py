@@ -3,10 +3,6 @@
     python -m training.study4.train dcnn --examples runs/study4/examples --out runs/study4/dcnn --minutes 15
     python -m training.study4.train fusion --examples ... --out runs/study4/fusion --resume
 
-Takes  Subjects
-Gives  weights.safetensors
-Next   training.study4.predict
-
 ``dcnn`` and ``unet`` outline the trabecular area of one slice, ``fusion`` classifies L1 and L2 as
 two channels (the study's model 1), ``single`` L1 alone (model 2). The study trains its segmentation
 with SGD at 0.001, batches of 64 and 500 epochs and says nothing of its classifier. Here: Adam with a
