@@ -1,4 +1,4 @@
-"""How good a network is on patches of patients that it never saw."""
+"""Measure a network on patches of patients that are not in its training data."""
 
 import torch
 
@@ -10,7 +10,7 @@ from training.outline_3mm.losses import MERGED, merged_logits, merged_parts
 def dice_by_structure(
     weights: dict[str, torch.Tensor], batches: list[dict[str, torch.Tensor]]
 ) -> dict[str, float]:
-    """Dice of every structure over all patches together; both femora are ``femur``."""
+    """Dice of every structure over all patches together; ``femur`` holds both femora."""
     network = spine_3mm_network()
     network.load_state_dict(weights)
     network.eval()

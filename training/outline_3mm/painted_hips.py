@@ -1,4 +1,4 @@
-"""Patches of single hips at 3 mm, painted as for the 1 mm network: real shapes, every look of bone."""
+"""Training patches of single hips at 3 mm: real shapes with painted bone, as for the 1 mm network."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ PATCH_MM: Final = (144, 144, 144)
 COARSE_MM: Final = 3
 JITTER_MM: Final = 30.0
 BELOW_HEAD_MM: Final = -20.0
-"""The middle of the patch lies so far from the centre of the head, along the body."""
+"""Distance along the body from the centre of the head to the centre of the patch."""
 
 
 def painted_hip(shelf: FemurShelf, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
