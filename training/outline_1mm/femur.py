@@ -344,7 +344,7 @@ def _painted(
     hip: torch.Tensor,
     rng: np.random.Generator,
 ) -> torch.Tensor:
-    """Joint, hip bone and femur: dense head, sparse neck, marrow in the shaft, thick cortex there."""
+    """Paint joint, hip bone and femur: dense head, sparse neck, shaft with marrow and thick cortex."""
     shape = tuple(femur.shape)
     look = random_look(rng)
     near_joint = coverage(torch.maximum(femur - 5, hip - 5), 2.0)
@@ -361,7 +361,7 @@ def _painted(
     below = -away[..., 0]
     radius = away.norm(dim=-1)
     inside = trabecular_texture(rng, look, femur)
-    # The load of standing runs through one part of the head; the rest may be as sparse as marrow.
+    # One part of the head carries the load of standing; the rest may be as sparse as marrow.
     lean = rng.normal(0, 1, 3)
     lopsided = (away @ torch.from_numpy((lean / np.linalg.norm(lean)).astype(np.float32))) / 22
     head = torch.sigmoid((rng.uniform(14, 30) - radius) / rng.uniform(2, 8))

@@ -294,11 +294,11 @@ def draw_vertebra(specimen: VertebraSpecimen, rng: np.random.Generator) -> FineS
         hu = soft_tissue(rng, VERTEBRA_CROP)
         hu = add_clutter(hu, torch.minimum(bone, neighbours) > 2, rng)
         hu = _painted(hu, specimen, places, bone, body, neighbours, rng)
-    hu, labels = cut_off(imaged(hu, rng), parts_of(bone, body, neighbours), rng, chance=0.1)
+    hu, labels = cut_off(imaged(hu, rng), labels_of(bone, body, neighbours), rng, chance=0.1)
     return as_sample(hu, labels)
 
 
-def parts_of(bone: torch.Tensor, body: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor:
+def labels_of(bone: torch.Tensor, body: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor:
     """``VertebraStructure`` of every voxel from signed distances in mm."""
     labels = torch.zeros(bone.shape, dtype=torch.int64)
     labels[neighbours < 0] = int(VertebraStructure.NEIGHBOUR)

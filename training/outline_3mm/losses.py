@@ -21,17 +21,19 @@ def merged_logits(logits: torch.Tensor) -> torch.Tensor:
     return torch.cat([logits[:, : Structure.FEMUR_LEFT], femora, logits[:, Structure.RIB :]], 1)
 
 
-def merged_parts(parts: torch.Tensor) -> torch.Tensor:
+def merged_labels(labels: torch.Tensor) -> torch.Tensor:
     """Merge the labels of both femora into one class."""
-    return parts - (parts >= Structure.FEMUR_RIGHT).long()
+    return labels - (labels >= Structure.FEMUR_RIGHT).long()
 
 
-def parts_and_centre(
+def structures_and_centre(
     output: torch.Tensor, batch: dict[str, torch.Tensor], criterion: DiceCELoss
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Dice + cross-entropy of the structures, squared error of the centre heat map."""
-    parts = criterion(merged_logits(output[:, :CENTRE_CHANNEL]), merged_parts(batch["parts"]))
+    structures = criterion(
+        merged_logits(output[:, :CENTRE_CHANNEL]), merged_labels(batch["labels"])
+    )
     heat = batch["heat"]
     weight = 1 + 20 * heat
     centre = (weight * (torch.sigmoid(output[:, CENTRE_CHANNEL:]) - heat) ** 2).mean()
-    return parts, HEAT_WEIGHT * centre
+    return structures, HEAT_WEIGHT * centre

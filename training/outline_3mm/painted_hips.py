@@ -26,13 +26,13 @@ def painted_hip(shelf: FemurShelf, rng: np.random.Generator) -> tuple[torch.Tens
     places = random_places(rng, PATCH_MM, specimen.head + offset)
     hu, femur, hip = femur_scene(specimen, shelf.surroundings, places, rng)
     hu, femur, hip = (_coarse(one) for one in (imaged(hu, rng), femur, hip))
-    parts = torch.zeros(hu.shape, dtype=torch.int64)
-    parts[hip < 0] = int(HipStructure.HIP_BONE)
-    parts[femur < 0] = int(HipStructure.FEMUR)
-    hu, parts = cut_off(hu, parts, rng)
+    labels = torch.zeros(hu.shape, dtype=torch.int64)
+    labels[hip < 0] = int(HipStructure.HIP_BONE)
+    labels[femur < 0] = int(HipStructure.FEMUR)
+    hu, labels = cut_off(hu, labels, rng)
     if rng.random() < 0.5:
-        hu, parts = hu.flip(2), parts.flip(2)
-    return hu, parts
+        hu, labels = hu.flip(2), labels.flip(2)
+    return hu, labels
 
 
 def _coarse(fine: torch.Tensor) -> torch.Tensor:

@@ -43,14 +43,14 @@ class Sample:
     ----------
     image : (1, slices, rows, columns) float32
         Network input.
-    parts : (slices, rows, columns) int64
+    labels : (slices, rows, columns) int64
         ``Structure``.
     heat : (slices, rows, columns) float32
         Gaussians at the centres of the vertebral bodies.
     """
 
     image: torch.Tensor
-    parts: torch.Tensor
+    labels: torch.Tensor
     heat: torch.Tensor
 
 
@@ -90,7 +90,7 @@ def draw(specimen: Specimen, rng: np.random.Generator, patch: tuple[int, ...] = 
         hu, labels, heat = _mirror(hu, labels, heat)
     hu = _scanned(cluttered(hu, labels, rng), rng)
     hu, labels, heat = _truncated(hu, labels, heat, rng)
-    return Sample(image=network_input(hu)[None], parts=labels, heat=heat.float())
+    return Sample(image=network_input(hu)[None], labels=labels, heat=heat.float())
 
 
 def network_input(hu: torch.Tensor) -> torch.Tensor:

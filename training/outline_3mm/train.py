@@ -30,7 +30,7 @@ from training.loop.command import CACHE, patch_trainer_parser, print_run
 from training.loop.patches import LEARNING_RATE, Losses, Pace, output_of, start, train_on
 from training.outline_3mm.composed import composed_specimen
 from training.outline_3mm.held_out import dice_by_structure
-from training.outline_3mm.losses import parts_and_centre
+from training.outline_3mm.losses import structures_and_centre
 from training.outline_3mm.sampler import Sample, samples
 
 FIRST_SEED = 1000
@@ -79,7 +79,7 @@ def as_batch(sample: Sample) -> dict[str, torch.Tensor]:
     """Make a batch of one example, because patches differ in size."""
     return {
         "image": sample.image[None],
-        "parts": sample.parts[None, None],
+        "labels": sample.labels[None, None],
         "heat": sample.heat[None, None],
     }
 
@@ -147,8 +147,8 @@ def train(config: Config) -> TrainingState:
     def losses(batch: dict[str, torch.Tensor]) -> Losses:
         batch = {name: value.to(config.device) for name, value in batch.items()}
         output = output_of(run, batch["image"], config.device)
-        parts, centre = parts_and_centre(output, batch, criterion)
-        return {"parts": parts, "centre": centre}
+        structures, centre = structures_and_centre(output, batch, criterion)
+        return {"parts": structures, "centre": centre}
 
     train_on(
         run,

@@ -79,7 +79,7 @@ class Patch:
     """One example: (1, 1, slices, rows, columns) input and ``HipStructure``."""
 
     image: torch.Tensor
-    parts: torch.Tensor
+    labels: torch.Tensor
 
 
 def patches(
@@ -91,13 +91,13 @@ def patches(
     pelves = [around_the_hips(one) for one in specimens]
     while True:
         if shelf is not None and rng.random() < PAINTED:
-            hu, parts = painted_hip(shelf, rng)
-            yield Patch(image=network_input(hu)[None, None], parts=parts[None, None])
+            hu, labels = painted_hip(shelf, rng)
+            yield Patch(image=network_input(hu)[None, None], labels=labels[None, None])
             continue
         which = int(rng.integers(len(specimens)))
         source = specimens[which] if rng.random() < ELSEWHERE else pelves[which]
         sample = draw(source, rng, PATCH)
-        yield Patch(image=sample.image[None], parts=_hip_parts(sample.parts)[None, None])
+        yield Patch(image=sample.image[None], labels=_hip_labels(sample.labels)[None, None])
 
 
 def around_the_hips(specimen: Specimen) -> Specimen:
@@ -119,11 +119,11 @@ def around_the_hips(specimen: Specimen) -> Specimen:
     )
 
 
-def _hip_parts(parts: torch.Tensor) -> torch.Tensor:
+def _hip_labels(labels: torch.Tensor) -> torch.Tensor:
     table = torch.zeros(len(Structure), dtype=torch.int64)
     for structure, part in PART_OF.items():
         table[int(structure)] = int(part)
-    return table[parts]
+    return table[labels]
 
 
 class Patches(IterableDataset[Patch]):
@@ -173,7 +173,7 @@ def train(config: Config) -> TrainingState:
 
     def losses(patch: Patch) -> Losses:
         output = output_of(run, patch.image, config.device)
-        return {"loss": criterion(output, patch.parts.to(config.device))}
+        return {"loss": criterion(output, patch.labels.to(config.device))}
 
     train_on(
         run,
@@ -209,7 +209,7 @@ def held_out_dice(weights: dict[str, torch.Tensor], unseen: Sequence[Patch]) -> 
     with torch.inference_mode():
         for patch in unseen:
             found = network(patch.image).argmax(dim=1).flatten()
-            truth = patch.parts.flatten()
+            truth = patch.labels.flatten()
             overlap += torch.bincount(found[found == truth], minlength=len(HipStructure))
             total += torch.bincount(found, minlength=len(HipStructure))
             total += torch.bincount(truth, minlength=len(HipStructure))
