@@ -37,7 +37,6 @@ from training.statistics.sample import BoolArray, FloatArray
 VERSION = "0.1.0"
 PATIENTS = 20_000
 SEED = 1
-GROUP_A = ("main", "fracture")
 INPUTS = (("age_years", "a"), ("is_female", "1"), ("bmi_kg_m2", "kg/m2"), ("abmd_g_cm2", "g/cm2"))
 """Name and unit (UCUM) of each input."""
 OUTCOME = (
