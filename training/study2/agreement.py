@@ -1,10 +1,10 @@
-"""R-score from the product's own outlines beside that from the true ones, on whole examinations.
+"""Compare the R-score from the product's outlines with that from true outlines, on whole examinations.
 
     python -m training.study2.agreement --women 6 --out docs/results/study2
 
-Women of the ``held_out`` cohort (another scanner, another family of skeletons), lumbar spine and
-sacrum, slices of 1.25 mm. The spine and the vertebra network find, name and outline the bodies as in
-the product; the same CT is then measured with the true bodies. Writes ``agreement.json``.
+The CTs show lumbar spine and sacrum of women of the ``held_out`` cohort (another scanner, another family
+of skeletons) in slices of 1.25 mm. The spine and the vertebra network find, name and outline the bodies
+as in the product. The same CT is then measured with the true bodies. Writes ``agreement.json``.
 """
 
 import argparse
@@ -49,12 +49,12 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """One vertebra measured twice; ``None``: the score was withheld, or the body not found.
+    """One vertebra measured twice; a score is ``None`` if it was withheld or the body not found.
 
     Parameters
     ----------
     dice
-        Of the outline with the true body.
+        Dice of the outline with the true body.
     features_off_sd
         Largest difference of a feature of the score, in standard deviations of training.
     """
@@ -71,7 +71,7 @@ class Pair:
 def measure_woman(
     cohort: OvcfCohort, row_number: int, *, engine: Engine = Engine.NATIVE
 ) -> list[Pair]:
-    """Both scores of her vertebrae L1 to L4 that are not fractured."""
+    """Both scores of a woman's vertebrae L1 to L4 that are not fractured."""
     subject = cohort.subject(row_number)
     scanner = replace(cohort.scanner(row_number), slice_thickness_mm=SLICE_MM)
     examination = simulate(
@@ -149,12 +149,12 @@ def _farthest(first: Mapping[str, float], second: Mapping[str, float]) -> float:
 
 
 def agreement_rows(pairs: list[Pair], cohort: str) -> list[Row]:
-    """Agreement of the two scores where both are given, and how often one is not.
+    """Agreement of the two scores over vertebrae with both, and the number of vertebrae without one.
 
     Raises
     ------
     UnusableSample
-        Fewer than three vertebrae have both.
+        Fewer than three vertebrae have both scores.
     """
     both = np.array(
         [
@@ -180,11 +180,11 @@ def agreement_rows(pairs: list[Pair], cohort: str) -> list[Row]:
 
 
 def main() -> None:
-    """Simulate, outline, measure, print, write."""
+    """Simulate, outline and measure the women; print and write the agreement."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--women", type=int, default=6, help="half of them with fracture")
+    parser.add_argument("--women", type=int, default=6, help="number of women, half with fracture")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
         "--engine", type=Engine, choices=list(Engine), default=Engine.NATIVE, help="of the features"

@@ -1,14 +1,10 @@
-"""Scan the vertebrae of study 2 and extract their features, three outlines each.
+"""Scan the vertebrae of study 2 and extract their radiomic features from three outlines each.
 
     python -m training.study2.features --cohort study --work runs/study2
 
-Takes  OvcfCohort
-Gives  VertebraRow
-Next   training.study2.study
-
-Writes one JSON file per woman; one who has her file is not scanned again. The first outline is the
-true body with its cortex, without arch and osteophytes; the other two are what two readers would
-have drawn instead (``training.selection.perturbation``).
+Writes one JSON file per woman; a woman with a file is skipped. The first outline is the true body with
+its cortex, without arch and osteophytes. The other two simulate the outlines of two readers
+(``training.selection.perturbation``).
 """
 
 import argparse
@@ -37,9 +33,9 @@ from training.study2.plan import RECIPES, OvcfCohort, plan_ovcf
 
 READERS: Final = 2
 LEAN: Final = 0.35
-"""How much longer the box of a leaning body is, as a share of its other side."""
+"""Extra length of the box of a tilted body, as a share of its other side."""
 MARGIN_MM: Final = 7.0
-"""Around the box of a body: room for the readers' outlines and the resampling."""
+"""Margin around the box of a body, for the readers' outlines and the resampling."""
 SETTINGS: Final[Mapping[str, tuple[SettingsName, ...]]] = {
     "study": ("study2_faithful", "study2_product"),
     "study_as_specified": ("study2_faithful", "study2_product"),
@@ -47,7 +43,8 @@ SETTINGS: Final[Mapping[str, tuple[SettingsName, ...]]] = {
     "held_out": ("study2_product",),
 }
 OF_THE_IMAGE: Final = DIAGNOSTICS[:3]
-"""Mean and range of a whole CT: a crop has none. The fourth diagnostic, voxels of the mask, stays."""
+"""Mean and range of a whole CT, which a crop does not have. The fourth diagnostic, the number of mask
+voxels, is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +58,7 @@ class VertebraRow:
     core_hu
         Mean HU of the true trabecular core.
     features
-        By name of the settings: values by feature, for the true outline and each reader.
+        For each name of settings: values by feature, for the true outline and each reader.
     """
 
     patient: str
@@ -79,7 +76,7 @@ class VertebraRow:
 def make_woman(
     cohort: OvcfCohort, folder: Path, row: int, *, engine: Engine = Engine.NATIVE
 ) -> None:
-    """Scan one woman, unless that is done."""
+    """Scan one woman, unless her file exists."""
     file = folder / f"{row:04d}.json"
     if file.exists():
         return
@@ -118,7 +115,7 @@ def make_woman(
 
 
 def _grid(body: BodyPlan, level: Level, pixel: float, step: float) -> Any:
-    """A box that holds the body however it leans, with its margin."""
+    """Grid of a box that holds the tilted body and its margin."""
     width, depth, height = body.vertebra(level).size_mm
     along = height + LEAN * depth, depth + LEAN * height, width
     size = [one + 2 * MARGIN_MM for one in along]
@@ -138,12 +135,12 @@ def _features(
     seed: int,
     engine: Engine,
 ) -> dict[str, list[dict[str, float]]]:
-    """Of the true outline and of both readers', under each of the cohort's settings.
+    """Features of the true outline and of both readers' outlines, with each of the cohort's settings.
 
     Raises
     ------
     UnusableSample
-        A region cannot be measured: a fault of the simulation.
+        A region cannot be measured, which is an error of the simulation.
     """
     truth = largest_part(crop.body(int(level)), corners=True)
     again = repeated_masks(truth, spacing_mm, READERS, seed=seed * 100 + int(level))
@@ -170,7 +167,7 @@ def _features(
 def make_features(
     cohort: OvcfCohort, work: Path, *, engine: Engine = Engine.NATIVE, jobs: int = 1
 ) -> Path:
-    """Scan all women of a cohort; a run that was stopped goes on. Gives the folder."""
+    """Scan all women of a cohort and return the folder; a repeated call continues."""
     require_engine(engine)
     folder = work / cohort.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -184,7 +181,7 @@ def make_features(
 
 
 def read_vertebrae(folder: Path) -> list[VertebraRow]:
-    """All vertebrae of a folder, by woman and level."""
+    """Read all vertebrae of a folder, in order of woman and level."""
     found = []
     for file in sorted(folder.glob("*.json")):
         record = json.loads(file.read_text(encoding="utf-8"))

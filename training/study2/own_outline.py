@@ -1,15 +1,11 @@
-"""The features of study 2 from the outline that the product itself draws.
+"""Extract the features of study 2 from the outline of the product's vertebra network.
 
     python -m training.study2.own_outline --cohort product held_out --work runs/study2 --jobs 2
 
-Takes  OvcfCohort
-Gives  features by woman and level
-Next   training.study2.study
-
-An outline by the vertebra network differs from the true body in ways that no reader's does, and the
-score follows its outline. So the R-score of the product is fitted on these features, and the true
-and the readers' outlines only say which of them repeat. Writes one JSON file per woman beside the
-folder of her cohort; one who has her file is not scanned again.
+Outlines of the network differ from the true body in other ways than those of readers, and the score
+depends on the outline. The R-score of the product is therefore fitted on these features. The true and
+the readers' outlines serve only to select repeatable features (ICC). Writes one JSON file per woman
+beside the folder of her cohort; a woman with a file is skipped.
 """
 
 import argparse
@@ -41,10 +37,10 @@ from training.study2.plan import OvcfCohort, plan_ovcf
 COHORTS: Final = ("product", "held_out")
 SETTINGS: Final = "study2_product"
 FIELD_MM: Final = (64.0, 84.0, 84.0)
-"""Slices, rows, columns: more than the network sees of one vertebra."""
+"""Slices, rows, columns: larger than the network's crop of one vertebra."""
 PLACE_SD_MM: Final = 1.5
 AXIS_SD: Final = 0.05
-"""How far the centre and the axis that the localisation finds are off (radians for the axis)."""
+"""Standard deviation of the error of the located centre and axis (radians for the axis)."""
 
 Values = dict[str, float]
 
@@ -52,7 +48,7 @@ Values = dict[str, float]
 def outline_woman(
     cohort: OvcfCohort, folder: Path, row: int, *, engine: Engine = Engine.NATIVE
 ) -> None:
-    """Outline and measure one woman's vertebrae, unless that is done."""
+    """Outline and measure one woman's vertebrae, unless her file exists."""
     file = folder / f"{row:04d}.json"
     if file.exists():
         return
@@ -83,7 +79,7 @@ def outline_woman(
 def nearly_located(
     vertebra: VertebraPlan, level: Level, rng: np.random.Generator
 ) -> LocatedVertebra:
-    """Where the localisation would find a vertebra: near its centre, along about its axis."""
+    """Position of a vertebra with the error of a localisation in centre and axis."""
     place = vertebra.centre_lps_mm + rng.normal(0, PLACE_SD_MM, 3)
     up = vertebra.axes[2] + rng.normal(0, AXIS_SD, 3)
     return located(vertebra, level, centre_lps_mm=place, up_lps=up / np.linalg.norm(up))
@@ -96,7 +92,7 @@ def own_features(
     *,
     engine: Engine = Engine.NATIVE,
 ) -> Values | None:
-    """Features of the body as the vertebra network outlines it; ``None`` where it does not."""
+    """Features of the body in the vertebra network's outline; ``None`` if there is no outline."""
     fine = look_at(ct, vertebra, coarse, int(vertebra.level))
     if fine is None or not fine.is_confident:
         return None
@@ -112,7 +108,7 @@ def own_features(
 def make_own(
     cohort: OvcfCohort, work: Path, *, engine: Engine = Engine.NATIVE, jobs: int = 1
 ) -> Path:
-    """Outline all women of a cohort; a run that was stopped goes on. Gives the folder."""
+    """Outline all women of a cohort and return the folder; a repeated call continues."""
     require_engine(engine)
     folder = work / f"{cohort.name}_own"
     folder.mkdir(parents=True, exist_ok=True)
@@ -126,7 +122,7 @@ def make_own(
 
 
 def with_own(rows: Sequence[VertebraRow], folder: Path) -> list[VertebraRow]:
-    """Rows with the product's outline as a fourth; those that it did not outline are left out."""
+    """Add the product's outline to the rows as the fourth; rows without it are dropped."""
     own: dict[tuple[str, str], Values] = {}
     for file in sorted(folder.glob("*.json")):
         record = json.loads(file.read_text(encoding="utf-8"))

@@ -1,18 +1,14 @@
-"""Scan one hip of every patient, outline it, measure it: what the forest learns from.
+"""Make the examples of study 3: scan one hip per patient, outline the femur, extract its features.
 
     python -m training.study3.examples --out runs/study3 --jobs 1
 
-Takes  Candidate
-Gives  Example
-Next   training.study3.study
+Writes ``PART/NUMBER.dxa.json`` for every candidate and ``PART/NUMBER.json`` for every included patient.
+Existing files are kept.
 
-Writes ``PART/NUMBER.dxa.json`` of every candidate and ``PART/NUMBER.json`` of every patient taken;
-what is there is not made again.
-
-The femur is outlined by the shipped 1 mm network, as in the product, within a coarse mask like that
-of the 3 mm network: the true bone, roughened. A reader, the true outline roughened less, is measured
-in the test part too; of the other parts the network outlines every fourth femur and the reader the
-rest, which is cheaper and shows the forest both kinds of outline.
+The shipped 1 mm network outlines the femur as in the product. It needs a coarse mask like that of the
+3 mm network, which is the true bone with a rough surface. A simulated reader is the true outline with
+a less rough surface. In the test part both outline every femur. In the other parts the network outlines
+every fourth femur and the reader the rest, which is faster and gives the forest both kinds of outline.
 """
 
 import argparse
@@ -52,12 +48,12 @@ from training.selection.perturbation import Reader, repeated_masks
 from training.study3.plan import CLASS_COUNTS, PARTS, Candidate, bone_status, candidate
 
 EXTENT_MM: Final = (144.0, 120.0, 144.0)
-"""Slices, rows, columns: what the 1 mm network looks at, and a margin."""
+"""Slices, rows, columns: the crop of the 1 mm network and a margin."""
 COARSE_MM: Final = 3.0
 COARSE_READER: Final = Reader(offset_mm=0.7, shift_mm=1.0, roughness_mm=1.5, correlation_mm=9.0)
-"""How far the 3 mm network's femur lies from the bone."""
+"""Difference of the 3 mm network's femur from the true bone."""
 CUT_SD_MM: Final = 2.0
-"""How surely a reader finds the tip of the lesser trochanter."""
+"""Standard deviation of the height at which a reader finds the tip of the lesser trochanter."""
 NETWORK, READER = "network", "reader"
 NETWORK_EVERY: Final = 4
 
@@ -71,14 +67,14 @@ class Example:
     Parameters
     ----------
     status
-        0 normal, 1 osteopenia, 2 osteoporosis, of the DXA of this hip.
+        0 normal, 1 osteopenia, 2 osteoporosis, by DXA of this hip.
     features
-        By outline (`NETWORK`, `READER`), then by name; an outline that was withheld has none.
+        By outline (`NETWORK`, `READER`), then by name; a withheld outline has none.
     withheld
-        Why the network's outline was withheld, else ``None``.
+        Reason why the network's outline was withheld, else ``None``.
     dice, volume_difference_cm3
-        Of the network's outline against the true bone above the same height; true minus found.
-        ``None`` where the network did not outline.
+        Network's outline against the true bone above the same height; volume is true minus found.
+        ``None`` if there is no outline of the network.
     """
 
     part: str
@@ -95,7 +91,7 @@ class Example:
 
 
 def measure_dxa(out: Path, seed: int, part: str, number: int) -> int:
-    """Class of a candidate, from file or by a scan."""
+    """Class of a candidate, read from a file or measured by simulated DXA."""
     file = out / part / f"{number:05d}.dxa.json"
     if not file.exists():
         chosen = candidate(part, number, seed)
@@ -115,7 +111,7 @@ def measure_dxa(out: Path, seed: int, part: str, number: int) -> int:
 def make_example(
     out: Path, seed: int, part: str, number: int, *, engine: Engine = Engine.NATIVE
 ) -> None:
-    """Scan, outline and measure one patient, unless that is done."""
+    """Scan, outline and measure one patient, unless the file exists."""
     file = out / part / f"{number:05d}.json"
     if file.exists():
         return
@@ -167,7 +163,7 @@ def _agreement(ct: CtVolume, bone: Mask, mine: Mask, cut_lps_mm: float) -> dict[
 
 
 def _read_by_hand(ct: CtVolume, bone: Mask, chosen: Candidate) -> Mask:
-    """The true bone down to about the tip of the lesser trochanter, as a reader draws it."""
+    """Outline of a simulated reader: the true bone down to about the tip of the lesser trochanter."""
     femur = plan_femur(plan_body(chosen.subject))
     rng = np.random.default_rng([chosen.subject.seed, 4])
     tip = float(femur.shaft_start[2]) + LESSER_TROCHANTER_MM[2] * femur.scale
@@ -194,12 +190,12 @@ def _scan(chosen: Candidate) -> Crop:
 
 
 def as_volume(crop: Crop) -> CtVolume:
-    """A simulated crop as the pipelines see a CT."""
+    """Convert a simulated crop to the pipelines' CT volume."""
     return volume(crop.image.hu, crop.image.affine_lps)
 
 
 def _coarse(ct: CtVolume, bone: Mask, chosen: Candidate) -> tuple[Any, Mask]:
-    """3 mm grid, and the femur on it as the 3 mm network might find it."""
+    """3 mm grid, and a femur mask on it with the error of the 3 mm network."""
     grid = canonical_grid(ct.geometry, COARSE_MM)
     inside = resample_to_canonical(bone.astype(np.float32), ct.geometry, grid, outside=0.0)
     spacing = (COARSE_MM,) * 3
@@ -247,12 +243,12 @@ def make_examples(
     jobs: int = 1,
     counts: dict[str, tuple[int, int, int]] | None = None,
 ) -> None:
-    """Fill every part with as many patients of each class as the study had.
+    """Make every part with as many patients of each class as in the study.
 
     Parameters
     ----------
     counts
-        Other numbers by part, for tests.
+        Other numbers of patients by part, for tests.
     """
     require_engine(engine)
     wanted = counts or {part: CLASS_COUNTS[part] for part in ("train", "test", "validation")}
@@ -273,7 +269,7 @@ def _taken(
     run: Callable[..., Iterable[Any]],
     at_a_time: int,
 ) -> Iterator[list[int]]:
-    """Candidates in order, in batches, without those whose class is full already."""
+    """Candidates in order and in batches, without those whose class is complete."""
     missing, numbers = list(wanted), count()
     while any(missing):
         batch = list(islice(numbers, at_a_time))
@@ -288,7 +284,7 @@ def _taken(
 
 
 class _workers:  # noqa: N801  used like a function
-    """``map`` over processes, or in this one."""
+    """``map`` over several processes, or in the present process if ``jobs`` is 1."""
 
     def __init__(self, jobs: int) -> None:
         self._pool = ProcessPoolExecutor(jobs) if jobs > 1 else None
@@ -302,7 +298,7 @@ class _workers:  # noqa: N801  used like a function
 
 
 def read_examples(folder: Path) -> list[Example]:
-    """All patients of a folder, by part and number."""
+    """Read all patients of a folder, in order of part and number."""
     return [
         _read(file, part) for part in PARTS for file in sorted((folder / part).glob("?????.json"))
     ]
