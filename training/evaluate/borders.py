@@ -2,10 +2,6 @@
 
     python -m training.evaluate.borders --data ../shared/data
 
-Takes  real CTs with labels of their femora
-Gives  Row
-Next   nothing
-
 A scanner blurs the edge of bone; where the attenuation is half way between cortex and surroundings
 is where the edge was. Two outlines may differ by a voxel all around, which costs a femur 0.1 of its
 Dice coefficient: this tells which of them lies beside the bone.

@@ -3,10 +3,6 @@
     python -m training.evaluate --json > docs/results/segmentation.json
     python -m training.evaluate.cards
 
-Takes  rows of training.evaluate
-Gives  ModelCard
-Next   models.cards
-
 Each figure goes to the network that it depends on most: names and places to the spine network, what
 is outlined at 1 mm to that of vertebrae or femora, sacrum and coarse femora to that of hips. Figures
 of a card on other data, as of patches held out of its training, stay.

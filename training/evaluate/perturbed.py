@@ -1,9 +1,5 @@
 """Names of levels in real CTs that were changed as other patients, scanners and views differ.
 
-Takes  the real CTs whose levels were counted from the sacrum or the ribs
-Gives  Row
-Next   training.evaluate
-
 Few real CTs are at hand. Noise, thick slices, other Hounsfield scales, less or denser bone, smaller
 and larger people, tilted ones, narrow fields of view and scans that begin or end elsewhere ask the
 same CT many times. A name is right where it lies on the body that it lay on before.

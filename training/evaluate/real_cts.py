@@ -1,9 +1,4 @@
-"""Find, name and outline the bones of real CTs that took no part in any training, and measure that.
-
-Takes  the real CTs of the data folder, with labels of other programs
-Gives  Row
-Next   training.evaluate
-"""
+"""Find, name and outline the bones of real CTs that took no part in any training, and measure that."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping

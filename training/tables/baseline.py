@@ -1,9 +1,5 @@
 """The plain method that stands beside every network: a line through the mean HU.
 
-Takes  mean HU, reference density
-Gives  density, class probabilities
-Next   nothing
-
 A network that does not beat it has learned nothing beyond the mean of its region (docs/domain.md C5).
 """
 

@@ -1,9 +1,4 @@
-"""Tables of radiomic features as CSV: some named columns, and one for each feature.
-
-Takes  CSV
-Gives  rows, names, values
-Next   training.study2.r_score, training.study3.femur_status
-"""
+"""Tables of radiomic features as CSV: some named columns, and one for each feature."""
 
 import csv
 from collections.abc import Collection

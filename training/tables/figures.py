@@ -1,9 +1,5 @@
 """The pictures of a study, one function each, all in one style.
 
-Takes  arrays
-Gives  PNG files
-Next   training.study1.study
-
 Every picture says under its axes on whom it was measured.
 """
 

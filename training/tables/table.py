@@ -1,9 +1,4 @@
-"""The table of a study, published beside reproduced: ``table.json`` and ``table.md``.
-
-Takes  Published, Estimate
-Gives  StudyTable
-Next   training.study1.study
-"""
+"""The table of a study, published beside reproduced: ``table.json`` and ``table.md``."""
 
 import json
 import math

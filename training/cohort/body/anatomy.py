@@ -1,9 +1,4 @@
-"""One patient, voxel by voxel: HU before the scanner, labels, and what is true.
-
-Takes  Subject, Grid
-Gives  Anatomy
-Next   training.cohort.scan.scanner
-"""
+"""One patient, voxel by voxel: HU before the scanner, labels, and what is true."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,9 +1,4 @@
-"""Paints the findings of a patient into the volume, in the order in which they lie over each other.
-
-Takes  BodyPlan, Volume
-Gives  the painted volume
-Next   training.cohort.body.anatomy
-"""
+"""Paints the findings of a patient into the volume, in the order in which they lie over each other."""
 
 from collections.abc import Iterable
 

@@ -1,9 +1,5 @@
 """The virtual cohort held against published values: one comparison per function.
 
-Takes  nothing
-Gives  Comparison
-Next   training.cohort.check.validation
-
 Published numbers stand here with their source; nothing is tuned here.
 """
 

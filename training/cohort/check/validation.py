@@ -1,9 +1,4 @@
-"""``VALIDATION.md``: every comparison as a table, and pictures beside a real CT.
-
-Takes  Comparison
-Gives  Markdown, PNG
-Next   nothing
-"""
+"""``VALIDATION.md``: every comparison as a table, and pictures beside a real CT."""
 
 from collections.abc import Sequence
 from dataclasses import replace

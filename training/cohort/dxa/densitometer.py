@@ -1,9 +1,5 @@
 """A dual-energy X-ray densitometer: areal density of a patient painted at two tube voltages.
 
-Takes  Subject, Grid
-Gives  Shadow, Projection
-Next   training.cohort.dxa.spine, training.cohort.dxa.hip
-
 The patient is projected from back to front. Soft tissue is removed as a densitometer does it: by
 the ratio of its two attenuations beside the bone. What remains is mineral. All mineral in the way
 counts: body, shell, arch, osteophytes, plaques, ligaments. Nothing here knows which of them are

@@ -1,9 +1,5 @@
 """DXA of one proximal femur, the leg turned inwards by the anteversion of its neck.
 
-Takes  Subject
-Gives  HipScan
-Next   training.cohort.dxa.report
-
 The whole patient is turned instead of the leg: head, neck and shaft lie as in a positioned scan;
 only the socket of the hip, which no region holds, is seen a little from the side.
 """

@@ -1,9 +1,4 @@
-"""What a densitometer reports of one virtual patient, as numbers and as a picture.
-
-Takes  Subject
-Gives  block of truth.json, picture
-Next   training.cohort.scan.truth
-"""
+"""What a densitometer reports of one virtual patient, as numbers and as a picture."""
 
 from collections.abc import Sequence
 from pathlib import Path

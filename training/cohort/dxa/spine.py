@@ -1,9 +1,4 @@
-"""DXA of the lumbar spine: L1 to L4 from back to front.
-
-Takes  Subject
-Gives  SpineScan
-Next   training.cohort.dxa.report
-"""
+"""DXA of the lumbar spine: L1 to L4 from back to front."""
 
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,9 +1,5 @@
 """The ICRP 110 reference phantoms as training volumes, their solid spine cut into vertebrae.
 
-Takes  organ label maps of ICRP Publication 110
-Gives  Specimen
-Next   training.outline_3mm.sampler
-
 The phantoms carry real organ topology, but their spines are one solid mass. The column in front
 of the cord is cut across its curve: five lumbar vertebrae between the phantom's own upper and
 lower lumbar border, twelve thoracic ones above, discs and end plates between them.

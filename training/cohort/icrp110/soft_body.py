@@ -4,10 +4,6 @@ The phantom is bent onto the plan: by height through the vertebral centres and t
 across by moving every point along its ray from the spine, so that cavity, muscles and skin of the
 phantom come to lie on those of the plan. Skin, ribs and attenuation of the plan therefore fit
 what lies within.
-
-Takes  BodyPlan, ICRP Publication 110 organ maps
-Gives  PaintContext
-Next   training.cohort.body.anatomy
 """
 
 from collections.abc import Callable

@@ -1,9 +1,4 @@
-"""Virtual patients as training volumes: HU and the structure of every voxel.
-
-Takes  Subject
-Gives  Specimen
-Next   training.outline_3mm.sampler
-"""
+"""Virtual patients as training volumes: HU and the structure of every voxel."""
 
 import json
 from collections.abc import Callable

@@ -2,10 +2,6 @@
 
 Everything is stated, nothing is drawn while painting: one ``LevelFindings`` for a vertebra and the
 disc below it, one ``Findings`` for the patient. The empty default is a patient without findings.
-
-Takes  nothing
-Gives  Findings
-Next   training.cohort.body.plan
 """
 
 from collections.abc import Mapping

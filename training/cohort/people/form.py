@@ -3,10 +3,6 @@
 The default is the form of the tables. A family is a range for every number: a network that is
 trained on ``common`` and ``slender`` has never seen a ``stout`` patient (docs/domain.md 3.7: hold
 out by generator parameter, not only by seed).
-
-Takes  nothing
-Gives  Form
-Next   training.cohort.body.plan
 """
 
 from dataclasses import dataclass, fields

@@ -1,9 +1,5 @@
 """Tier 0 of the virtual cohort: people as numbers, thousands in a second.
 
-Takes  seeds, groups
-Gives  Population
-Next   training.cohort.people.subject, training.cohort.people.table
-
 Every person is a function of one seed: the same row in a table of one and in a table of
 thousands, and the same patient when ``training.cohort.people.subject`` gives the row flesh.
 """

@@ -1,9 +1,4 @@
-"""One virtual patient: what is true about body and bone, drawn from one seed.
-
-Takes  a seed
-Gives  Subject
-Next   training.cohort.body.anatomy
-"""
+"""One virtual patient: what is true about body and bone, drawn from one seed."""
 
 from dataclasses import dataclass, field, replace
 from typing import Final

@@ -1,9 +1,4 @@
-"""A population as a table: named columns, CSV or JSON.
-
-Takes  Population
-Gives  columns
-Next   nothing
-"""
+"""A population as a table: named columns, CSV or JSON."""
 
 import csv
 import json

@@ -1,9 +1,4 @@
-"""Simulated images and known vertebrae as the pipelines see a CT and what they found in it.
-
-Takes  CtImage, VertebraPlan
-Gives  CtVolume, LocatedVertebra
-Next   pipelines.locate.localize, pipelines.outline.vertebrae_1mm
-"""
+"""Simulated images and known vertebrae as the pipelines see a CT and what they found in it."""
 
 from typing import Final
 

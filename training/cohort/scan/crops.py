@@ -2,10 +2,6 @@
 
 The anatomy is the same, voxel for voxel, as in a whole examination of the patient; only what the
 grid touches is painted.
-
-Takes  Patient, Grid, Scanner
-Gives  Crop
-Next   nothing
 """
 
 from dataclasses import dataclass

@@ -3,10 +3,6 @@
 Names are invented; kernels are named in the ways of the trade (words, numbers, letters). Each
 model has its own filtration, and so its own HU of bone, its own calibration error and texture.
 ``HELD_OUT`` is for test sets: nothing may be trained on it.
-
-Takes  nothing
-Gives  ScannerModel
-Next   training.cohort.scan.scanner
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,4 @@
-"""What the header of a cohort series says: patient, study, acquisition.
-
-Takes  nothing
-Gives  SeriesHeader
-Next   training.cohort.write.dicom
-"""
+"""What the header of a cohort series says: patient, study, acquisition."""
 
 from dataclasses import dataclass
 

@@ -1,9 +1,4 @@
-"""A CT image in patient space: what the simulator gives and what the writers take.
-
-Takes  nothing
-Gives  CtImage
-Next   training.cohort.write.dicom
-"""
+"""A CT image in patient space: what the simulator gives and what the writers take."""
 
 from dataclasses import dataclass
 from hashlib import sha256

@@ -1,9 +1,4 @@
-"""The same patient, laid and scanned in another way: position, tilt, oblique planes.
-
-Takes  CtImage
-Gives  CtImage
-Next   training.cohort.write.dicom
-"""
+"""The same patient, laid and scanned in another way: position, tilt, oblique planes."""
 
 from typing import Final
 

@@ -1,9 +1,5 @@
 """A calibration phantom in a scanner of the cohort: rods of known mineral density in water.
 
-Takes  Scanner
-Gives  PhantomScan
-Next   training.evaluate.density
-
 What a site puts on the table for ``osteonode calibrate phantom``. Rods are hydroxyapatite in water; their HU
 are those of the beam behind as much water, and the scanner adds its blur, noise and error of HU.
 """

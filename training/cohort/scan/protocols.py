@@ -2,10 +2,6 @@
 
 A protocol has one usual plan and a range to draw from, so that a training set sees as many
 slices, doses, kernels, phases and voltages as a PACS does.
-
-Takes  Subject
-Gives  ExaminationPlan
-Next   training.cohort.scan.simulate
 """
 
 from collections.abc import Mapping, Sequence

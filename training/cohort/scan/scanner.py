@@ -1,9 +1,4 @@
-"""The imaging chain: slice profile, in-plane blur, noise, streaks, residual errors, whole numbers.
-
-Takes  Anatomy
-Gives  CtImage
-Next   training.cohort.scan.orientation, training.cohort.write.dicom
-"""
+"""The imaging chain: slice profile, in-plane blur, noise, streaks, residual errors, whole numbers."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

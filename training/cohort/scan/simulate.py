@@ -1,9 +1,4 @@
-"""One examination from a seed: subject, protocol, anatomy, scan.
-
-Takes  ExaminationPlan
-Gives  Examination
-Next   training.cohort.cli.app
-"""
+"""One examination from a seed: subject, protocol, anatomy, scan."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

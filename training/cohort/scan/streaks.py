@@ -7,10 +7,6 @@ Rays through other bone than metal are left as they are: an approximation.
 
 Source: De Man et al. 1999 (beam hardening, noise and their streaks), Kak & Slaney 1988 (filtered
 back-projection; ``skimage.transform``).
-
-Takes  Anatomy
-Gives  Streaks
-Next   training.cohort.scan.scanner
 """
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,9 +1,4 @@
-"""How much X-rays are attenuated on their way through a patient, by height.
-
-Takes  BodyPlan
-Gives  WaterProfile
-Next   training.cohort.scan.scanner
-"""
+"""How much X-rays are attenuated on their way through a patient, by height."""
 
 from dataclasses import dataclass
 

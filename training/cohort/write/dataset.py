@@ -3,10 +3,6 @@
 One item is one virtual patient: a folder of an examination, or one file for each vertebra or
 femur, and the truth beside it. The truth is written last; with it the item is finished. An item
 is a function of the plan and its number alone.
-
-Takes  DatasetPlan
-Gives  files
-Next   training.cohort.write.generate
 """
 
 import json

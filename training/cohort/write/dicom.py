@@ -1,9 +1,4 @@
-"""CtImage -> CT Image Storage instances, one per slice.
-
-Takes  CtImage, SeriesHeader
-Gives  DICOM files
-Next   nothing
-"""
+"""CtImage -> CT Image Storage instances, one per slice."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

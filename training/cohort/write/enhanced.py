@@ -1,9 +1,4 @@
-"""CtImage -> one Enhanced CT Image Storage object with a frame per slice.
-
-Takes  CtImage, SeriesHeader
-Gives  a DICOM file
-Next   nothing
-"""
+"""CtImage -> one Enhanced CT Image Storage object with a frame per slice."""
 
 from pathlib import Path
 

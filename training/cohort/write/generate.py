@@ -1,9 +1,4 @@
-"""Make a dataset with several processes; what is finished is never made again.
-
-Takes  DatasetPlan
-Gives  manifest.json
-Next   nothing
-"""
+"""Make a dataset with several processes; what is finished is never made again."""
 
 import fcntl
 import json

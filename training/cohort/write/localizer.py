@@ -1,9 +1,4 @@
-"""CtImage -> a localizer (scout) of the same study: one projection from front to back.
-
-Takes  CtImage, SeriesHeader
-Gives  a DICOM file
-Next   nothing
-"""
+"""CtImage -> a localizer (scout) of the same study: one projection from front to back."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,9 +1,4 @@
-"""NIfTI -> an axial CT stack in patient coordinates, voxel for voxel.
-
-Takes  a NIfTI file in HU
-Gives  CtImage
-Next   training.cohort.write.dicom
-"""
+"""NIfTI -> an axial CT stack in patient coordinates, voxel for voxel."""
 
 from pathlib import Path
 
