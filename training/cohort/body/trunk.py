@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from training.cohort.body.plan import BodyPlan
 from training.cohort.paint.grid import Bounds, Floats
-from training.cohort.paint.raster import Distance
 from training.cohort.paint.sdf import superellipse
 
 # fmt: off
@@ -150,11 +149,6 @@ class Trunk:
 def plan_trunk(plan: BodyPlan) -> Trunk:
     """Fat follows the body mass index; muscles and bones follow the height."""
     return Trunk(scale=plan.scale, fatness=float((plan.subject.bmi_kg_m2 / 24.0) ** 2.2))
-
-
-def inset(surface: Distance, depth_mm: float) -> Distance:
-    """Move a surface inwards."""
-    return lambda x, y, z: surface(x, y, z) + np.float32(depth_mm)
 
 
 def _section(

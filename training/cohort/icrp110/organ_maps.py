@@ -22,7 +22,6 @@ RIBS: Final = (43, 44)
 THORACIC: Final = (49, 50)
 LUMBAR: Final = (51, 52)
 SACRUM: Final = (53, 54)
-CORTICAL: Final = (51, 49)
 LIVER: Final = 95
 CORD: Final = 126
 DISC: Final = 200

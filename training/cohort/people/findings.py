@@ -94,12 +94,6 @@ class LevelFindings:
         """0 to 3 by the loss of height."""
         return sum(self.height_loss >= limit for limit in GENANT_LIMITS) if self.fracture else 0
 
-    @property
-    def is_hyperostotic(self) -> bool:
-        """K-L grade 2 or more, or an ossified ligament (exclusion of study 1, section 2.1)."""
-        ossified = self.bridging or self.pll_calcified or self.flavum_calcified
-        return self.kellgren_lawrence >= 2 or ossified
-
     def changed(self) -> dict[str, object]:
         """Give the fields that differ from a healthy level, as JSON values."""
         return {
