@@ -1,18 +1,18 @@
-"""Unique identifiers of the virtual cohort, derived from what they name.
+"""Derive the UIDs of the virtual cohort from names.
 
-The same seed and role give the same UID on every machine, so that a simulated examination is
-the same examination byte for byte wherever it is made.
+The same seed and role give the same UID on every machine. A simulated examination is thus
+equal byte for byte on all machines.
 """
 
 from typing import Final
 from uuid import UUID, uuid5
 
 NAMESPACE: Final = UUID("6f2b0c5e-6c0e-5d0b-9a55-0b5e7c0f0de5")
-"""Root of every name below; a constant of this project."""
+"""Namespace of all UIDs; a constant of this project."""
 
 
 def derived_uid(*names: object) -> str:
-    """Give the UID of what ``names`` describe, for example key, "instance", number.
+    """Return the UID that belongs to ``names``, for example key, "instance", number.
 
     Source
     ------
