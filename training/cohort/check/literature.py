@@ -1,6 +1,6 @@
-"""The virtual cohort held against published values: one comparison per function.
+"""Compare the virtual cohort with published values, one comparison per function.
 
-Published numbers stand here with their source; nothing is tuned here.
+The published numbers and their sources are here. This module tunes nothing.
 """
 
 from collections.abc import Callable
@@ -31,14 +31,14 @@ OnStep = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One quantity.
+    """One quantity of a comparison.
 
     Parameters
     ----------
     low, high
         Published range.
     found
-        Of the cohort.
+        Value of the cohort.
     """
 
     what: str
@@ -104,7 +104,7 @@ def l1_attenuation(people: Population) -> np.ndarray[tuple[int], np.dtype[np.flo
 
 
 def trabecular_by_age() -> Comparison:
-    """Attenuation of L1 by decade, both sexes as often."""
+    """Attenuation of L1 by decade, equal numbers of both sexes."""
     rows = []
     for middle in (25, 35, 45, 55, 65, 75, 85):
         found = []
@@ -317,7 +317,7 @@ DEGENERATIONS: Final = {
 
 
 def hyperostosis(on_step: OnStep) -> Comparison:
-    """What degeneration at L1 to L4 adds to the DXA of one patient."""
+    """Areal density that degeneration at L1 to L4 adds to the DXA of one patient."""
     subject = replace(draw_subject(3, sex="F", age_years=65))
     on_step("DXA without findings")
     plain = scan_spine(subject, precision_cv=0).total.abmd_g_cm2

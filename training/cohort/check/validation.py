@@ -1,4 +1,4 @@
-"""``VALIDATION.md``: every comparison as a table, and pictures beside a real CT."""
+"""Write ``VALIDATION.md``: every comparison as a table, and pictures beside a real CT."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -42,7 +42,7 @@ WINDOW_HU: Final = (-160.0, 340.0)
 HEIGHT_PX: Final = 340
 BODY_HU: Final = -350.0
 REAL_PART: Final = (0.2, 0.62)
-"""Part of the real CT, from below, that the sagittal picture shows: sacrum to lower chest."""
+"""Part of the real CT in the sagittal picture, from below: sacrum to lower chest."""
 
 INTRODUCTION: Final = """\
 # Does the virtual cohort look and measure like patients?
@@ -70,7 +70,7 @@ def write_validation(
     Returns
     -------
     int
-        How many rows do not agree.
+        Number of rows outside their published range.
     """
     comparisons = [
         tissues(),
@@ -165,7 +165,7 @@ def draw_slices(data: Path, file: Path) -> None:
 def _grey(
     plane: NDArray[Any], steps: NDArray[np.float64], axes: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """Windowed plane in square pixels, cut to the patient, ``HEIGHT_PX`` high."""
+    """Windowed plane with square pixels, cropped to the patient, ``HEIGHT_PX`` high."""
     inside = plane > BODY_HU
     rows_in, columns_in = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     plane = plane[rows_in[0] : rows_in[-1] + 1, columns_in[0] : columns_in[-1] + 1]
