@@ -48,8 +48,8 @@ INTRODUCTION: Final = """\
 # Does the virtual cohort look and measure like patients?
 
 Written by `python -m training.cohort validate --data ../shared/data`; do not edit. Every number
-was computed in that run. "no" in the last column is a mismatch, left as it is and explained below
-its table where the reason is known. Nothing here is a measurement of a patient.
+was computed in that run. "no" in the last column is a mismatch. It is not corrected; the text below
+the table explains it if the reason is known. Nothing here is a measurement of a patient.
 """
 
 
