@@ -1,23 +1,33 @@
 r"""Virtual cohort: simulated patients with known bone, as CT examinations in DICOM.
 
-The way of one examination (``simulate`` reads top-down)::
+The rooms, in the order in which one examination is made:
 
-    subject -> plan -> anatomy -> scanner -> CtImage -> orientation -> dicom, enhanced, localizer
-                  \-> truth.json                ^
-                                  nifti ---------'
+``people``
+    Draws patients as numbers: population, findings, form of the skeleton, densitometry.
+``matter``
+    X-ray physics: converts the composition of tissues to HU under real spectra.
+``paint``
+    Voxel grids, signed distances, the raster that paints them, and random textures.
+``body``
+    Anatomy of a patient: positions, bones, organs and pathology, painted as volumes.
+``icrp110``
+    The ICRP 110 reference phantoms as an alternative soft body and as training volumes.
+``scan``
+    Simulates the CT: protocol, scanner, noise, streaks, header, crops and the known truth.
+``dxa``
+    Simulates DXA of spine and hip of the same patient.
+``write``
+    Writes DICOM, NIfTI and whole datasets. A dataset that was interrupted is resumed.
+``check``
+    Compares the cohort with published values and writes ``VALIDATION.md``.
+``cli``
+    The command line: ``python -m training.cohort``.
 
-``crops`` takes the same way for a small grid: a vertebra in less than half a second.
+One examination (``scan.simulate`` reads from top to bottom)::
 
-``plan`` says where everything lies; ``trunk``, ``organs``, ``vertebra``, ``ribs``, ``pelvis`` and
-``femur`` draw it as signed distances (``sdf``) that ``raster`` paints on a ``grid``; ``physics`` and
-``media`` turn composition into HU; ``fields`` are the random textures.
+    Subject -> BodyPlan -> Anatomy -> scan -> CtImage -> orientation -> dicom, enhanced, localizer
+                   \-> truth.json
 
-``protocols`` say how a patient is scanned, ``equipment`` by which scanner with which kernels;
-``water`` measures what the X-rays must pass, ``noise``, ``streaks`` and ``couch`` are what a scanner
-adds. ``dataset`` lays many items on disk and ``generate`` makes them side by side; a killed run is
-resumed.
-
-``form`` shapes a skeleton. ``findings`` states what is wrong with a patient, ``prevalence`` draws
-it; ``fracture``, ``degeneration``, ``lesions``, ``plaques`` and ``implants`` shape it, ``pathology``
-paints it, and ``chest`` holds what lies above the diaphragm. Names, labels, findings: ``ANATOMY.md``.
+``scan.crops`` takes the same steps on a small grid: a vertebra in less than half a second.
+``write.nifti`` reads a NIfTI file as a ``CtImage``. Names, labels and findings: ``ANATOMY.md``.
 """

@@ -1,4 +1,4 @@
-"""``python -m training.cohort``."""
+"""Run the command line of the virtual cohort: ``python -m training.cohort``."""
 
 from training.cohort.cli.app import main
 

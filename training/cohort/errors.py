@@ -1,4 +1,4 @@
-"""Errors of the virtual cohort: a configuration that cannot be simulated or written."""
+"""Errors of the virtual cohort: configurations that cannot be simulated or written."""
 
 from models.errors import OsteoNodeError
 

@@ -1,1 +1,1 @@
-"""Measurements of localization, names, outlines and density on real and virtual CTs."""
+"""Measure localization, level names, outlines and density on real and virtual CTs."""

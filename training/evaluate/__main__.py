@@ -1,24 +1,25 @@
-"""Measure finding, naming and outlining of bones with the shipped networks: every figure there is.
+"""Measure how well the shipped networks find, name and outline bones; run all parts or some.
 
     python -m training.evaluate --data ../shared/data [--json] [--pictures DIR]
     python -m training.evaluate --parts real speed        (about five minutes)
 
-Rows: on, what, value, goal, n. ``--json`` prints them as one JSON list; ``--pictures`` writes an
-overlay of every real CT, to be looked at. The parts:
+Rows: on, what, value, goal, n. ``--json`` prints them as one JSON list; ``--pictures`` writes
+an overlay of every real CT for visual checks. The parts:
 
 real
-    Public CTs that no training saw (`training.evaluate.real_cts`).
+    Public CTs that no training used (`training.evaluate.real_cts`).
 changed
-    Names in some of these after changes of patient, scanner and view
+    Level names in some of these after simulated changes of patient, scanner and field of view
     (`training.evaluate.perturbed`).
 outlines
-    Femora and vertebrae of virtual patients of another kind than those of training
+    Femora and vertebrae of virtual patients that differ from those of training
     (`training.evaluate.outlines`), and the slices of study 4 (`training.study4.evaluate`).
 names
-    Whole virtual examinations and the views that a PACS sends (`training.evaluate.names`).
+    Level names in whole virtual examinations and in the parts of the body that a PACS sends
+    (`training.evaluate.names`).
 speed
     An abdomen of 512x512x250 voxels from its files to SEG and SR (``benchmarks.examination``, in a
-    checkout only), on CUDA where there is one.
+    checkout only), on CUDA if available.
 """
 
 import argparse
@@ -44,12 +45,12 @@ from training.loop.measured import Row
 from training.study4.evaluate import outline_rows
 
 PATIENTS: Final = 24
-"""Whose femur and vertebra are outlined, and whose slices of study 4."""
+"""Number of virtual patients for femora and vertebrae, and for the slices of study 4."""
 SUBJECTS: Final = 17
 FIRST_SUBJECT: Final = 96_000
-"""Names: the seeds of docs/results."""
+"""Seeds of the names part, as in docs/results."""
 SPEED: Final = ("-m", "benchmarks.examination", "--runs", "3", "--json")
-"""The first run on a machine converts networks for OpenVINO; the median leaves it out."""
+"""Runs of the speed part; the first converts networks for OpenVINO, the median ignores it."""
 MIB_PER_GIB: Final = 1024
 
 
@@ -57,11 +58,11 @@ class Part(Protocol):
     """One part of the evaluation."""
 
     def __call__(self, data: Path, pictures: Path | None) -> Iterable[Row]:
-        """Measure it."""
+        """Yield the rows of this part."""
 
 
 def real_part(data: Path, pictures: Path | None) -> Iterator[Row]:
-    """Real CTs, one after the other."""
+    """Measure the real CTs one after the other."""
     for case in cases(data):
         yield from evaluate(case, data)
         _tell(case)
@@ -78,23 +79,23 @@ def _tell(case: Case) -> None:
 
 
 def changed_part(data: Path, pictures: Path | None) -> Iterator[Row]:
-    """The same patients as others might have been scanned."""
+    """Measure names in the real CTs after simulated changes."""
     yield from perturbed_rows((name, read_named(data, name)) for name in COUNTED_LPS_MM)
 
 
 def outlines_part(data: Path, pictures: Path | None) -> Iterator[Row]:
-    """Virtual patients of a family of skeletons, in a scanner and under kernels of their own."""
+    """Measure outlines in virtual patients of the held-out family, scanner and kernels."""
     yield from virtual_rows(PATIENTS)
     yield from outline_rows(PATIENTS)
 
 
 def names_part(data: Path, pictures: Path | None) -> list[Row]:
-    """Names in virtual examinations."""
+    """Measure names in virtual examinations."""
     return name_rows(range(FIRST_SUBJECT, FIRST_SUBJECT + SUBJECTS))
 
 
 def speed_part(data: Path, pictures: Path | None) -> Iterator[Row]:
-    """Seconds and memory of one examination with all pipelines of the abdomen."""
+    """Measure seconds and memory of one examination with all pipelines of the abdomen."""
     found = subprocess.run([sys.executable, *SPEED], check=True, capture_output=True, text=True)
     measured = json.loads(found.stdout.splitlines()[-1])
     on, goal = (
@@ -118,7 +119,7 @@ PARTS: Final[Mapping[str, Part]] = MappingProxyType(
 
 
 def main() -> None:
-    """Command line."""
+    """Run the chosen parts and print their rows."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

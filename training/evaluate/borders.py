@@ -1,10 +1,10 @@
-"""Where on the slope from cortex to soft tissue the outline of a femur lies, and where the given one.
+"""Compare the HU on the outline of a femur with the HU at the true edge of the bone.
 
     python -m training.evaluate.borders --data ../shared/data
 
-A scanner blurs the edge of bone; where the attenuation is half way between cortex and surroundings
-is where the edge was. Two outlines may differ by a voxel all around, which costs a femur 0.1 of its
-Dice coefficient: this tells which of them lies beside the bone.
+A scanner blurs the edge of bone. The true edge is where the attenuation is half way between cortex
+and surroundings. Two outlines may differ by one voxel all around, which lowers the Dice coefficient
+of a femur by 0.1. This measurement shows which outline is off the edge.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from training.evaluate.real_cts import read_named
 from training.loop.measured import Row, given_labels
 
 CORTEX_MM: Final = 4.0
-"""The densest place this near to the outline is its cortex."""
+"""The cortex is the highest HU within this distance of the outline."""
 SURROUNDINGS_MM: Final = (4.0, 6.0)
 
 
@@ -34,9 +34,9 @@ def border_hu(hu: NDArray[np.float32], mask: NDArray[np.bool_], up: int) -> floa
 
     Parameters
     ----------
-    hu, mask : three axes, alike
+    hu, mask : three axes, same shape
     up
-        Axis along the patient, whose faces do not count: there a bone may be cut.
+        Axis along the patient; its faces are excluded because a bone may be cut there.
     """
     faces = []
     for axis in {0, 1, 2} - {up}:
@@ -49,7 +49,7 @@ def border_hu(hu: NDArray[np.float32], mask: NDArray[np.bool_], up: int) -> floa
 def half_height_hu(
     hu: NDArray[np.float32], mask: NDArray[np.bool_], spacing_mm: NDArray[np.float64]
 ) -> float:
-    """Attenuation half way between cortex and surroundings, where the edge of the bone was."""
+    """HU half way between cortex and surroundings, at the true edge of the bone."""
     reach = np.ceil(CORTEX_MM / spacing_mm).astype(int)
     steps = np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij")
     ball = sum((step * mm) ** 2 for step, mm in zip(steps, spacing_mm, strict=True)) <= CORTEX_MM**2
@@ -61,7 +61,7 @@ def half_height_hu(
 
 
 def border_rows(data: Path) -> Iterator[Row]:
-    """Of every proximal femur that the node outlines and a label shows as well."""
+    """Yield the rows of every proximal femur that the node outlines and that has a label."""
     for name, (file, *labels) in REAL_FEMORA.items():
         ct = read_named(data, name)
         reference = given_labels(data, file)
@@ -89,7 +89,7 @@ def border_rows(data: Path) -> Iterator[Row]:
 
 
 def main() -> None:
-    """Command line."""
+    """Print the rows of all femora."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

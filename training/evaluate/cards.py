@@ -1,11 +1,11 @@
-"""Write what the evaluation measured into the cards of the networks that it says something of.
+"""Write the results of the evaluation into the model cards of the networks.
 
     python -m training.evaluate --json > docs/results/segmentation.json
     python -m training.evaluate.cards
 
-Each figure goes to the network that it depends on most: names and places to the spine network, what
-is outlined at 1 mm to that of vertebrae or femora, sacrum and coarse femora to that of hips. Figures
-of a card on other data, as of patches held out of its training, stay.
+Each figure goes to the network that it depends on most: names and positions to the spine network,
+outlines at 1 mm to that of vertebrae or femora, sacrum and coarse femora to that of hips. Figures
+of a card on other data stay, such as those on held-out patches of its training.
 """
 
 import argparse
@@ -27,11 +27,11 @@ TELLS: Final[Mapping[str, str]] = MappingProxyType(
         "hips_3mm": r"coarse|sacrum",
     }
 )
-"""What a row must speak of to tell something of a network; its first match counts."""
+"""Pattern of ``what`` by network; the first match assigns a row."""
 
 
 def figures_of(name: str, rows: Iterable[Mapping[str, object]]) -> tuple[Metric, ...]:
-    """The rows that tell something of this network.
+    """Return the figures of the rows that belong to this network.
 
     Parameters
     ----------
@@ -50,14 +50,14 @@ def _told_of(what: str) -> str | None:
 
 
 def with_figures(described: ModelCard, rows: Sequence[Mapping[str, object]]) -> ModelCard:
-    """The card with its figures of ``rows`` in place of those on the same data."""
+    """Return the card with the figures of ``rows`` instead of its figures on the same data."""
     measured_on = {str(row["on"]) for row in rows}
     others = tuple(one for one in described.metrics if one.on not in measured_on)
     return described.model_copy(update={"metrics": others + figures_of(described.name, rows)})
 
 
 def main() -> None:
-    """Command line."""
+    """Update the cards of all networks."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -2,21 +2,21 @@
 
     python -m training.evaluate.density --whole 8 --json > docs/results/density.json
 
-Rows: on, what, value, goal, n. Patients of all three families, scanned at 120 kV on the scanners
-that nothing is trained on, slices of 0.6 to 5 mm, without contrast medium and in the portal venous
-phase. The body is outlined by the simulator (known masks); region of interest, phase, calibration
-and correction are the product's. Truth is what single-energy QCT reads in the unenhanced bone
-(``vbmd_mg_cm3`` of `training.cohort.scan.truth`), the scale of a hydroxyapatite phantom: less than the
-mineral where marrow is fat, as every single-energy QCT.
+Rows: on, what, value, goal, n. Patients of all three families are scanned at 120 kV on the scanners
+that no training uses, with slices of 0.6 to 5 mm, without contrast medium and in the portal venous
+phase. The simulator outlines the body (known masks). Region of interest, phase, calibration and
+correction are those of the product. Truth is the density that single-energy QCT measures in the
+unenhanced bone (``vbmd_mg_cm3`` of `training.cohort.scan.truth`) on the scale of a hydroxyapatite
+phantom. Like every single-energy QCT it is below the mineral density in fatty marrow.
 
-How much marrow enhances is where publications differ most, and the correction is one of theirs: the
-portal venous scans are repeated with marrow that takes up as other publications found.
+Publications differ most in the enhancement of marrow, and the correction uses one of them. The
+portal venous scans are therefore repeated with the marrow uptake of other publications.
 
-With ``--whole`` also lumbar scans of other patients from T11 to the sacrum, L1 to L4, found, named
-and outlined by the product's own networks: the measurement knows nothing but the CT.
+``--whole`` adds lumbar scans of other patients from T11 to the sacrum. The networks of the product
+find, name and outline L1 to L4; the CT is the only input.
 
 Asynchronous calibration: a phantom of 27 cm water with rods of 0 to 200 mg/cm3 is scanned in the
-same scanner, its rods measured and fitted as ``osteonode calibrate phantom`` does.
+same scanner. Its rods are measured and fitted as in ``osteonode calibrate phantom``.
 """
 
 import argparse
@@ -65,20 +65,21 @@ UPTAKES: Final = {
     "as in Toelly 2017": 0.67,
     "as in Perez 2020": 1.6,
 }
-"""Marrow relative to the simulator's 1.1 mg/ml (15 HU in these patients). Toelly's women, whose line
-corrects: 6.4 mg/cm3 or 8 HU in marrow with 55 % fat. Perez' donors: 27 HU in marrow with 38 %."""
+"""Uptake of marrow relative to 1.1 mg/ml of the simulator (15 HU in these patients). Women of Toelly,
+whose line is the correction: 6.4 mg/cm3 or 8 HU in marrow with 55 % fat. Donors of Perez: 27 HU in
+marrow with 38 % fat."""
 LEVEL: Final = Level.L2
 FIELD_MM: Final = (400.0, 290.0, 44.0)
 PIXEL_MM: Final = 1.0
 BIAS_GOAL: Final = "within 3"
 SD_GOAL: Final = "at most 8"
 COVERAGE_SD: Final = 1.96
-"""Of the standard uncertainty: the 95 % interval that is reported."""
+"""Factor on the standard uncertainty for the reported 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One measured figure; ``goal`` is that of the project, where it has one."""
+    """One measured figure; ``goal`` is the goal of the project, or empty."""
 
     on: str
     what: str
@@ -89,27 +90,27 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Error:
-    """Density less truth and its reported standard uncertainty, mg/cm3."""
+    """Density minus truth, and the reported standard uncertainty, mg/cm3."""
 
     value: float
     uncertainty: float
 
     @property
     def is_covered(self) -> bool:
-        """Whether the 95 % interval holds the truth."""
+        """Whether the 95 % interval contains the truth."""
         return abs(self.value) <= COVERAGE_SD * self.uncertainty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scanned:
-    """What one scan of a patient says.
+    """Results of one scan of a patient.
 
     Parameters
     ----------
     asynchronous, internal
-        Density less truth, mg/cm3; ``None`` where it is withheld.
+        Density minus truth, mg/cm3; ``None`` if it is withheld.
     uptake
-        Key of ``UPTAKES``; ``None``: the simulator's own.
+        Key of ``UPTAKES``; ``None`` for the default of the simulator.
     """
 
     phase: str
@@ -121,25 +122,25 @@ class Scanned:
 
 
 def scan_patient(number: int) -> list[Scanned]:
-    """L2 of one patient in both phases."""
+    """Scan one patient in both phases and measure L2."""
     subject, scanner = draw_patient(SEED, number)
     return [_scan(subject, scanner, phase) for phase in PHASES]
 
 
 def scan_uptakes(number: int) -> list[Scanned]:
-    """L2 of one patient in the portal venous phase, with marrow as each publication found it."""
+    """Scan L2 of one patient in the portal venous phase, with the uptake of each publication."""
     subject, scanner = draw_patient(SEED, number)
     return [_scan(subject, scanner, "portal", uptake) for uptake in UPTAKES]
 
 
 def scan_whole(number: int) -> list[Scanned]:
-    """L1 to L4 of one patient in both phases, from the CT alone."""
+    """Scan one patient in both phases and measure L1 to L4 from the CT alone."""
     subject, scanner = draw_patient(WHOLE_SEED, number)
     return [one for phase in PHASES for one in _scan_whole(subject, scanner, phase)]
 
 
 def draw_patient(seed: int, number: int) -> tuple[Subject, Scanner]:
-    """Patient and scanner; families, scanners and slices take turns."""
+    """Draw patient and scanner; families, scanners and slices alternate."""
     rng = np.random.default_rng([seed, number])
     subject = draw_subject(seed + number)
     family = list(FAMILIES)[number % len(FAMILIES)]
@@ -237,7 +238,7 @@ def _error(found: Measured | Abstained, truth: float) -> Error | None:
 
 
 def calibrated_table(scanner: Scanner) -> DensityTable:
-    """The table of a site that has scanned a phantom in this scanner."""
+    """Return the density table of a site that scanned a phantom in this scanner."""
     return default_table().model_copy(update={"calibrations": (phantom_entry(scanner),)})
 
 
@@ -272,7 +273,7 @@ def _located(body: BodyPlan) -> LocatedVertebra:
 
 @cache
 def phantom_entry(scanner: Scanner) -> CalibrationEntry:
-    """The line of a phantom in this scanner, measured as ``osteonode calibrate phantom`` does."""
+    """Calibrate this scanner with a phantom, as in ``osteonode calibrate phantom``."""
     header = AcquisitionHeader(
         kvp=float(scanner.kvp),
         convolution_kernel=scanner.kernel,
@@ -297,7 +298,7 @@ def phantom_entry(scanner: Scanner) -> CalibrationEntry:
 
 
 def rows_of(scans: list[Scanned]) -> list[Row]:
-    """Bias and SD by phase and calibration, by slice, and the phases."""
+    """Return bias and SD by phase, calibration and slice thickness, and the detected phases."""
     rows = _by_phase(scans, "known masks")
     for thick in SLICES_MM:
         group = [one for one in scans if one.phase == "none" and one.slice_mm == thick]
@@ -307,7 +308,7 @@ def rows_of(scans: list[Scanned]) -> list[Row]:
 
 
 def whole_rows(scans: list[Scanned]) -> list[Row]:
-    """The same by phase, of vertebrae that the product itself outlined."""
+    """Return the same by phase for vertebrae that the product outlined."""
     return _by_phase(scans, "L1 to L4, the product's outlines")
 
 
@@ -324,7 +325,7 @@ def _by_phase(scans: list[Scanned], masks: str) -> list[Row]:
 
 
 def uptake_rows(scans: list[Scanned]) -> list[Row]:
-    """Bias and SD of the portal venous phase by what marrow takes up."""
+    """Return bias and SD in the portal venous phase by the uptake of marrow."""
     rows = []
     for uptake in UPTAKES:
         group = [one for one in scans if one.uptake == uptake]
@@ -364,12 +365,14 @@ def _agreement(
 
 
 def main() -> None:
-    """Command line."""
+    """Scan the patients and print the rows."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--patients", type=int, default=30)
-    parser.add_argument("--whole", type=int, default=0, help="patients without known masks")
+    parser.add_argument(
+        "--whole", type=int, default=0, help="number of patients whose outlines the product makes"
+    )
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     console = Console(stderr=True)

@@ -1,10 +1,11 @@
-"""Measure the names of vertebrae on virtual examinations that went through a scanner.
+"""Measure how often vertebrae of virtual examinations get the right name.
 
     python -m training.evaluate.names --subjects 16 [--first-seed 95000] [--json]
 
-Skeletons of the held-out family, in the held-out scanner, every kernel, phase and arm position of
-the protocol, with degeneration, fractures, scoliosis and variants of the count. Each examination
-of chest, abdomen and pelvis is also cut into the views that a PACS sends. Rows: on, what, value,
+The skeletons are of the held-out family, the scanner is the held-out one. Kernels, phases and arm
+positions are those of the protocol. Patients have degeneration, fractures, scoliosis and variants
+of the count. Each examination of chest, abdomen and pelvis is also cropped to the parts of the body
+that a PACS sends. Rows: on, what, value,
 goal, n.
 """
 
@@ -36,24 +37,24 @@ from training.loop.measured import Row
 FIRST_SEED: Final = 95_000
 SUBJECTS: Final = 16
 SIZE: Final = 256
-"""Rows and columns; the names are told at 3 mm."""
+"""Rows and columns; the product names levels at 3 mm."""
 LUMBAR_FIELD_MM: Final = 180.0
 UPPER: Final = frozenset(f"T{number}" for number in range(1, 9))
-"""Not measured, and not asked for; small bodies that the 3 mm network parts less well."""
+"""Levels that are reported separately: small bodies that the 3 mm network separates less well."""
 SURE_GOAL: Final = "0.99"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """Part of the examination as a scan of its own.
+    """Part of the examination that is processed as a separate scan.
 
     Parameters
     ----------
     top, bottom
-        The scan begins above the one and ends below the other vertebra; ``None``: where the
-        examination does. ``SACRUM`` keeps most of the sacrum.
+        The scan begins above ``top`` and ends below ``bottom``; ``None`` stands for the end of the
+        examination. ``SACRUM`` keeps most of the sacrum.
     narrow
-        Whether the field of view shows the spine only.
+        Whether the field of view contains only the spine.
     """
 
     name: str
@@ -74,15 +75,15 @@ VIEWS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Naming:
-    """What became of the names of one view.
+    """True and reported names of one view.
 
     Parameters
     ----------
     regular
         Whether the subject has twelve pairs of ribs and five lumbar vertebrae, none transitional.
     names
-        Pairs of the true name of a vertebra that lies whole in the view, and the name that was
-        given to the body in its place; ``None`` where it was not found or got no name.
+        Pairs of the true name of a vertebra that is whole in the view and the reported name of the
+        body at its position; ``None`` if no body was found or it has no name.
     """
 
     seed: int
@@ -95,7 +96,7 @@ class Naming:
 
 
 def name_subject(seed: int, *, held_out: bool = True) -> Iterator[Naming]:
-    """All views of one subject."""
+    """Simulate one subject and yield the result of each view."""
     subject = draw_subject(seed, with_findings=True)
     if held_out:
         subject = replace(subject, form=draw_form(seed, HELD_OUT_FAMILY))
@@ -116,7 +117,7 @@ def _examination(subject: Subject, seed: int, *, held_out: bool) -> CtVolume:
 
 
 def cut(ct: CtVolume, body: BodyPlan, view: View) -> CtVolume:
-    """The part of an examination that a view shows."""
+    """Crop an examination to a view."""
     affine = ct.geometry.affine
     spacing = ct.geometry.spacing_mm
     first, stop = 0, ct.hu.shape[0]
@@ -141,7 +142,7 @@ def cut(ct: CtVolume, body: BodyPlan, view: View) -> CtVolume:
 
 
 def _end_mm(body: BodyPlan, level: Level, *, below: bool) -> float:
-    """Height at which a scan of a level ends, with a little of the next disc."""
+    """Height at which a scan of a level ends; it includes part of the next disc."""
     if level is Level.SACRUM:
         return -45.0 * body.scale
     vertebra = body.vertebra(level)
@@ -152,7 +153,7 @@ def _end_mm(body: BodyPlan, level: Level, *, below: bool) -> float:
 def score(
     seed: int, view: View, body: BodyPlan, ct: CtVolume, found: Localization, seconds: float
 ) -> Naming:
-    """Compare the names of one view with the truth, place by place."""
+    """Compare the names of one view with the truth at each position."""
     truth = numbering_truth(body)
     shape = ct.hu.shape
     shown = [v for v in body.vertebrae if is_covered(v, ct.geometry.affine, shape)]
@@ -175,7 +176,7 @@ def _name_at(vertebra: VertebraPlan, found: Localization) -> str | None:
 
 
 def name_rows(seeds: Sequence[int]) -> list[Row]:
-    """The figures of some subjects."""
+    """Return the rows of the subjects with these seeds."""
     console = Console(stderr=True)
     return summarize(
         [one for seed in track(seeds, "subjects", console=console) for one in name_subject(seed)]
@@ -183,7 +184,7 @@ def name_rows(seeds: Sequence[int]) -> list[Row]:
 
 
 def summarize(namings: Sequence[Naming]) -> list[Row]:
-    """Shares over all bodies, by view; variants of the count apart."""
+    """Return shares over all bodies by view; variants of the count are separate."""
     rows = []
     regular = [one for one in namings if one.regular]
     for view in VIEWS:
@@ -225,14 +226,16 @@ def _row(on: str, what: str, count: int, total: int, goal: str) -> Row:
 
 
 def main() -> None:
-    """Command line."""
+    """Name the subjects and print the rows."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--subjects", type=int, default=SUBJECTS)
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
-    parser.add_argument("--training-kind", action="store_true", help="families and scanners seen")
-    parser.add_argument("--json", action="store_true", help="rows as JSON, nothing else")
+    parser.add_argument(
+        "--training-kind", action="store_true", help="use families and scanners of training"
+    )
+    parser.add_argument("--json", action="store_true", help="print only the rows, as JSON")
     args = parser.parse_args()
     console = Console(stderr=True)
     seeds = range(args.first_seed, args.first_seed + args.subjects)

@@ -1,12 +1,12 @@
-"""Measure the shipped fine networks: on virtual patients of another kind, and on real CTs.
+"""Measure the Dice of the shipped 1 mm networks on held-out virtual patients and real CTs.
 
     python -m training.evaluate.outlines --virtual 12            (rows as JSON)
 
 All rows are part of ``training.evaluate``.
 
 The virtual test set differs from training in anatomy (the held-out family of skeletons, with
-findings), in the scanner and in the kernel: the images come from the cohort's own imaging chain, with
-the held-out scanner and each of its kernels in turn (training has a random chain of its own).
+findings), scanner and kernel. The imaging chain of the cohort makes the images, with the held-out
+scanner and each of its kernels in turn. Training uses another, random chain.
 """
 
 import argparse
@@ -61,7 +61,7 @@ REAL_FEMORA: Final[Mapping[str, tuple[str, int, int]]] = MappingProxyType(
 
 
 def real_rows(name: str, ct: CtVolume, found: Localization, data: Path) -> list[Row]:
-    """Dice of each proximal femur where the labels of a real CT show whole ones."""
+    """Return the Dice of each proximal femur of a real CT with labels of whole femora."""
     if name not in REAL_FEMORA:
         return []
     file, *labels = REAL_FEMORA[name]
@@ -80,7 +80,7 @@ def real_rows(name: str, ct: CtVolume, found: Localization, data: Path) -> list[
 
 
 def proximal_part(femur: NDArray[np.bool_], geometry: Geometry, side: Side) -> NDArray[np.bool_]:
-    """A given femur cut at its own lesser trochanter, by the rule of the product."""
+    """Cut a labelled femur at its lesser trochanter by the rule of the product."""
     indices = np.argwhere(femur)
     places = to_lps(geometry.affine, indices.astype(float))
     top = places[places[:, 2] > places[:, 2].max() - 10].mean(axis=0)
@@ -97,7 +97,7 @@ def proximal_part(femur: NDArray[np.bool_], geometry: Geometry, side: Side) -> N
 
 
 def virtual_rows(count: int) -> Iterator[Row]:
-    """Mean Dice over ``count`` virtual patients that no training saw."""
+    """Yield the mean Dice over ``count`` virtual patients that no training used."""
     seeds = range(FIRST_TEST_SEED, FIRST_TEST_SEED + count)
     femora = [virtual_femur_dice(seed) for seed in seeds]
     yield _mean("Dice femur in the crop", femora, "0.975")
@@ -113,19 +113,19 @@ def _mean(what: str, values: list[float], goal: str) -> Row:
 
 
 def unseen_subject(seed: int) -> Subject:
-    """Virtual patient whose skeleton is of a family that no training saw."""
+    """Draw a virtual patient of the family of skeletons that no training used."""
     subject = draw_subject(seed, with_findings=True)
     return replace(subject, form=draw_form(seed, HELD_OUT_FAMILY))
 
 
 def unseen_scanner(seed: int) -> Scanner:
-    """The held-out scanner at 1.25 mm; smooth, standard and sharp in turn."""
+    """Return the held-out scanner at 1.25 mm with a smooth, standard or sharp kernel in turn."""
     kernel = TEST_MODEL.kernels[seed % len(TEST_MODEL.kernels)]
     return Scanner(model=TEST_MODEL, kernel=kernel.name, slice_thickness_mm=1.25)
 
 
 def virtual_femur_dice(seed: int) -> float:
-    """One hip of a virtual patient, as the network alone outlines it."""
+    """Return the Dice of one hip of a virtual patient, outlined by the network alone."""
     side = 1 if seed % 2 else -1
     subject = unseen_subject(seed)
     plan = plan_body(subject)
@@ -143,7 +143,7 @@ def virtual_femur_dice(seed: int) -> float:
 
 
 def virtual_vertebra_dice(seed: int) -> tuple[float, float]:
-    """Body and trabecular core of one vertebra of a virtual patient."""
+    """Return the Dice of body and trabecular core of one vertebra of a virtual patient."""
     level = (Level.L1, Level.L2, Level.L3, Level.L4)[seed % 4]
     subject = unseen_subject(seed)
     plan = plan_body(subject)
@@ -163,7 +163,7 @@ def virtual_vertebra_dice(seed: int) -> tuple[float, float]:
 
 
 def virtual_whole_dice(seed: int) -> float:
-    """One vertebra with its arch and processes."""
+    """Return the Dice of one vertebra with arch and processes."""
     level = (Level.L1, Level.L2, Level.L3, Level.L4)[seed % 4]
     subject = unseen_subject(seed)
     plan = plan_body(subject)
@@ -175,7 +175,7 @@ def virtual_whole_dice(seed: int) -> float:
 
 
 def main() -> None:
-    """Command line."""
+    """Measure the virtual patients and print the rows as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--virtual", type=int, default=12)
     arguments = parser.parse_args()

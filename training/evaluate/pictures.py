@@ -1,4 +1,4 @@
-"""Pictures to look at: overlays of what was found, and the curves of a training run.
+"""Draw overlays of results on a CT, and the loss curves of a training run.
 
 python -m training.evaluate.pictures --run runs/spine --out docs/results
 """
@@ -23,7 +23,7 @@ WINDOW_HU = (-200, 500)
 def overlay(
     name: str, ct: CtVolume, found: Localization, bodies: Segmentation, folder: Path
 ) -> Path:
-    """Mid-sagittal and coronal cut through the spine with labels, as ``folder/name.png``."""
+    """Draw labels on a sagittal and a coronal plane of the spine: ``folder/name.png``."""
     grid = found.grid
     hu = resample_to_canonical(ct.hu, ct.geometry, grid, outside=AIR_HU)
     between = np.linalg.inv(ct.geometry.affine) @ grid.affine
@@ -55,7 +55,7 @@ def overlay(
 
 
 def curves(run: Path, folder: Path) -> Path:
-    """Losses of a training run over its minutes."""
+    """Draw the losses of a training run over time."""
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     figure, axis = plt.subplots(figsize=(7, 3.5))
     steps = [entry for entry in log if "parts" in entry]
@@ -79,7 +79,7 @@ def curves(run: Path, folder: Path) -> Path:
 
 
 def main() -> None:
-    """Command line."""
+    """Draw the curves of a run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)

@@ -1,4 +1,4 @@
-"""Find, name and outline the bones of real CTs that took no part in any training, and measure that."""
+"""Measure how well bones are found, named and outlined in real CTs that no training used."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -57,33 +57,33 @@ HEIGHTS_LPS_MM: dict[str, dict[Level, float]] = {
         Level.L5: 219,
     },
 }
-"""Where the middle of each body lies, z of the patient. The order was counted up from the sacrum on
-sagittal pictures and agrees with the last rib, whose heads were looked up in axial slabs (torso 384
-to 370, colonography -156 to -175); the first CT's names are those of its labels. The millimetres
-are those of this program, so they test names, not places."""
+"""Height (patient z) of the middle of each body. The levels were counted from the sacrum on sagittal
+pictures. They agree with the last rib, whose heads were found in axial slabs (torso 384 to 370,
+colonography -156 to -175). The names of the first CT are those of its labels. The heights come from
+this program, so they test names, not positions."""
 
 RIB_HEIGHTS_LPS_MM: dict[str, dict[Level, float]] = {
     "abdomen_3mm_contrast": {Level.T11: -174, Level.T12: -200, Level.L1: -227, Level.L2: -256},
     "abdomen_5mm_dicom": {Level.T12: -235, Level.L1: -269, Level.L2: -305, Level.L3: -341},
     "chest_1p5mm": {Level.T10: -613, Level.T11: -638, Level.T12: -662},
 }
-"""The same for CTs without a sacrum, counted once from the ribs by looking at every slice.
+"""The same for CTs without a sacrum; the levels were counted from the ribs in every slice.
 
 abdomen_3mm_contrast
-    The heads of the lowest ribs lie at -204 to -212, at the pedicles of the body whose end plates are
-    at -218 and -192; the body below it has processes without ribs at -230 to -236, and the ribs pass
-    beside it. Twelve pairs up to the first rib, which bends forward at +22 to +34. Discs are
-    ossified, and this program cuts the column 6 mm too high. (A first count took ribs that pass
-    beside a body for its own, and was one level off.)
+    The heads of the lowest ribs are at -204 to -212, at the pedicles of the body with end plates at
+    -218 and -192. The body below has processes without ribs at -230 to -236; ribs pass beside it.
+    There are twelve pairs up to the first rib, which bends forward at +22 to +34. Discs are ossified,
+    and this program separates the bodies 6 mm too high. (Erratum: an earlier count assigned passing
+    ribs to a body and was one level off.)
 abdomen_5mm_dicom
-    The last long rib belongs to the body at -200. The body at -235 bears stumps of 1 to 2 cm that
-    are parted from it by joints, and facets turn from frontal to sagittal below it: taken for T12
-    with rudimentary ribs. Neither sacrum nor first rib is in the scan, so this count is the most
-    likely one, not a certain one.
+    The last long rib belongs to the body at -200. The body at -235 has stumps of 1 to 2 cm, separated
+    from it by joints, and the facets change from frontal to sagittal below it. It is counted as T12
+    with rudimentary ribs. Neither sacrum nor first rib is in the scan, so this count is likely but
+    not certain.
 chest_1p5mm
     First rib at the body at -431, ribs of 5 cm and more at the lowest body: T1 to T12."""
 SAME_BODY_MM = 12.0
-"""Less than half the distance of two lumbar bodies: a shift by one level counts as wrong."""
+"""Tolerance below half the distance of two lumbar bodies, so a shift by one level is wrong."""
 LOWEST_WITHOUT_SACRUM = Level.L3
 
 STRUCTURES: dict[str, tuple[str, tuple[tuple[str, str, tuple[int, ...], str], ...]]] = {
@@ -102,8 +102,9 @@ STRUCTURES: dict[str, tuple[str, tuple[tuple[str, str, tuple[int, ...], str], ..
     ),
     "torso_2p5mm": ("torso_2p5mm_organs", (("femora, coarse", "femur", (1, 2), "0.85"),)),
 }
-"""Labels of other programs (in the first, S1 counts apart from the sacrum): file, and name, map, label values and goal of each structure. The 3 mm
-network finds femora roughly; the fine femora are measured where they are made."""
+"""Labels of other programs: file, and name, map, label values and goal of each structure. In the
+first file S1 is separate from the sacrum. The 3 mm network finds femora roughly; other rows measure
+the 1 mm femora."""
 
 SLAB_ORGANS = {30: Level.L2, 31: Level.L1, 32: Level.T12, 33: Level.T11}
 """Labels of ``abdomen_slab_3mm_organs``."""
@@ -111,7 +112,7 @@ SLAB_ORGANS = {30: Level.L2, 31: Level.L1, 32: Level.T12, 33: Level.T11}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One CT with what was found in it."""
+    """One CT with its localization and segmentation."""
 
     name: str
     ct: CtVolume
@@ -121,7 +122,7 @@ class Case:
 
 
 def read_nifti(path: Path) -> CtVolume:
-    """NIfTI in HU as a volume without header; RAS becomes LPS."""
+    """Read a NIfTI in HU as a volume without DICOM header; converts RAS to LPS."""
     image = nib.Nifti1Image.from_filename(path)
     hu = np.ascontiguousarray(np.asarray(image.dataobj), np.float32)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
@@ -129,7 +130,7 @@ def read_nifti(path: Path) -> CtVolume:
 
 
 def read_named(data: Path, name: str) -> CtVolume:
-    """A CT of the data folder, a NIfTI file or a folder of DICOM files."""
+    """Read a CT of the data folder: a NIfTI file or a folder of DICOM files."""
     folder = data / "ct" / name
     if folder.is_dir():
         return read_volume(sorted(folder.iterdir()))
@@ -146,7 +147,7 @@ def run(name: str, read: Callable[[], CtVolume]) -> Case:
 
 
 def cases(data: Path) -> Iterator[Case]:
-    """All real CTs of the data folder."""
+    """Localize and segment all real CTs of the data folder."""
     ct = data / "ct"
     for path in sorted(ct.glob("*.nii.gz")):
         name = path.name.removesuffix(".nii.gz")
@@ -159,7 +160,7 @@ def cases(data: Path) -> Iterator[Case]:
 
 
 def evaluate(case: Case, data: Path) -> list[Row]:
-    """The figures that this CT can give."""
+    """Return all rows that this CT has reference data for."""
     rows = [Row(on=case.name, what="seconds", value=round(case.seconds, 2), goal="", n=1)]
     if case.name == "abdomen_pelvis_3mm":
         rows += _against_bodies(case, data)
@@ -219,7 +220,7 @@ def _against_bodies(case: Case, data: Path) -> list[Row]:
 
 
 def _against_vertebrae(case: Case, data: Path) -> list[Row]:
-    """Whole vertebrae with arch and processes."""
+    """Dice of whole vertebrae with arch and processes."""
     reference = given_labels(data, "abdomen_pelvis_3mm_organs")
     by_level = {vertebra.level: vertebra for vertebra in case.found.vertebrae}
     rows = []
@@ -233,15 +234,15 @@ def _against_vertebrae(case: Case, data: Path) -> list[Row]:
 
 
 def _against_t12(case: Case, data: Path) -> Row:
-    """A whole T12 between its ribs."""
+    """Dice of a whole T12 between its ribs."""
     best = _best_whole(case, case.found.bodies, given_labels(data, f"{case.name}_t12") > 0)
     return Row(on=case.name, what="Dice whole T12, any name", value=best, goal="", n=1)
 
 
 def _against_heights(case: Case) -> list[Row]:
-    """Names by place, of the whole scan and of the scan without anything below L3.
+    """Names by position, in the whole scan and in the scan without the part below L3.
 
-    The second asks how well the ribs alone name: most chest and upper abdominal scans show no more.
+    The second measures naming by ribs alone, as in most chest and upper abdominal scans.
     """
     expected = HEIGHTS_LPS_MM[case.name]
     rest = {level: z for level, z in expected.items() if level <= LOWEST_WITHOUT_SACRUM}
@@ -266,7 +267,7 @@ def _against_heights(case: Case) -> list[Row]:
 
 
 def rightly_named(found: Localization, heights_lps_mm: Mapping[Level, float]) -> int:
-    """How many levels were found where they are, by the height of their middle."""
+    """Count the levels that were found at the height of their middle."""
     return sum(
         vertebra.level in heights_lps_mm
         and abs(vertebra.centre_lps_mm[2] - heights_lps_mm[vertebra.level]) < SAME_BODY_MM
@@ -275,7 +276,7 @@ def rightly_named(found: Localization, heights_lps_mm: Mapping[Level, float]) ->
 
 
 def above(ct: CtVolume, height_lps_mm: float) -> CtVolume:
-    """The part of an axis-aligned CT above a height: a scan that ends there."""
+    """Crop an axis-aligned CT to the part above a height."""
     affine = ct.geometry.affine
     axis = int(np.argmax(np.abs(affine[2, :3])))
     border = (height_lps_mm - affine[2, 3]) / affine[2, axis]
@@ -298,7 +299,7 @@ def above(ct: CtVolume, height_lps_mm: float) -> CtVolume:
 
 
 def _against_structures(case: Case, data: Path) -> list[Row]:
-    """Sacrum and both femora of the 3 mm network."""
+    """Dice of sacrum and both femora of the 3 mm network."""
     file, structures = STRUCTURES[case.name]
     reference = given_labels(data, file)
     rows = []
@@ -314,7 +315,7 @@ def _against_structures(case: Case, data: Path) -> list[Row]:
 
 
 def _nearer(one: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Voxels that are nearer to one reference than to all others; everything where there are none."""
+    """Mask of voxels nearer to one reference than to all others; all voxels without others."""
     if not others.any():
         return np.ones_like(one)
     far, near = (ndimage.distance_transform_edt(~mask) for mask in (others, one))
@@ -322,7 +323,7 @@ def _nearer(one: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.boo
 
 
 def _against_slab_organs(case: Case, data: Path) -> list[Row]:
-    """Names of the bodies by the organ label that most of their voxels carry."""
+    """Compare names of bodies with the most frequent organ label of their voxels."""
     organs = given_labels(data, "abdomen_slab_3mm_organs")
     right = 0
     for vertebra in case.found.vertebrae:
@@ -336,7 +337,7 @@ def _against_slab_organs(case: Case, data: Path) -> list[Row]:
 
 
 def _against_l3(case: Case, data: Path) -> list[Row]:
-    """Sub-region labels of L3: 49 border and 50 inside of the body."""
+    """Dice of L3 by sub-region labels: 49 is the border and 50 the inside of the body."""
     body = np.isin(given_labels(data, "l3_crop_subregions"), (49, 50))
     vertebra = given_labels(data, "l3_crop_vertebrae") == 22
     theirs = body & vertebra
@@ -351,7 +352,7 @@ def _against_l3(case: Case, data: Path) -> list[Row]:
 
 
 def _best_whole(case: Case, bodies: Iterable[LocatedBody], theirs: NDArray[np.bool_]) -> float:
-    """Of the body that a label without a name belongs to."""
+    """Return the best Dice of a body with a label that has no name."""
     return max((_whole_dice(case, one, theirs) for one in bodies), default=0.0)
 
 

@@ -1,9 +1,5 @@
 """Repeated segmentations of one mask, as other readers would have drawn it.
 
-Takes  Mask
-Gives  Mask
-Next   training.selection.icc
-
 Where nobody segmented twice, the reproducibility of a feature is judged on masks that are shrunk,
 grown, shifted and roughened (Zwanenburg et al., Sci Rep 2019;9:614 perturb in these ways; here the
 contour is roughened by a smooth random field on the signed distance instead of supervoxels).

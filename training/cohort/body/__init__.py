@@ -1,1 +1,1 @@
-"""Anatomy of a virtual patient as painted volumes: organs, skeleton, pathology."""
+"""Build the anatomy of a virtual patient as painted volumes: skeleton, organs, pathology."""

@@ -1,4 +1,4 @@
-"""One patient, voxel by voxel: HU before the scanner, labels, and what is true."""
+"""Paint the whole anatomy of a patient on a grid: ideal HU, bone labels and parts."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -63,24 +63,24 @@ from training.cohort.people.subject import Subject
 
 LABEL_FEMUR = {1: 75, -1: 76}
 LABEL_HIP_BONE = {1: 77, -1: 78}
-"""Labels beside ``pipelines.contract.anatomy.Level``: left (1) and right (-1)."""
+"""Labels in addition to ``pipelines.contract.anatomy.Level``: left (1) and right (-1)."""
 
 ENDPLATE_RISE = 0.16
-"""How much denser the trabecular bone at the end plates is than in the middle."""
+"""Increase of trabecular density from the middle to the end plates, as a share."""
 
 CORE_FROM_ENDPLATE_MM = 4.0
 
 CORTEX_SHARE = 0.88
-"""Share of bone tissue in a cortex: the rest are its canals."""
+"""Share of bone tissue in a cortex; the rest is canals."""
 
 
 PaintContext: TypeAlias = Callable[[Volume, BodyPlan, Media], None]
-"""Paints skin and everything soft within it, in place of the parametric body."""
+"""Function that paints skin and soft tissue in place of the parametric body."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anatomy:
-    """A patient on a grid, seen by a perfect scanner.
+    """A patient on a grid before the scanner: no blur, no noise.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class Anatomy:
     labels : (slices, rows, columns) uint8
         ``pipelines.contract.anatomy.Level``, femora and hip bones.
     parts : (slices, rows, columns) uint8
-        ``training.cohort.paint.raster.Part`` of what the label names.
+        ``training.cohort.paint.raster.Part`` of the labelled bone.
     """
 
     plan: BodyPlan
@@ -108,7 +108,7 @@ def render(
     on_step: Callable[[str], None] = lambda name: None,
     threads: ThreadPoolExecutor | None = None,
 ) -> Anatomy:
-    """Paint a patient on a grid, from the skin to the bones; the same with and without threads.
+    """Paint a patient on a grid, from the skin to the bones; threads do not change the result.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def _flank_sheets(patch: Patch, voxel_mm: float) -> Floats:
 
 
 def _is_at_flank(patch: Patch) -> Bits:
-    """Between hips and ribs, beside the spine; broadcastable."""
+    """Whether a voxel lies between hips and ribs, lateral to the spine; broadcastable."""
     return (np.abs(patch.y + 45) < 55) & (patch.z > 20) & (patch.z < 170)
 
 
@@ -299,7 +299,7 @@ def _paint_canal(volume: Volume, vertebra: VertebraPlan, media: Media) -> None:
 def trabecular_density(
     vertebra: VertebraPlan, mean_mg_cm3: float, patch: Patch, texture: Field, variation: float
 ) -> Floats:
-    """Mineral density inside a body: denser near the end plates, lower in the middle.
+    """Mineral density inside a body: high near the end plates, low in the middle.
 
     The mean from 4 mm below the upper to 4 mm above the lower end plate is ``mean_mg_cm3``;
     ``texture`` varies it over 2 to 3 mm with the coefficient of variation ``variation``.
@@ -314,7 +314,7 @@ def trabecular_density(
 
 
 def _mineral_mg_cm3(plan: BodyPlan, vertebra: VertebraPlan) -> float:
-    """Mean hydroxyapatite of a body: people are drawn on the scale of QCT."""
+    """Mean hydroxyapatite of a body, converted from the QCT scale on which subjects are drawn."""
     subject = plan.subject
     return mineral_mg_cm3(subject.density_mg_cm3(vertebra.level), subject.marrow_fat)
 

@@ -1,10 +1,10 @@
-"""Degeneration around the bodies: osteophytes, bridges, ossified ligaments, gas in discs.
+"""Shapes of degeneration around vertebral bodies: osteophytes, bridges, ligaments, disc gas.
 
-Every shape lies next to one vertebra and is evaluated in a box of its own.
+Every shape belongs to one vertebra and is evaluated in its own box.
 
-Source: docs/domain.md 3.3 (lips of 0 to 12 mm, 300 to 900 mg hydroxyapatite per cm3, in front
-and aside); forms by the figures of Kellgren & Lawrence and of Resnick & Niwayama (DISH); thickness
-and extent so that DXA rises as published (docs/domain.md 3.6, ``VALIDATION.md``).
+Source: docs/domain.md 3.3 (osteophytes, here also "lips", of 0 to 12 mm, 300 to 900 mg hydroxyapatite
+per cm3, anterior and lateral); shapes by the figures of Kellgren & Lawrence and of Resnick & Niwayama (DISH); thickness
+and extent tuned so that DXA increases as published (docs/domain.md 3.6, ``VALIDATION.md``).
 """
 
 import numpy as np
@@ -25,41 +25,41 @@ from training.cohort.paint.raster import Patch, Shape
 from training.cohort.paint.sdf import ellipsoid, intersection, superellipse, tubes
 
 LIP_ROOT_MM, LIP_TIP_MM = 2.2, 1.0
-"""Radius of a small lip where it leaves the rim, and of any lip at its tip."""
+"""Radius of a small lip at its root on the rim, and of every lip at its tip."""
 
 STEP_MM = 0.8
 LIP_ROOT_PER_MM, LIP_TIP_PER_MM = 0.43, 0.08
-"""How much thicker root and tip are per mm of reach."""
+"""Increase of the radii of root and tip per mm of length."""
 LIP_SPREAD_PER_MM = 0.03
-"""How much further along the rim a lip runs to either side per mm of reach, radians: lips of 10 mm
-are one ledge round the front."""
+"""Increase of the extent along the rim to either side per mm of length, radians. Lips of 10 mm form
+one ledge around the front."""
 LIP_CORE_RISE, LIP_CORE_FROM_MM, LIP_CORE_AT_MM = 0.5, 0.5, 2.5
-"""How much denser the inside of a thick lip is, and from and at which depth."""
+"""Relative density inside a thick lip; depths at which the increase begins and ends."""
 LIP_DENSEST_MG_CM3 = 1000.0
 LIP_BEHIND_MM = 2.5
-"""Lips end so far in front of the back of a body: they stay out of the canal."""
+"""Distance of the lips from the back of a body, which keeps them out of the canal."""
 
 LIGAMENT_MG_CM3 = 650.0
 BRIDGE_MM = (2.8, 4.2)
-"""Half the thickness of a bridge over a body and over a disc."""
+"""Half thickness of a bridge over a body and over a disc."""
 
 GAS_HU = -850.0
 ENDPLATE_SCLEROSIS_HU = 260.0
 FACET_MG_CM3 = {1: 320.0, 2: 520.0, 3: 850.0}
-"""Least mineral density near the surface of the articular processes by grade of sclerosis."""
+"""Minimum mineral density near the surface of the articular processes by grade of sclerosis."""
 FACET_INSIDE, FACET_INSIDE_AT_MM = 0.75, 5.0
-"""Share of that density left inside, and from which depth on."""
+"""Share of that density inside, and depth from which it applies."""
 FACET_VARIATION, FACET_GRAIN_MM = 0.14, 2.2
 
 
 def osteophyte_shapes(vertebra: VertebraPlan, rng: np.random.Generator) -> list[Shape]:
-    """Lips of the upper and of the lower rim."""
+    """Return the osteophytes of the upper and the lower rim."""
     reach = vertebra.findings.osteophyte_mm
     return [_lip(vertebra, end, _peaks(reach, rng)) for end in (1, -1)]
 
 
 def osteophyte_mg_cm3(vertebra: VertebraPlan, patch: Patch) -> Floats:
-    """Mineral density of a lip: the stated one near its surface, more inside a thick one."""
+    """Mineral density of an osteophyte: as stated near the surface, higher inside a thick one."""
     depth = -patch.distance - np.float32(LIP_CORE_FROM_MM)
     share = np.clip(depth / np.float32(LIP_CORE_AT_MM - LIP_CORE_FROM_MM), 0, 1)
     stated = np.float32(vertebra.findings.osteophyte_mg_cm3)
@@ -68,7 +68,7 @@ def osteophyte_mg_cm3(vertebra: VertebraPlan, patch: Patch) -> Floats:
 
 
 def _peaks(reach_mm: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Where a rim grows most: (angle from the front, height, width), right, front and left."""
+    """Peaks of a rim: (angle from the front, height, width) at the right, front and left."""
     angles = np.array([-1.0, 0.0, 1.0]) + rng.normal(0, 0.22, 3)
     heights = np.array([1.0, 0.8, 1.0]) * rng.uniform(0.55, 1.0, 3)
     heights /= heights.max()
@@ -94,7 +94,7 @@ def _lip(vertebra: VertebraPlan, end: int, peaks: NDArray[np.float64]) -> Shape:
         reach = np.float32(found.osteophyte_mm) * share
         root = np.float32(LIP_ROOT_MM) + np.float32(LIP_ROOT_PER_MM) * reach
         tip = np.float32(LIP_TIP_MM) + np.float32(LIP_TIP_PER_MM) * reach
-        # The root lies inside the rim; where nothing grows the whole lip does.
+        # The root lies inside the rim; without growth the whole lip lies inside.
         out = reach - tip - 3 * np.clip(1 - reach, 0, 1)
         beak = _beak(side, beyond, (out, np.float32(hook) * share - tip), (root, tip))
         return intersection(beak, at.posterior - np.float32(depth / 2 - LIP_BEHIND_MM))
@@ -110,7 +110,7 @@ def _lip(vertebra: VertebraPlan, end: int, peaks: NDArray[np.float64]) -> Shape:
 def _beak(
     out: Floats, along: Floats, tip: tuple[Floats, Floats], radii: tuple[Floats, Floats]
 ) -> Floats:
-    """Tapering rod in the plane across a rim: from 3.2 mm inside it to a tip that varies."""
+    """Tapered rod in the plane across a rim, from 3.2 mm inside it to a variable tip."""
     root, end = radii
     start_out, start_along = np.float32(-3.2), np.float32(-0.5) - root
     way_out, way_along = tip[0] - start_out, tip[1] - start_along
@@ -124,7 +124,7 @@ def _beak(
 def bridge_shape(vertebra: VertebraPlan, below: VertebraPlan) -> Shape:
     """Ossified anterior longitudinal ligament from the middle of a body to the next one below.
 
-    It flows over the right half of the front: the aorta keeps the left half free.
+    It covers the right half of the front; the left half beside the aorta stays free.
     """
     thin, thick = BRIDGE_MM
     power = vertebra.form.body_exponent
@@ -162,7 +162,7 @@ def posterior_ligament_shape(vertebra: VertebraPlan) -> Shape:
 
 
 def flava_shape(vertebra: VertebraPlan) -> Shape:
-    """Calcified ligamenta flava of both sides, at the disc below."""
+    """Calcified ligamenta flava of both sides at the level of the disc below."""
     _, _, height = vertebra.size_mm
     behind = canal_back(vertebra) - 2.0
     level = -height / 2 - vertebra.disc_below_mm / 2
@@ -211,7 +211,7 @@ def facet_shape(vertebra: VertebraPlan) -> Shape:
 
 
 def facet_mg_cm3(vertebra: VertebraPlan, patch: Patch, grain: Field) -> Floats:
-    """Least mineral density of sclerotic articular processes: mottled, densest near the joint."""
+    """Minimum mineral density of sclerotic articular processes; mottled, highest near the joint."""
     share = np.clip(-patch.distance / np.float32(FACET_INSIDE_AT_MM), 0, 1)
     mottled = 1 + np.float32(FACET_VARIATION) * grain.at(patch.x, patch.y, patch.z)
     dense = np.float32(FACET_MG_CM3[vertebra.findings.facet_sclerosis])
@@ -219,7 +219,7 @@ def facet_mg_cm3(vertebra: VertebraPlan, patch: Patch, grain: Field) -> Floats:
 
 
 def endplate_sclerosis_hu(vertebra: VertebraPlan, patch: Patch) -> Floats:
-    """What dense bands under the end plates add; most in front and aside, where the load is."""
+    """HU that dense bands under the end plates add; highest at the loaded front and sides."""
     at = local_axes(vertebra, patch.x, patch.y, patch.z)
     width, depth, _ = vertebra.size_mm
     upper, lower = endplate_depths(vertebra, at)

@@ -1,4 +1,4 @@
-"""Proximal femur: head, neck, trochanters and shaft."""
+"""Shape, cortex and trabecular density of the proximal femur."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from training.cohort.paint.sdf import capsule, ellipsoid, enclosing, union
 BELOW_HIP_MM = 230.0
 SHAFT_CORTEX_MM = 4.4
 LESSER_TROCHANTER_MM = (-17.0, 15.0, -26.0)
-"""Its middle from the upper end of the shaft of the left femur."""
+"""Its middle relative to the upper end of the shaft of the left femur."""
 
 LESSER_TROCHANTER_RADII_MM = (9.0, 9.0, 13.0)
 HEAD_MG_CM3 = 300.0
@@ -34,7 +34,7 @@ class FemurPlan:
 
 
 def plan_femur(plan: BodyPlan) -> FemurPlan:
-    """Lay out the left femur."""
+    """Compute the landmarks of the left femur."""
     male, scale = plan.subject.is_male, plan.scale
     form = plan.subject.form
     slope, turn = np.deg2rad(form.ccd_deg - 90), np.deg2rad(form.anteversion_deg)
@@ -76,7 +76,7 @@ def femur_shape(femur: FemurPlan, *, side: int) -> Shape:
 
 
 def proximal_end_mm(femur: FemurPlan) -> float:
-    """Height (LPS z) at which the lesser trochanter ends, and the proximal femur with it (study 3)."""
+    """Lower end (LPS z) of the lesser trochanter and thus of the proximal femur (study 3)."""
     below = LESSER_TROCHANTER_MM[2] - LESSER_TROCHANTER_RADII_MM[2]
     return float(femur.shaft_start[2] + below * femur.scale)
 
@@ -89,14 +89,14 @@ def femur_parts(femur: FemurPlan, patch: Patch, core: Bits) -> NDArray[np.uint8]
 
 
 def cortex_depth(femur: FemurPlan, patch: Patch, side: int, density: float = 1.0) -> Floats:
-    """Thickness of the cortex: a film around head and trochanters, thick below neck and at the shaft.
+    """Thickness of the cortex: thin at head and trochanters, thick below the neck and at the shaft.
 
     Parameters
     ----------
     side
         1 left, -1 right.
     density
-        Mineral relative to young women; the cortex thins with it.
+        Mineral relative to young women; a lower value makes the cortex thinner.
 
     Source
     ------
@@ -111,7 +111,7 @@ def cortex_depth(femur: FemurPlan, patch: Patch, side: int, density: float = 1.0
 
 
 def _in_neck(femur: FemurPlan, patch: Patch, side: int) -> tuple[Floats, Floats]:
-    """Distance from the centre of the head along the neck, and upwards across it, mm."""
+    """Distance from the centre of the head along the neck, and upwards perpendicular to it, mm."""
     dx, dy, dz = (patch.x * np.float32(side) - np.float32(femur.head[0]),
                   patch.y - np.float32(femur.head[1]), patch.z - np.float32(femur.head[2]))  # fmt: skip
     level = np.float32(np.hypot(*femur.neck[:2]))

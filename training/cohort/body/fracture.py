@@ -1,7 +1,7 @@
-"""How a fracture or a Schmorl node deforms the end plates of a body.
+"""Deform the end plates of a vertebral body by a fracture or a Schmorl node.
 
-Source: Genant et al. 1993 (wedge, biconcave and crush by the height in front, in the middle and
-behind); a wedge keeps its back wall, a crushed body loses height throughout.
+Source: Genant et al. 1993 (wedge, biconcave and crush by the anterior, middle and posterior
+height). A wedge keeps its back wall; a crushed body loses height throughout.
 """
 
 from dataclasses import dataclass
@@ -12,35 +12,35 @@ from training.cohort.paint.grid import Floats
 from training.cohort.people.findings import LevelFindings
 
 BACK_OF_WEDGE = 0.12
-"""Loss at the back wall of a wedge relative to its front."""
+"""Loss at the back wall of a wedge, relative to the loss at its front."""
 
 RIM_OF_BICONCAVE = 0.15
-"""Loss at the rims of a biconcave body relative to its middle."""
+"""Loss at the rims of a biconcave body, relative to the loss in its middle."""
 
 UPPER_OF_CRUSH = 0.6
 ROUGHNESS_MM = 0.3
 KYPHOSIS_PASSED_ON = 0.6
-"""Share of the wedge's angle by which the next vertebra above leans; the discs take the rest."""
+"""Share of the wedge angle that tilts the next vertebra above; the discs absorb the rest."""
 
 KYPHOSIS_DECAY = 0.75
-"""How much of it each further vertebra keeps: the column balances itself."""
+"""Share of the tilt that each further vertebra keeps; the spine compensates the rest."""
 
 NODE_RADIUS_MM = 4.0
 DEEPEST_NODE = 0.4
-"""Largest depth of a node, as a share of the height of its body."""
+"""Maximum depth of a node as a share of the height of its body."""
 
 NODE_PLACE = (-0.12, 0.08)
-"""Of the width and the depth, from the middle of the end plate."""
+"""Position of a node as shares of width and depth, from the middle of the end plate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Support:
-    """What a deformed body means for the column above it.
+    """Effect of a deformed body on the spine above it.
 
     Parameters
     ----------
     upper_mm, lower_mm
-        How much nearer the disc above and the disc below come to the middle of the body.
+        Distance by which the discs above and below move towards the middle of the body.
     kyphosis_rad
         Forward lean of the upper end plate.
     """
@@ -51,7 +51,7 @@ class Support:
 
 
 def support(found: LevelFindings, size_mm: tuple[float, float, float]) -> Support:
-    """Heights that the neighbours lose to a fracture."""
+    """Return the heights lost at a fracture, and the tilt of the spine above."""
     _, depth, height = size_mm
     lost = found.height_loss * height
     if found.fracture == "wedge":
@@ -78,13 +78,13 @@ def endplate_drops(
     left: Floats,
     posterior: Floats,
 ) -> tuple[Floats | float, Floats | float]:
-    """How far the upper and the lower end plate lie inside their healthy places, mm.
+    """Distance of the upper and the lower end plate inside their healthy positions, mm.
 
     Parameters
     ----------
     half
-        Half the healthy height at the place, mm: the stated loss is a share of it in front (0.4 of
-        the depth before the middle), in the middle or throughout.
+        Half the healthy height at the place, mm. The stated loss is a share of it: in front (0.4 of
+        the depth anterior to the middle), in the middle or throughout.
     """
     width, depth, height = size_mm
     upper: Floats | float = 0.0
@@ -114,7 +114,7 @@ def endplate_drops(
 
 
 def bulge(found: LevelFindings) -> float:
-    """Factor on the width and depth of a broken body."""
+    """Factor on the width and depth of a fractured body."""
     return 1 + {"crush": 0.16, "biconcave": 0.05, "wedge": 0.07}.get(found.fracture, 0.0) * (
         found.height_loss
     )

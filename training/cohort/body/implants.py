@@ -1,6 +1,7 @@
-"""Cement, pedicle screws with rods, and a hip prosthesis, with their true attenuation.
+"""Shapes and attenuation of cement, pedicle screws with rods, and a hip prosthesis.
 
-The HU are not clipped: the scanner does that. ``metal_shapes`` is what throws streaks.
+The HU are not clipped here; the scanner clips them. ``metal_shapes`` returns the shapes that cause
+streaks.
 
 Source: mass attenuation at 70 keV (Hubbell & Seltzer, NISTIR 5632): titanium 0.55 cm2/g at
 4.43 g/cm3, cobalt about 0.85 cm2/g at 8.3 g/cm3; bone cement with barium or zirconium 2000 to
@@ -28,17 +29,17 @@ POLYETHYLENE_HU = -90.0
 CEMENT_HU, CEMENT_GRAIN_HU = 2550.0, 220.0
 SCREW_RADIUS_MM, ROD_RADIUS_MM = 3.0, 2.75
 RESECTION_MM = 32.0
-"""From the middle of the femoral head along the neck."""
+"""Distance from the middle of the femoral head along the neck."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Implant:
-    """A part made of one material.
+    """A part of one material.
 
     Parameters
     ----------
     part
-        ``METAL`` (throws streaks), ``CEMENT``, or ``NONE`` for a liner.
+        ``METAL`` (causes streaks), ``CEMENT``, or ``NONE`` for a liner.
     """
 
     name: str
@@ -59,7 +60,7 @@ def spine_implants(plan: BodyPlan) -> list[Implant]:
 
 
 def cement(vertebra: VertebraPlan, rng: np.random.Generator) -> Implant:
-    """Lobes of cement in the front of a body, as large as stated."""
+    """Return lobes of cement in the front of a body with the stated volume."""
     width, depth, height = vertebra.size_mm
     room = height * (1 - vertebra.findings.height_loss)
     places = [
@@ -103,7 +104,7 @@ def grown_to(
     *,
     step_mm: float = 1.0,
 ) -> Shape:
-    """Shape of the size between ``low`` and ``high`` that has a volume; sought when first seen."""
+    """Shape of a given volume; its size between ``low`` and ``high`` is searched at first use."""
 
     @cache
     def found() -> Shape:
@@ -251,7 +252,7 @@ def _around(points, side: int, margin: float):
 
 
 def metal_shapes(plan: BodyPlan) -> list[Shape]:
-    """Everything of metal in a patient, for the label map and the streaks."""
+    """Return all metal in a patient, for the label map and the streaks."""
     return [
         part.shape
         for part in (*spine_implants(plan), *hip_implants(plan))

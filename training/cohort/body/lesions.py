@@ -1,6 +1,6 @@
-"""Lesions inside a vertebra: crushed trabeculae, sclerosis around a node, haemangioma, metastases.
+"""Lesions inside a vertebra: impacted trabeculae, node sclerosis, haemangioma, metastases.
 
-Each is a shape and the HU inside it, given what is there already.
+Each is a shape and a function from the HU inside it to the HU of the lesion.
 """
 
 from collections.abc import Callable
@@ -24,10 +24,10 @@ from training.cohort.paint.raster import Patch, Shape
 from training.cohort.paint.sdf import ellipsoid, intersection
 
 Altered: TypeAlias = Callable[[Patch, Floats], Floats]
-"""From a patch and its HU to the HU of the lesion."""
+"""Function from a patch and its HU to the HU of the lesion."""
 
 IMPACTION_MM = 2.5, 2.6
-"""Middle and spread of the crushed band below the end plate."""
+"""Middle and spread of the impacted band below the end plate."""
 
 NODE_RIM_HU = 220.0
 HAEMANGIOMA_FAT_HU, HAEMANGIOMA_TRABECULA_HU = -35.0, 420.0
@@ -46,7 +46,7 @@ class Lesion:
 
 
 def lesions(vertebra: VertebraPlan, rng: Callable[[str], np.random.Generator]) -> list[Lesion]:
-    """All lesions of a vertebra; ``rng`` gives the random numbers of a role."""
+    """Return all lesions of a vertebra; ``rng`` returns the random generator of a role."""
     found = vertebra.findings
     made = []
     if found.fracture:
@@ -117,7 +117,7 @@ def _within_body(
 
 
 def _haemangioma(vertebra: VertebraPlan, rng: np.random.Generator) -> Lesion:
-    """Fat between few, thick, vertical trabeculae: dots in axial, stripes in sagittal planes."""
+    """Fat between few thick vertical trabeculae: dots in axial, stripes in sagittal planes."""
     radius = vertebra.findings.haemangioma_mm
     width, depth, _ = vertebra.size_mm
     centre = (
@@ -130,7 +130,7 @@ def _haemangioma(vertebra: VertebraPlan, rng: np.random.Generator) -> Lesion:
     def altered(patch: Patch, hu: Floats) -> Floats:
         at = local_axes(vertebra, patch.x, patch.y, patch.z)
         bend = np.float32(0.8) * np.sin(at.up / 5)
-        # Columns on a lattice of triangles: the sum of three waves peaks once per cell.
+        # Columns on a triangular lattice: the sum of three waves has one peak per cell.
         wave = np.float32(2 * np.pi / (COLUMN_SPACING_MM * 0.866))
         u = (at.left + shift[0] + bend) * wave
         v = (at.posterior + shift[1]) * wave
@@ -162,7 +162,7 @@ def _metastasis(vertebra: VertebraPlan, rng: np.random.Generator) -> Lesion:
         at = local_axes(vertebra, x, y, z)
         solid = ellipsoid(at.left, at.posterior, at.up, centre, radii)
         solid = solid + np.float32(0.16 * radius) * bumps.at(x, y, z)
-        # Lysis takes the cortex with it; blastic bone stays inside.
+        # Lysis destroys the cortex; blastic bone stays inside it.
         limit = body_distance(vertebra, at) - np.float32(0.8 if lytic else -0.3)
         return np.asarray(np.maximum(solid, limit))
 

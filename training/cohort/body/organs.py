@@ -1,6 +1,6 @@
-"""Soft organs of the abdomen: solid organs, vessels, muscles along the spine, stomach and bowel.
+"""Paint the soft organs: solid organs, vessels, lungs, muscles along the spine, stomach, bowel.
 
-Each function paints one system; later ones lie over earlier ones.
+Each function paints one system. Later systems overwrite earlier ones.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ STEP_MM = 2.5
 
 
 def paint_organs(volume: Volume, plan: BodyPlan, trunk: Trunk, media: Media) -> None:
-    """Paint everything soft inside the wall, from the least to the most distinct."""
+    """Paint all soft tissue inside the wall, from the least to the most distinct."""
     bumps = smooth_field(plan.subject.rng("organ surfaces"), 24.0)
     _paint_mesentery(volume, plan, trunk, media)
     _paint_lumbar_muscles(volume, plan, media)
@@ -66,7 +66,7 @@ def _paint_lumbar_muscles(volume: Volume, plan: BodyPlan, media: Media) -> None:
 
 
 def _beside_spine(plan: BodyPlan, path: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Move a path sideways with the curve of the spine."""
+    """Shift a path sideways with the curve of the spine."""
     moved = path.copy()
     moved[:, 0] += plan.spine_x(np.maximum(path[:, 2], 0.0))
     return moved
@@ -186,7 +186,7 @@ def _paint_stomach(volume: Volume, plan: BodyPlan, media: Media, bumps: Field) -
 
 
 def _paint_small_bowel(volume: Volume, plan: BodyPlan, media: Media) -> None:
-    """Loops that wander through the middle of the cavity."""
+    """Paint random loops in the middle of the cavity."""
     rng, s = plan.subject.rng("small bowel"), plan.scale
     for _ in range(15):
         place = np.array([rng.uniform(-60, 60), rng.uniform(-85, -45), rng.uniform(-35, 125)])
@@ -232,7 +232,7 @@ def _paint_gut(
     wall: float,
     contents: float | Callable[[Patch], Floats],
 ) -> None:
-    """Tube with a wall, contents, and gas in front of a level (the patient lies on the back)."""
+    """Paint a tube with wall, contents, and gas in front of a level (the patient is supine)."""
     shape = tube(knots, STEP_MM)
 
     def core(patch: Patch) -> Floats:
@@ -315,7 +315,7 @@ def paint_lungs(volume: Volume, plan: BodyPlan, trunk: Trunk, media: Media) -> N
         top = np.where(x < 0, np.float32(272 * s), np.float32(262 * s))
         across = ((np.abs(x) - 72 * s) / (82 * s)) ** 2 + ((y + 22 * s) / (92 * s)) ** 2
         dome = top - np.float32(78 * s) * np.minimum(across, 1.6) ** 1.25
-        # Wide beside the heart, narrow above it.
+        # Wide beside the heart, narrow above the heart.
         wide = np.interp(z, np.array([300, 370, 465]) * s, np.array([1.0, 0.66, 0.32])).astype(
             np.float32
         )

@@ -1,4 +1,4 @@
-"""Paints the findings of a patient into the volume, in the order in which they lie over each other."""
+"""Paint the findings of a patient into the volume; later ones overwrite earlier ones."""
 
 from collections.abc import Iterable
 
@@ -30,7 +30,7 @@ from training.cohort.paint.raster import Part, Patch, Volume
 
 
 def paint_plaques(volume: Volume, plan: BodyPlan, spongy: SpongiosaHu) -> None:
-    """Calcium on the wall of the aorta."""
+    """Paint calcium on the wall of the aorta."""
     hu = float(spongy.at(plan.subject.findings.plaque_mg_cm3)) + BLOOD_INSTEAD_OF_MARROW_HU
     for shapes in plaque_shapes(plan).values():
         for shape in shapes:
@@ -41,7 +41,7 @@ BLOOD_INSTEAD_OF_MARROW_HU = 40.0
 
 
 def paint_around_bodies(volume: Volume, plan: BodyPlan, spongy: SpongiosaHu) -> None:
-    """Gas in discs, ligaments, bridges and lips; the vertebrae are painted over them."""
+    """Paint disc gas, ligaments, bridges and osteophytes; the vertebrae are painted afterwards."""
     rng = plan.subject.rng
     for vertebra, below in zip(plan.vertebrae, (*plan.vertebrae[1:], None), strict=True):
         found, ligament = vertebra.findings, float(spongy.at(LIGAMENT_MG_CM3))
@@ -69,7 +69,7 @@ def _lips(vertebra: VertebraPlan, spongy: SpongiosaHu):
 def paint_inside_body(
     volume: Volume, plan: BodyPlan, vertebra: VertebraPlan, spongy: SpongiosaHu
 ) -> None:
-    """Sclerosis and lesions; HU change within the vertebra only."""
+    """Paint sclerosis and lesions; they change HU within the vertebra only."""
     found = vertebra.findings
     if found.endplate_sclerosis_mm:
         volume.paint(body_shape(vertebra), _endplates(volume, vertebra))
@@ -104,6 +104,6 @@ def _altered(volume: Volume, lesion: Lesion):
 
 
 def paint_implants(volume: Volume, implants: Iterable[Implant]) -> None:
-    """Everything foreign, over all tissue."""
+    """Paint all implants over the tissue."""
     for part in implants:
         volume.paint(part.shape, part.medium, part=part.part)

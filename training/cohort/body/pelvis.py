@@ -1,4 +1,4 @@
-"""Sacrum and hip bones as bodies of overlapping balls, in patient coordinates.
+"""Shapes of sacrum and hip bones from overlapping balls, in patient coordinates.
 
 Source of the sizes: landmarks of the pelvis on public CTs, to about 5 mm.
 """
@@ -121,7 +121,7 @@ def _segment(
 
 
 def _foramen(side: Floats, behind: Floats, along: Floats, height: float, width: float) -> Floats:
-    """Anterior foramina at the junction with the next segment."""
+    """Distance to the anterior foramina at the junction with the next segment."""
     return capsule(
         side,
         behind,
@@ -133,7 +133,7 @@ def _foramen(side: Floats, behind: Floats, along: Floats, height: float, width: 
 
 
 def _sacral_frames(plan: BodyPlan):
-    """For each segment: middle of its upper face, downward and backward axis, scaled sizes."""
+    """Yield for each segment: middle of its upper face, downward and backward axis, scaled sizes."""
     frames = []
     top = np.zeros(3)
     for sizes in SACRAL_SEGMENTS:
@@ -174,7 +174,7 @@ def _blade() -> NDArray[np.float64]:
             for k in range(3)
         ]
     )
-    # A parabola through back, middle and front.
+    # A parabola through the back, middle and front points.
     u = u[..., None]
     place = (
         knots[0] * (2 * (u - 0.5) * (u - 1))

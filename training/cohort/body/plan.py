@@ -1,6 +1,6 @@
-"""Where everything lies: poses of the vertebrae, hips, and the outline of the trunk.
+"""Plan the skeleton of a patient: position, orientation and size of every vertebra, and the hips.
 
-The origin is the middle of the upper end plate of S1; patient coordinates (LPS, mm).
+Patient coordinates (LPS, mm); the origin is the middle of the upper end plate of S1.
 
 Source: body sizes and spine curve as in docs/domain.md 3.3; pelvis and trunk measured on
 public CTs to about 5 mm.
@@ -23,7 +23,7 @@ Vector: TypeAlias = NDArray[np.float64]
 
 BODY_SIZES_MM: Final = MappingProxyType(
     {
-        # level: width, depth, height of men; the same of women
+        # level: width, depth, height of men; then of women
         Level.T1: ((31, 17.5, 17.0), (28, 16, 15.5)),
         Level.T2: ((29, 18.5, 17.8), (26.5, 17, 16.3)),
         Level.T3: ((28, 20.5, 18.4), (25.5, 18.7, 17)),
@@ -65,7 +65,7 @@ DISC_BELOW_MM: Final = MappingProxyType(
         Level.L5: 10.5,
     }
 )
-"""Height of the disc below a vertebra, mid-body."""
+"""Height of the disc below a vertebra in the middle of the body."""
 
 LEAN_DEG: Final = MappingProxyType(
     {
@@ -89,17 +89,17 @@ LEAN_DEG: Final = MappingProxyType(
         Level.T4: -19.0,
     }
 )
-"""Lean of the upward axis of a body to posterior, at a lordosis of 50 degrees."""
+"""Posterior lean of the upward axis of a body at a lordosis of 50 degrees."""
 
 SIZE_JITTER: Final = 0.04
 
 LABEL_L6: Final = 25
 LABEL_T13: Final = 28
 EXTRA_NAMES: Final = MappingProxyType({LABEL_L6: "L6", LABEL_T13: "T13"})
-"""Vertebrae beyond the usual 24, by their VerSe labels."""
+"""Extra vertebrae beyond the usual 24, by VerSe label."""
 
 LUMBARISED_LEAN_DEG: Final = (-13.0, -25.0)
-"""Of L5 and L6 where S1 is free: the curve spreads over one vertebra more."""
+"""Lean of L5 and L6 with a lumbarised S1; the curve includes one more vertebra."""
 
 STANDARD_FORM: Final = Form()
 
@@ -109,7 +109,7 @@ SACRALISED_DISC: Final = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VertebraPlan:
-    """One vertebra: its pose and its sizes.
+    """Pose, sizes and findings of one vertebra.
 
     Parameters
     ----------
@@ -117,16 +117,16 @@ class VertebraPlan:
         Middle of the body.
     axes : (3, 3), rows are the left, posterior and upward axis of the vertebra in LPS
     level
-        Whose form it has. An extra vertebra has that of its neighbour above: L6 that of L5, T13
-        that of T12.
+        Level that determines the shape. An extra vertebra has the shape of its neighbour above:
+        L6 that of L5, T13 that of T12.
     size_mm
         Width, depth and height of the healthy body.
     disc_overlap_mm
-        How far the disc below reaches into the place of a healthy body on either side.
+        Distance by which the disc below overlaps the healthy bodies on either side.
     fused
-        Sides (1 left, -1 right) on which the transverse process is one with the sacrum.
+        Sides (1 left, -1 right) on which the transverse process is fused with the sacrum.
     asymmetry
-        How much higher the body is on the left than on the right, as a share.
+        Excess height of the body on the left over the right, as a share.
     """
 
     level: Level
@@ -143,29 +143,29 @@ class VertebraPlan:
 
     @property
     def label(self) -> int:
-        """Value in label maps: that of ``Level``; 25 for L6 and 28 for T13, as in VerSe."""
+        """Value in label maps: the ``Level``; 25 for L6 and 28 for T13, as in VerSe."""
         if not self.extra:
             return int(self.level)
         return LABEL_L6 if self.level == Level.L5 else LABEL_T13
 
     @property
     def name(self) -> str:
-        """Name by counting from the head."""
+        """Name by the count from the head."""
         return EXTRA_NAMES.get(self.label, self.level.name)
 
     def lps(self, left: float, posterior: float, up: float) -> Vector:
-        """Place a point of the vertebra in the patient."""
+        """Convert a point from the axes of the vertebra to patient coordinates."""
         return np.asarray(self.centre_lps_mm + np.array([left, posterior, up]) @ self.axes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyPlan:
-    """The whole patient.
+    """Geometry of the whole patient.
 
     Parameters
     ----------
     vertebrae
-        T1 to L5 and any extra one, from above.
+        T1 to L5 and any extra vertebra, from above.
     scale
         Size of the skeleton relative to the tables.
     """
@@ -177,20 +177,20 @@ class BodyPlan:
 
     @property
     def hip_lps_mm(self) -> Vector:
-        """Centre of the left femoral head; the right one mirrors it."""
+        """Centre of the left femoral head; the right head mirrors it."""
         place = np.array([85.0 if self.subject.is_male else 84.0, -14.0, -106.0])
         return np.asarray(place * self.scale)
 
     def vertebra(self, level: Level) -> VertebraPlan:
-        """Find a vertebra of the usual 24."""
+        """Return a vertebra of the usual 24 by its level."""
         return next(v for v in self.vertebrae if v.label == level)
 
     def spine_y(self, z: ArrayLike) -> NDArray[np.float64]:
-        """Posterior coordinate of the middle of the bodies at a height; straight beyond the ends."""
+        """Posterior coordinate of the middle of the bodies at a height; constant beyond the ends."""
         return self._spine(z, 1)
 
     def spine_x(self, z: ArrayLike) -> NDArray[np.float64]:
-        """Left coordinate of the middle of the bodies at a height; straight beyond the ends."""
+        """Left coordinate of the middle of the bodies at a height; constant beyond the ends."""
         return self._spine(z, 0)
 
     def _spine(self, z: ArrayLike, axis: int) -> NDArray[np.float64]:
@@ -200,12 +200,12 @@ class BodyPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Slot:
-    """One place in the column, before it has a pose.
+    """One vertebra of the spine before it has a position.
 
     Parameters
     ----------
     lean, tilt, turn
-        Radians: to posterior, to the left, and of the front to the left.
+        Radians: lean to posterior, tilt to the left, turn of the front to the left.
     """
 
     level: Level
@@ -218,7 +218,7 @@ class _Slot:
 
 
 def plan_body(subject: Subject) -> BodyPlan:
-    """Lay out a patient."""
+    """Plan the skeleton of a patient."""
     scale = subject.height_cm / (172.0 if subject.is_male else 160.0)
     slots, slope = _slots(subject, scale)
     slots = coronal_curve(slots, subject.findings)
@@ -231,7 +231,7 @@ def plan_body(subject: Subject) -> BodyPlan:
 
 
 def _slots(subject: Subject, scale: float) -> tuple[list[_Slot], float]:
-    """Sizes and sagittal lean of every vertebra, from below; and the slope of the sacrum (rad)."""
+    """Return sizes and sagittal lean of every vertebra from below, and the sacral slope (rad)."""
     rng, found = subject.rng("plan"), subject.findings
     bend = subject.lordosis_deg / 50.0
     form = subject.form
@@ -266,7 +266,7 @@ def _slots(subject: Subject, scale: float) -> tuple[list[_Slot], float]:
 
 
 def _lean_deg(level: Level, kyphosis: float) -> float:
-    """Lean of a level; above T12 the curve grows with the kyphosis."""
+    """Lean of a level; the kyphosis scales the curve above T12."""
     if level >= Level.T12:
         return LEAN_DEG[level]
     straight = LEAN_DEG[Level.T12]
@@ -299,8 +299,8 @@ def _with_extra(slots: list[_Slot], bend: float, *, thoracic: bool) -> list[_Slo
 def coronal_curve(slots: list[_Slot], found: Findings) -> list[_Slot]:
     """Tilt and turn the vertebrae around the apex of a scoliosis.
 
-    The end vertebrae lean half the Cobb angle each way, the apex turns most (its front to the
-    convex side), and the whole curve is tilted back so that T1 stands over the sacrum.
+    The end vertebrae tilt by half the Cobb angle in opposite directions. The apex turns most, with
+    its front to the convex side. A tilt of the whole curve then places T1 above the sacrum.
     """
     if not found.cobb_deg:
         return slots
@@ -321,7 +321,7 @@ def coronal_curve(slots: list[_Slot], found: Findings) -> list[_Slot]:
 
 
 def _stacked(slots: list[_Slot], subject: Subject, sacrum: float) -> list[VertebraPlan]:
-    """Pile the vertebrae on the sacrum, from below; fractures lower and tilt what lies above."""
+    """Stack the vertebrae on the sacrum; fractures lower and tilt the spine above."""
     found = subject.findings
     place, below, kyphosis = np.zeros(3), (sacrum, 0.0), 0.0
     vertebrae: list[VertebraPlan] = []
@@ -363,12 +363,12 @@ def _fused(slot: _Slot, found: Findings) -> tuple[int, ...]:
 
 
 def _up(lean: float, tilt: float) -> Vector:
-    """Upward axis that leans to posterior and to the left."""
+    """Upward axis after a lean to posterior and a tilt to the left."""
     return np.array([np.sin(tilt), np.cos(tilt) * np.sin(lean), np.cos(tilt) * np.cos(lean)])
 
 
 def _axes(lean: float, tilt: float, turn: float) -> NDArray[np.float64]:
-    """Left, posterior and upward axis; a turn moves the front to the left."""
+    """Left, posterior and upward axis; a positive turn moves the front to the left."""
     up = _up(lean, tilt)
     left = np.cross([0.0, np.cos(lean), -np.sin(lean)], up)
     left /= np.linalg.norm(left)

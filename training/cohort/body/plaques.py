@@ -1,4 +1,4 @@
-"""Calcified plaques on the wall of the aorta."""
+"""Shapes of calcified plaques on the wall of the aorta."""
 
 from typing import TypeAlias
 
@@ -14,18 +14,18 @@ from training.cohort.paint.raster import Shape
 from training.cohort.paint.sdf import curve, ellipsoid, enclosing
 
 Path: TypeAlias = NDArray[np.float64]
-"""(n, 4): place and radius of the aorta, downwards."""
+"""(n, 4): position and radius of the aorta, from above."""
 
 THICKNESS_MM = 2.2
 TALL = 1.3
 """Height of a plaque relative to its width."""
 
 LARGEST_MM3 = 160.0
-"""A larger volume is several plaques."""
+"""Maximum volume of one plaque; a larger volume becomes several plaques."""
 
 
 def plaque_shapes(plan: BodyPlan) -> dict[Level, list[Shape]]:
-    """Plaques beside each level, together as large as its stated volume."""
+    """Return the plaques beside each level; their total volume is the stated one."""
     found = plan.subject.findings.plaque_mm3
     if not found:
         return {}
@@ -41,7 +41,7 @@ def _plaques(plan: BodyPlan, path: Path, level: Level, volume_mm3: float) -> lis
     half = vertebra.size_mm[2] / 2 + vertebra.disc_below_mm / 2
     low, high = (vertebra.centre_lps_mm[2] + s * half for s in (-0.9, 0.9))
     beside = path[(path[:, 2] > low) & (path[:, 2] < high)]
-    # Even steps around and along keep plaques from lying on each other.
+    # Even steps around and along the aorta prevent overlaps of plaques.
     turns = rng.uniform(0, 2 * np.pi) + np.arange(count) * 2.4
     rows = np.linspace(0.12, 0.88, count) * (len(beside) - 1) if count > 1 else [len(beside) / 2]
     return [
@@ -51,7 +51,7 @@ def _plaques(plan: BodyPlan, path: Path, level: Level, volume_mm3: float) -> lis
 
 
 def _plaque(path: Path, place: Path, turn: float, volume_mm3: float) -> Shape:
-    """Part of the wall within a ball on it, whose radius gives the volume."""
+    """Part of the wall within a ball centred on it; the radius is searched for the volume."""
     radius = float(place[3])
     centre = place[:3] + radius * np.array([np.cos(turn), np.sin(turn), 0.0])
     line = path[np.abs(path[:, 2] - place[2]) < 24.0][::-1]
@@ -64,7 +64,7 @@ def _plaque(path: Path, place: Path, turn: float, volume_mm3: float) -> Shape:
             wall = np.hypot(x - axis[0], y - axis[1]) - np.float32(radius)
             sheet = np.abs(wall + np.float32(THICKNESS_MM * 0.2)) - np.float32(THICKNESS_MM / 2)
             ball = ellipsoid(x, y, z, centre, radii)
-            # Thinner towards the edge, as plaques are.
+            # Real plaques are thinner towards the edge.
             return np.asarray(np.maximum(sheet + 0.12 * np.minimum(ball, 0) + 0.4, ball))
 
         return Shape(distance=distance, bounds=enclosing(centre[None], TALL * reach + 1))
@@ -73,7 +73,7 @@ def _plaque(path: Path, place: Path, turn: float, volume_mm3: float) -> Shape:
 
 
 def _reaches(volume_mm3: float) -> tuple[float, float]:
-    """Bounds of the radius: that of a ball, and that of a thin plate."""
+    """Bounds of the radius: of a ball and of a thin plate with the volume."""
     ball = (volume_mm3 / (4.2 * TALL)) ** (1 / 3)
     plate = (volume_mm3 / (0.5 * THICKNESS_MM * np.pi * TALL)) ** 0.5
     return 0.8 * ball, float(1.4 * plate + 2.0)

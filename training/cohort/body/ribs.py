@@ -1,4 +1,4 @@
-"""Ribs as tubes that hang on their vertebrae."""
+"""Shapes of the ribs: tubes that start at their vertebrae."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,13 @@ REACH_DEG = {
     Level.T12: 66.0, Level.T11: 98.0, Level.T10: 126.0, Level.T9: 138.0,
     Level.T1: 158.0, Level.T2: 156.0, Level.T3: 153.0, Level.T4: 150.0,
 }  # fmt: skip
-"""How far a rib runs round the trunk, from the back midline."""
+"""Angle that a rib covers around the trunk, from the posterior midline."""
 
 DROP_MM = {
     Level.T12: 58.0, Level.T11: 92.0, Level.T10: 112.0, Level.T9: 115.0,
     Level.T1: 34.0, Level.T2: 52.0, Level.T3: 70.0, Level.T4: 88.0, Level.T5: 102.0,
 }  # fmt: skip
-"""How far it descends on the way."""
+"""Descent of a rib along its course."""
 
 RADIUS_MM = 4.4
 LUMBAR_RIB, SHORT_RIB = 0.30, 0.35
@@ -27,7 +27,7 @@ LUMBAR_RIB, SHORT_RIB = 0.30, 0.35
 
 
 def rib_shapes(plan: BodyPlan, trunk: Trunk) -> list[Shape]:
-    """Both ribs of every vertebra that bears them."""
+    """Return both ribs of every vertebra with ribs."""
     return [
         _rib(plan, vertebra, trunk, side, length)
         for vertebra in plan.vertebrae
@@ -37,7 +37,7 @@ def rib_shapes(plan: BodyPlan, trunk: Trunk) -> list[Shape]:
 
 
 def rib_length(plan: BodyPlan, vertebra: VertebraPlan) -> float:
-    """Length of the ribs of a vertebra as a share of the usual one; 0 for none."""
+    """Length of the ribs of a vertebra as a share of the usual length; 0 for none."""
     variant = plan.subject.findings.thoracolumbar
     if variant == "lumbar_ribs" and _is_below_t12(plan, vertebra):
         return LUMBAR_RIB

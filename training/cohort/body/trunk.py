@@ -1,4 +1,4 @@
-"""The outline of the trunk, its fat, its muscle wall and its cavity, by height."""
+"""Surfaces of the trunk by height: skin, outer and inner side of the muscle wall."""
 
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from training.cohort.body.plan import BodyPlan
 from training.cohort.paint.grid import Bounds, Floats
-from training.cohort.paint.raster import Distance
 from training.cohort.paint.sdf import superellipse
 
 # fmt: off
@@ -53,7 +52,7 @@ CAVITY_BACK = (
     62.0, 58.0, 38.0, 16.0, -4.0, -10.0, -10.0, -10.0,
 )
 # fmt: on
-"""Left-right symmetrical; y of front and back relative to S1; kg/m2 24; the neck above 480."""
+"""Left-right symmetrical; y of front and back relative to S1; BMI 24 kg/m2; neck above 480."""
 
 LUNG_APEX_MM = 474.0
 
@@ -90,7 +89,7 @@ class Trunk:
         )
 
     def cavity(self, x: Floats, y: Floats, z: Floats) -> Floats:
-        """Distance to the inner surface of the muscular wall; closed above the lungs."""
+        """Distance to the inner surface of the muscle wall; closed above the lungs."""
         section = _section(
             x,
             y,
@@ -107,7 +106,7 @@ class Trunk:
         return LUNG_APEX_MM * self.scale
 
     def cage(self, z: ArrayLike) -> tuple[Heights, Heights, Heights]:
-        """Half width, front and back of the ribs' middle at heights."""
+        """Half width, front and back of the middle of the ribs at heights."""
         half, front, back = self.half_width(z)
         inner = 9.0 * self.scale
         wide, before, behind = (
@@ -121,7 +120,7 @@ class Trunk:
         )
 
     def wall_y(self, x: float, z: float) -> float:
-        """Posterior coordinate of the ribs' middle in front of the trunk, at a place aside."""
+        """Posterior coordinate of the middle of the anterior ribs at a lateral position."""
         half, front, back = self.cage(z)
         middle = 0.45 * front + 0.55 * back
         share = np.maximum(1 - np.abs(x / half) ** 2.3, 0.0) ** (1 / 2.3)
@@ -137,7 +136,7 @@ class Trunk:
 
     @property
     def bounds(self) -> Bounds:
-        """A box around the skin; endless above and below."""
+        """Box around the skin, wide enough above and below for every scan."""
         wide = (168 + 26 * self.fatness) * self.scale + 6
         front, back = 134 + 20 * self.fatness, 88 + 26 * self.fatness
         return (-wide, wide), (-front * self.scale - 8, back * self.scale + 8), (-330.0, 760.0)
@@ -148,19 +147,14 @@ class Trunk:
 
 
 def plan_trunk(plan: BodyPlan) -> Trunk:
-    """Fat follows the body mass index; muscles and bones follow the height."""
+    """Plan the trunk: body mass index determines the fat, height the muscles and bones."""
     return Trunk(scale=plan.scale, fatness=float((plan.subject.bmi_kg_m2 / 24.0) ** 2.2))
-
-
-def inset(surface: Distance, depth_mm: float) -> Distance:
-    """Move a surface inwards."""
-    return lambda x, y, z: surface(x, y, z) + np.float32(depth_mm)
 
 
 def _section(
     x: Floats, y: Floats, half: Floats, front: Floats, back: Floats, exponent: float
 ) -> Floats:
-    """Superellipse whose widest line lies nearer to the back than to the front."""
+    """Distance to a superellipse; its widest line is nearer to the back than to the front."""
     middle = front * np.float32(0.45) + back * np.float32(0.55)
     depth = np.where(y < middle, middle - front, back - middle)
     return superellipse(x, y - middle, (half, depth), exponent)

@@ -1,7 +1,7 @@
-"""Upper half of the chest: what a routine chest CT shows above the diaphragm.
+"""Paint the upper half of the chest, above the diaphragm, and the arms.
 
-Bones of the shoulder girdle and the front, the lowest cervical vertebrae, great vessels, airways,
-and the arms, raised or at the side.
+Contains shoulder girdle, sternum, lowest cervical vertebrae, great vessels, airways, and the arms,
+raised or at the side.
 
 Source of the sizes: anatomy textbooks (sternal angle at the disc T4/T5, carina at T5, arch of the
 aorta at T4, apex of the lung 2 to 3 cm above the clavicle), to about 5 mm.
@@ -32,14 +32,14 @@ ARMS: Final = ("up", "down")
 CARTILAGE_HU: Final = 105.0
 AIR_HU: Final = -960.0
 CHEST_FROM_MM: Final = 105.0
-"""Lowest of what is painted here but the arms: costal cartilages."""
+"""Lower end of all shapes here except the arms: the costal cartilages."""
 
 CERVICAL: Final = 3
 """Vertebrae painted above T1; their labels are 7, 6 and 5 (VerSe)."""
 
 
 def paint_mediastinum(volume: Volume, plan: BodyPlan, media: Media) -> None:
-    """Great vessels, airways and the tree of the lungs' arteries."""
+    """Paint great vessels, airways and pulmonary arteries."""
     s = plan.scale
     for name, paths in _vessels(plan).items():
         volume.paint(tubes([np.asarray(path) for path in paths], 1.6), media.hu(name))
@@ -53,7 +53,7 @@ def paint_mediastinum(volume: Volume, plan: BodyPlan, media: Media) -> None:
 
 
 def _front(plan: BodyPlan, z: float) -> float:
-    """Front of the vertebral bodies at a height."""
+    """Posterior coordinate of the front of the vertebral bodies at a height."""
     return float(plan.spine_y(z)) - 10 * plan.scale
 
 
@@ -93,7 +93,7 @@ def _vessels(plan: BodyPlan) -> dict[str, list[NDArray[np.float64]]]:
 
 
 def _lung_arteries(plan: BodyPlan) -> list[NDArray[np.float64]]:
-    """Branches from each hilum, thinner outwards."""
+    """Branches from each hilum; they become thinner outwards."""
     rng = plan.subject.rng("lung arteries")
     paths = []
     for side, hilum in ((1, (50, -34, 360)), (-1, (-46, -38, 352))):
@@ -131,7 +131,7 @@ def paint_shoulders(
     *,
     arms: str,
 ) -> None:
-    """Sternum with the cartilages, clavicles, scapulae, and the cervical vertebrae in view."""
+    """Paint sternum with cartilages, clavicles, scapulae, and the lowest cervical vertebrae."""
     marrow = float(spongy.at(100.0))
     for shape in _cartilages(plan, trunk):
         volume.paint(shape, CARTILAGE_HU)
@@ -148,7 +148,7 @@ def paint_shoulders(
 
 
 def cervical(plan: BodyPlan) -> list[VertebraPlan]:
-    """C7 to C5 above T1, upright again towards the head."""
+    """Plan C7 to C5 above T1; they become upright towards the head."""
     below = plan.vertebra(Level.T1)
     stacked = []
     for lean in (-20.0, -11.0, -3.0):
@@ -170,7 +170,7 @@ def cervical(plan: BodyPlan) -> list[VertebraPlan]:
 
 
 def _sternum(plan: BodyPlan, trunk: Trunk) -> list[Shape]:
-    """Manubrium, and body with the xiphoid process: plates of balls."""
+    """Manubrium, and body with xiphoid process, as plates of balls."""
     plates = (
         ((426, 22), (415, 25), (402, 17), (393, 13)),
         ((390, 13), (360, 14), (325, 18), (300, 15), (283, 7), (268, 5)),
@@ -200,7 +200,7 @@ def sternum_y(trunk: Trunk, z: float) -> float:
 
 
 def _cartilages(plan: BodyPlan, trunk: Trunk) -> list[Shape]:
-    """From the ends of the ribs to the sternum (1 to 7), or to the cartilage above (8 to 10)."""
+    """Cartilages from the ribs to the sternum (1 to 7) or to the cartilage above (8 to 10)."""
     s = plan.scale
     joints = {Level.T1: 414, Level.T2: 393, Level.T3: 374, Level.T4: 354, Level.T5: 336,
               Level.T6: 320, Level.T7: 306}  # fmt: skip
@@ -222,7 +222,7 @@ def _cartilages(plan: BodyPlan, trunk: Trunk) -> list[Shape]:
                 )
                 goal[1] = min(goal[1], end[1])
             middle = (end + goal) / 2
-            # The cartilages hang through: they go on down before they rise to the sternum.
+            # The cartilages continue downwards before they ascend to the sternum.
             middle[2] = min(end[2], goal[2]) + 0.25 * abs(end[2] - goal[2])
             middle[1] = trunk.wall_y(float(middle[0]), float(middle[2]))
             knots = np.column_stack([[end, middle, goal], np.full(3, 5.0 * s)])
@@ -231,7 +231,7 @@ def _cartilages(plan: BodyPlan, trunk: Trunk) -> list[Shape]:
 
 
 def _girdle(plan: BodyPlan, arms: str) -> list[Shape]:
-    """Clavicles and scapulae of both sides; the shoulders sink with the arms."""
+    """Clavicles and scapulae of both sides; lowered arms lower the shoulders."""
     made = []
     for side in (1, -1):
         mirror = np.array([side, 1, 1, 1])
@@ -249,7 +249,7 @@ def _girdle(plan: BodyPlan, arms: str) -> list[Shape]:
 
 
 def _sunk(balls: NDArray[np.float64], plan: BodyPlan, arms: str) -> NDArray[np.float64]:
-    """Lower the outer parts of the left shoulder where the arm hangs."""
+    """Lower the lateral parts of the left shoulder if the arm is down."""
     if arms == "up":
         return balls
     lower = 0.55 * np.maximum(balls[:, 0] - 85 * plan.scale, 0)
@@ -264,14 +264,14 @@ def _triangle(
     u, v = np.meshgrid(np.linspace(0, 1, 52), np.linspace(0, 1, 52))
     inside = u + v <= 1
     places = a + u[inside][:, None] * (b - a) + v[inside][:, None] * (c - a)
-    # The blade lies on the ribs: hollow towards them.
+    # The blade lies on the ribs and is concave towards them.
     hollow = 7 * (u * v * (1 - u - v))[inside] * 27
     places[:, 1] += hollow
     return np.column_stack([places, np.full(len(places), radius)])
 
 
 def _path(knots: ArrayLike) -> NDArray[np.float64]:
-    """Balls along straight pieces, 1.5 mm apart."""
+    """Balls along straight segments, 1.5 mm apart."""
     points = np.asarray(knots, np.float64)
     pieces = [
         np.linspace(p, q, max(2, int(np.linalg.norm(q[:3] - p[:3]) / 1.5)))
@@ -281,12 +281,12 @@ def _path(knots: ArrayLike) -> NDArray[np.float64]:
 
 
 def paint_arms(volume: Volume, plan: BodyPlan, media: Media, *, arms: str) -> None:
-    """Flesh of the upper arms, raised beside the head or lying at the side; the trunk lies over it.
+    """Paint the soft tissue of the upper arms, raised or at the side, before the trunk.
 
     Raises
     ------
     BadCohortConfig
-        Neither ``up`` nor ``down``.
+        ``arms`` is neither ``up`` nor ``down``.
     """
     if arms not in ARMS:
         raise BadCohortConfig(f"arms = {arms!r}", "one of " + ", ".join(ARMS))
@@ -300,7 +300,7 @@ def paint_arms(volume: Volume, plan: BodyPlan, media: Media, *, arms: str) -> No
 def paint_humeri(
     volume: Volume, plan: BodyPlan, spongy: SpongiosaHu, cortex: float, *, arms: str
 ) -> None:
-    """Heads and shafts of both humeri."""
+    """Paint heads and shafts of both humeri."""
     for side in (1, -1):
         head, axis = _arm(plan, arms)
         mirror = np.array([side, 1, 1, 1])
@@ -308,7 +308,7 @@ def paint_humeri(
 
 
 def paint_axillae(volume: Volume, plan: BodyPlan, media: Media) -> None:
-    """Fat between the ribs and the muscles that run to the arm."""
+    """Paint fat between the ribs and the muscles of the arm."""
     s = plan.scale
     for side in (1, -1):
         centre, radii = np.array([side * 132, -14, 398]) * s, np.array([13, 40, 46]) * s
@@ -329,7 +329,7 @@ def paint_axillae(volume: Volume, plan: BodyPlan, media: Media) -> None:
 
 
 def _arm(plan: BodyPlan, arms: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Middle of the humeral head, and knots along the arm with the radius of its flesh."""
+    """Middle of the humeral head, and knots along the arm with the radius of its soft tissue."""
     if arms == "up":
         head = (158, 6, 462)
         axis = [(140, 6, 432, 36), (158, 4, 470, 46), (160, -14, 540, 46), (150, -34, 620, 42),

@@ -1,4 +1,4 @@
-"""One vertebra as signed distances in its own axes: body, arch, processes; and its discs."""
+"""Signed distances of one vertebra in its own axes: body, arch, processes, and its disc."""
 
 from dataclasses import dataclass
 
@@ -21,25 +21,25 @@ from training.cohort.paint.sdf import (
 )
 
 STEP_MM = 1.0
-"""Spacing of the lattice; edges are rounded by 2.5 mm, so that it costs under 0.1 mm."""
+"""Spacing of the lattice. Edges are rounded by 2.5 mm; the error is therefore below 0.1 mm."""
 
 CANAL_HALF_WIDTH_MM, CANAL_HALF_DEPTH_MM = 11.5, 8.5
 
 FRONT_AT = -0.4
 BACK_INSIDE_MM = 5.0
-"""Where the height in front is read, as a share of the depth, and behind, from the widest back."""
+"""Positions of anterior and posterior height, as shares of the depth; posterior from the back."""
 
 FACET_HYPERTROPHY = (0.0, 0.12, 0.28, 0.45)
-"""How much thicker an articular process is by grade of sclerosis."""
+"""Increase in thickness of an articular process by grade of sclerosis."""
 FACET_KNOBS_MM = 1.6
-"""Height of its knobs per growth of 1."""
+"""Height of the knobs on an articular process per growth of 1."""
 FACET_LENGTHENING = 0.4
-"""How much longer it grows, as a share of that."""
+"""Increase in length as a share of the increase in thickness."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalAxes:
-    """Coordinates in the axes of a vertebra: left, posterior and up from the body's middle, mm."""
+    """Coordinates in the axes of a vertebra: left, posterior and up from its middle, mm."""
 
     left: Floats
     posterior: Floats
@@ -47,14 +47,14 @@ class LocalAxes:
 
 
 def local_axes(plan: VertebraPlan, x: Floats, y: Floats, z: Floats) -> LocalAxes:
-    """Turn patient coordinates into those of a vertebra."""
+    """Convert patient coordinates to the axes of a vertebra."""
     dx, dy, dz = (c - np.float32(p) for c, p in zip((x, y, z), plan.centre_lps_mm, strict=True))
     left, posterior, up = (_projected(row, (dx, dy, dz)) for row in plan.axes)
     return LocalAxes(left=left, posterior=posterior, up=up)
 
 
 def _projected(direction: NDArray[np.float64], offsets: tuple[Floats, Floats, Floats]) -> Floats:
-    """Scalar product; terms of nothing are left out, which keeps the result small to broadcast."""
+    """Scalar product without zero terms, so that the result broadcasts over fewer axes."""
     terms = [np.float32(d) * o for d, o in zip(direction, offsets, strict=True) if d != 0]
     return np.asarray(sum(terms[1:], start=terms[0]))
 
@@ -78,7 +78,7 @@ def body_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
 
 
 def endplate_depths(plan: VertebraPlan, at: LocalAxes) -> tuple[Floats, Floats]:
-    """How far a place lies below the upper and above the lower end plate, mm."""
+    """Distance of a point below the upper and above the lower end plate, mm."""
     width, depth, height = plan.size_mm
     square = (at.left / np.float32(width / 2)) ** 2 + (at.posterior / np.float32(depth / 2)) ** 2
     dish = np.float32(plan.form.concavity_mm) * np.maximum(1 - square, 0)
@@ -93,12 +93,12 @@ def endplate_depths(plan: VertebraPlan, at: LocalAxes) -> tuple[Floats, Floats]:
 
 
 def _wedge(level: Level) -> float:
-    """How much lower the end plates are per mm to posterior: L5 and L4 are wedges."""
+    """Decrease of the end plate height per mm to posterior; L5 and L4 are wedge-shaped."""
     return {Level.L5: 0.085, Level.L4: 0.03, Level.L3: 0.01}.get(level, -0.015)
 
 
 def arch_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
-    """Pedicles, laminae, facets, transverse and spinous processes, without the canal."""
+    """Distance to pedicles, laminae, facets and processes, without the canal."""
     solid = _pedicles_and_laminae(plan, at)
     for part in (articular_distance, _transverse, _spinous):
         solid = union(solid, part(plan, at), 3.0)
@@ -106,7 +106,7 @@ def arch_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
 
 
 def canal_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
-    """Vertebral canal: a rounded triangle behind the body."""
+    """Distance to the vertebral canal, a rounded triangle behind the body."""
     width, depth = canal_half_mm(plan)
     behind = at.posterior - np.float32(canal_centre(plan))
     narrowing = 1 - np.float32(0.25) * np.clip(behind / np.float32(depth), -1, 1)
@@ -119,12 +119,12 @@ def canal_half_mm(plan: VertebraPlan) -> tuple[float, float]:
 
 
 def canal_back(plan: VertebraPlan) -> float:
-    """Back wall of the canal behind the middle of the body, mm."""
+    """Distance of the back wall of the canal behind the middle of the body, mm."""
     return canal_centre(plan) + canal_half_mm(plan)[1]
 
 
 def canal_centre(plan: VertebraPlan) -> float:
-    """Middle of the canal behind the middle of the body, mm."""
+    """Distance of the middle of the canal behind the middle of the body, mm."""
     return plan.size_mm[1] / 2 - 2.0 + canal_half_mm(plan)[1]
 
 
@@ -155,7 +155,7 @@ def _pedicles_and_laminae(plan: VertebraPlan, at: LocalAxes) -> Floats:
 
 
 def articular_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
-    """Upper and lower articular processes of both sides; knobbly where they are sclerotic."""
+    """Distance to the articular processes of both sides; sclerotic ones have knobs."""
     upper, lower = facets(plan)
     side = np.abs(at.left)
     solid = union(
@@ -164,7 +164,7 @@ def articular_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
     growth = FACET_HYPERTROPHY[plan.findings.facet_sclerosis]
     if not growth:
         return solid
-    # By the level, and not the same on both sides.
+    # The pattern depends on the level and differs between the sides.
     phase = np.float32(1.7 * plan.label)
     knobs = np.sin(at.left / 2.2 + phase) * np.sin(at.up / 3.1 + phase) + np.sin(
         at.posterior / 2.6 - phase
@@ -175,7 +175,7 @@ def articular_distance(plan: VertebraPlan, at: LocalAxes) -> Floats:
 def facets(plan: VertebraPlan) -> tuple[tuple[Point, Point], tuple[Point, Point]]:
     """Centre and radii of the upper and lower articular process of the left side.
 
-    With sclerosis they grow aside and backwards: their front, before which the nerve leaves, stays.
+    With sclerosis they grow laterally and backwards. Their front stays, where the nerve exits.
     """
     width, depth, height = plan.size_mm
     healthy, growth = plan.form.facet, FACET_HYPERTROPHY[plan.findings.facet_sclerosis]
@@ -214,7 +214,7 @@ def _transverse(plan: VertebraPlan, at: LocalAxes) -> Floats:
 
 
 def _sacral_wing(plan: VertebraPlan, at: LocalAxes, side: int) -> Floats:
-    """Transverse process of a sacralised L5: broad, and one with the ala below it (Castellvi III)."""
+    """Transverse process of a sacralised L5: broad, fused with the ala below (Castellvi III)."""
     width, depth, height = plan.size_mm
     return capsule(
         at.left * np.float32(side),
@@ -229,7 +229,7 @@ def _sacral_wing(plan: VertebraPlan, at: LocalAxes, side: int) -> Floats:
 def _spinous(plan: VertebraPlan, at: LocalAxes) -> Floats:
     _, _, height = plan.size_mm
     root = canal_back(plan) + 3
-    # Long and hanging down in the chest, short and upright below; stretch < 1 makes it tall.
+    # Thoracic: long and inclined downwards; lumbar: short and horizontal; stretch < 1: tall.
     if plan.level <= Level.T10:
         length, drop, stretch = 26.0, 20.0, 0.62
     elif plan.level <= Level.T12:
@@ -250,13 +250,13 @@ def _spinous(plan: VertebraPlan, at: LocalAxes) -> Floats:
 
 
 def vertebra_shape(plan: VertebraPlan) -> Shape:
-    """Outline of the bone."""
+    """Return the shape of the whole vertebra."""
 
     def distance(x: Floats, y: Floats, z: Floats) -> Floats:
         at = local_axes(plan, x, y, z)
         return union(body_distance(plan, at), arch_distance(plan, at), 2.0)
 
-    # Down to the tip of a thoracic spinous process, up to the upper facets.
+    # From the tip of a thoracic spinous process to the upper facets.
     behind = max(65.0, canal_back(plan) + 8 + 26 * plan.form.spinous)
     aside = max(48.0, plan.size_mm[0] * 0.33 + 5 + 26 * plan.form.transverse)
     low = -max(38.0, 0.38 * plan.size_mm[2] + 8 + 20 * plan.form.spinous_drop)
@@ -265,7 +265,7 @@ def vertebra_shape(plan: VertebraPlan) -> Shape:
 
 
 def body_shape(plan: VertebraPlan) -> Shape:
-    """Outline of the body alone: where it ends, the pedicles begin."""
+    """Return the shape of the body alone; the pedicles begin at its end."""
     half = plan.size_mm[2] / 2 + 4
 
     def distance(x: Floats, y: Floats, z: Floats) -> Floats:
@@ -276,7 +276,7 @@ def body_shape(plan: VertebraPlan) -> Shape:
 
 
 def disc_shape(plan: VertebraPlan) -> Shape:
-    """Disc below a vertebra, and the end plates it touches."""
+    """Return the shape of the disc below a vertebra and of the end plates it touches."""
     width, depth, height = plan.size_mm
 
     def distance(x: Floats, y: Floats, z: Floats) -> Floats:
@@ -295,7 +295,7 @@ def disc_shape(plan: VertebraPlan) -> Shape:
 
 
 def shell_depth(plan: VertebraPlan, patch: Patch, cortex: float = 1.0) -> Floats:
-    """Thickness of the dense shell: thin around the body, thick in the arch; ``cortex`` scales it."""
+    """Thickness of the shell: thin at the body, thick in the arch; ``cortex`` scales it."""
     _, depth, height = plan.size_mm
     at = local_axes(plan, patch.x, patch.y, patch.z)
     in_arch = np.clip((at.posterior - np.float32(depth / 2 - 1)) / 5, 0, 1)
@@ -305,7 +305,7 @@ def shell_depth(plan: VertebraPlan, patch: Patch, cortex: float = 1.0) -> Floats
 
 
 def canal_bounds(plan: VertebraPlan, reach_mm: float) -> Bounds:
-    """Box around the canal from the middle of the body ``reach_mm`` up and down."""
+    """Box around the canal from ``reach_mm`` below to above the middle of the body."""
     return _box(
         plan,
         behind=canal_back(plan) + 1,
@@ -324,16 +324,16 @@ def local_box(
     posterior: tuple[float, float],
     up: tuple[float, float],
 ) -> Bounds:
-    """Box in the patient around a box in the axes of a vertebra."""
+    """Box in patient coordinates around a box in the axes of a vertebra."""
     corners = np.array([plan.lps(s, p, u) for s in left for p in posterior for u in up])
     return enclosing(corners, 0.0)
 
 
 def body_heights_mm(plan: VertebraPlan) -> tuple[float, float, float]:
-    """Heights of the body in its middle plane: in front, in the middle and behind.
+    """Return anterior, middle and posterior height of the body in its middle plane.
 
-    Source: Genant et al. 1993, near the edges; the back wall is hollow, so that its height is read
-    a little further inside.
+    Source: Genant et al. 1993, near the edges. The back wall is concave, so the posterior height is
+    measured slightly further inside.
     """
     height = plan.size_mm[2]
     step = 0.05
@@ -345,13 +345,13 @@ def body_heights_mm(plan: VertebraPlan) -> tuple[float, float, float]:
 
 
 def heights_at_mm(plan: VertebraPlan) -> tuple[float, float, float]:
-    """Where the heights are read, mm behind the middle."""
+    """Positions of the three heights, mm behind the middle."""
     depth = plan.size_mm[1]
     return FRONT_AT * depth, 0.0, depth / 2 - BACK_INSIDE_MM
 
 
 def body_centroid_lps_mm(plan: VertebraPlan) -> NDArray[np.float64]:
-    """Give the centroid of the vertebral body, without the arch."""
+    """Return the centroid of the vertebral body without the arch."""
     width, depth, height = (s / 2 + 4 for s in plan.size_mm)
     left, posterior, up = (
         np.arange(-half, half + 0.5, 1.0, dtype=np.float32) for half in (width, depth, height)

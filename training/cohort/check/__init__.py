@@ -1,1 +1,1 @@
-"""The virtual cohort compared with published values."""
+"""Compare the virtual cohort with published values."""

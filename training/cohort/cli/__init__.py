@@ -1,1 +1,1 @@
-"""Commands of the virtual cohort."""
+"""Command line of the virtual cohort: ``python -m training.cohort``."""

@@ -1,4 +1,4 @@
-"""Command line of the virtual cohort: simulate an examination, or write a NIfTI as DICOM."""
+"""Commands that simulate one examination, or write a NIfTI file as DICOM."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,12 +37,12 @@ STEPS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """Matrix and slices of a protocol; every number can be overridden.
+    """Named matrix and slices; an option of the command overrides each number.
 
     Parameters
     ----------
     slices
-        ``None``: as many as the region needs.
+        Number of slices; ``None``: as many as the region needs.
     """
 
     size: int
@@ -58,15 +58,15 @@ PRESETS: Final[dict[str, Preset]] = {
 
 Position = Annotated[str, typer.Option(help="HFS, HFP, FFS or FFP.")]
 Syntax = Annotated[str, typer.Option(help=", ".join(TRANSFER_SYNTAXES))]
-Reverse = Annotated[bool, typer.Option(help="Number the instances backwards.")]
-Enhanced = Annotated[bool, typer.Option(help="One multi-frame object (enhanced.dcm).")]
-Localizer = Annotated[bool, typer.Option(help="Add a scout (localizer.dcm), series 1.")]
-Tilt = Annotated[float, typer.Option(help="Gantry tilt in degrees; the stack is resampled.")]
+Reverse = Annotated[bool, typer.Option(help="Number the instances in reverse order.")]
+Enhanced = Annotated[bool, typer.Option(help="Write one multi-frame object (enhanced.dcm).")]
+Localizer = Annotated[bool, typer.Option(help="Add a localizer (localizer.dcm) as series 1.")]
+Tilt = Annotated[float, typer.Option(help="Gantry tilt in degrees; resamples the stack.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writing:
-    """How a series is laid out and stored.
+    """How the command orients and stores a series.
 
     Parameters
     ----------
@@ -107,34 +107,40 @@ def cohort() -> None:
 
 @app.command("simulate")
 def simulate_examination(
-    out: Annotated[Path, typer.Option(help="Gets dicom/ and truth.json.")],
-    seed: Annotated[int, typer.Option(help="Draws patient and noise.")] = 1,
+    out: Annotated[Path, typer.Option(help="Folder for dicom/ and truth.json.")],
+    seed: Annotated[int, typer.Option(help="Seed of patient and noise.")] = 1,
     protocol: Annotated[str, typer.Option(help=", ".join(PROTOCOLS))] = "abdomen",
-    draw: Annotated[bool, typer.Option(help="Draw from the ranges of the protocol.")] = False,
+    draw: Annotated[
+        bool, typer.Option(help="Draw the scan from the ranges of the protocol.")
+    ] = False,
     scanner: Annotated[str, typer.Option(help=", ".join(MODELS))] = GENERIC.name,
     region: Annotated[str | None, typer.Option(help=", ".join(REGIONS))] = None,
     preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "",
     size: Annotated[int | None, typer.Option(help="Rows and columns.")] = None,
-    slices: Annotated[int | None, typer.Option(help="From the upper end of the region.")] = None,
-    spacing_mm: Annotated[float | None, typer.Option(help="Between slices.")] = None,
-    thickness_mm: Annotated[float | None, typer.Option(help="Default: the spacing.")] = None,
+    slices: Annotated[
+        int | None, typer.Option(help="Number of slices from the upper end of the region.")
+    ] = None,
+    spacing_mm: Annotated[float | None, typer.Option(help="Distance between slices.")] = None,
+    thickness_mm: Annotated[
+        float | None, typer.Option(help="Slice thickness; default: the spacing.")
+    ] = None,
     fov_mm: Annotated[float | None, typer.Option(help="Field of view.")] = None,
     kvp: Annotated[int | None, typer.Option(help="80, 100, 120 or 140.")] = None,
-    kernel: Annotated[str | None, typer.Option(help="Name or family.")] = None,
+    kernel: Annotated[str | None, typer.Option(help="Name or family of a kernel.")] = None,
     mas: Annotated[int | None, typer.Option(help="Tube current x time.")] = None,
     phase: Annotated[str | None, typer.Option(help="none, arterial, portal or delayed.")] = None,
     study: Annotated[str, typer.Option(help=", ".join(STUDIES))] = "lumbar",
-    sex: Annotated[str, typer.Option(help="M or F; drawn when empty.")] = "",
-    age: Annotated[int | None, typer.Option(help="Years; drawn when not given.")] = None,
+    sex: Annotated[str, typer.Option(help="M or F; drawn if empty.")] = "",
+    age: Annotated[int | None, typer.Option(help="Age in years; drawn if not set.")] = None,
     findings: Annotated[
         bool, typer.Option(help="Draw degeneration, fractures, lesions, implants, variants.")
     ] = False,
     family: Annotated[
-        str, typer.Option(help=", ".join(FAMILIES) + "; the usual form when empty.")
+        str, typer.Option(help=", ".join(FAMILIES) + "; empty: the default form.")
     ] = "",
     arms: Annotated[str | None, typer.Option(help=", ".join(ARMS))] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder with icrp110: soft body of its phantoms.")
+        Path | None, typer.Option(help="Folder with icrp110; its phantoms are the soft body.")
     ] = None,
     position: Position = "HFS",
     syntax: Syntax = "explicit",
@@ -143,10 +149,12 @@ def simulate_examination(
     localizer: Localizer = False,
     tilt_deg: Tilt = 0.0,
     occasion: Annotated[
-        str, typer.Option(help="Any text: the same examination again, with other UIDs.")
+        str, typer.Option(help="Any text; each text sets other UIDs for the same pixels.")
     ] = "",
     labels: Annotated[bool, typer.Option(help="Write labels.nii.gz and parts.nii.gz.")] = False,
-    threads: Annotated[int, typer.Option(min=1, help="The bytes do not depend on it.")] = 2,
+    threads: Annotated[
+        int, typer.Option(min=1, help="Number of threads; the output is the same for any.")
+    ] = 2,
     with_dxa: Annotated[
         bool, typer.Option("--dxa", help="Add DXA of spine and hip to truth.json.")
     ] = False,
@@ -208,7 +216,7 @@ def simulate_examination(
 def to_dicom(
     nifti: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CT in HU.")],
     out: Annotated[Path, typer.Option(help="Folder for the DICOM files.")],
-    kvp: Annotated[float | None, typer.Option(help="Left empty when unknown.")] = None,
+    kvp: Annotated[float | None, typer.Option(help="Tube voltage; empty if unknown.")] = None,
     kernel: Annotated[str, typer.Option(help="Convolution kernel.")] = "",
     contrast: Annotated[str, typer.Option(help="Contrast agent; empty for none.")] = "",
     sex: Annotated[str, typer.Option(help="M, F, O or empty.")] = "",
@@ -220,7 +228,7 @@ def to_dicom(
     enhanced: Enhanced = False,
     localizer: Localizer = False,
 ) -> None:
-    """Write a NIfTI volume as a CT series; values and patient coordinates stay as they are."""
+    """Write a NIfTI volume as a CT series with the same values and patient coordinates."""
     image = read_nifti(nifti)
     header = SeriesHeader(
         key=f"nifti/{content_digest(image)}",
@@ -244,7 +252,7 @@ def to_dicom(
 
 
 def _matrix(preset: str) -> dict[str, Any]:
-    """Fields of the plan that a preset sets; none without one."""
+    """Return the fields of the plan that a preset sets; empty without a preset."""
     if not preset:
         return {}
     if preset not in PRESETS:
@@ -254,7 +262,7 @@ def _matrix(preset: str) -> dict[str, Any]:
 
 
 def _given(**options: Any) -> dict[str, Any]:
-    """Options that were given."""
+    """Return the options that are not ``None``."""
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -270,7 +278,7 @@ def _simulated(plan: ExaminationPlan, progress: Progress, threads: int) -> Exami
 def _write(
     image: CtImage, header: SeriesHeader, out: Path, writing: Writing, progress: Progress
 ) -> None:
-    """Lay the patient, number the slices, and store them."""
+    """Orient the stack, number the slices and store them."""
     bar = progress.add_task("writing DICOM", total=len(image.hu))
     syntax = TRANSFER_SYNTAXES[writing.syntax]
     if writing.tilt_deg:
@@ -295,14 +303,14 @@ def _write(
 
 
 def _refuse_other_files(out: Path, writing: Writing, slices: int) -> None:
-    """Leave no instance of an earlier, longer series among the new ones."""
+    """Refuse a folder with other DICOM files, such as those of a longer series."""
     written = {"enhanced.dcm"} if writing.enhanced else set(instance_names(slices))
     if writing.localizer:
         written.add("localizer.dcm")
     others = sorted(file.name for file in out.glob("*.dcm") if file.name not in written)
     if others:
         raise BadCohortConfig(
-            f"out = {out} holds {len(others)} other DICOM files, {others[0]} for one",
+            f"out = {out} holds {len(others)} other DICOM files, such as {others[0]}",
             "a new or empty folder",
         )
 
@@ -313,7 +321,7 @@ def _write_labels(examination: Examination, values: NDArray[np.uint8], file: Pat
 
 
 def main() -> None:
-    """Run; an expected error is one line and exit code 2."""
+    """Run the command line; print an expected error as one line and exit with code 2."""
     try:
         app()
     except OsteoNodeError as error:

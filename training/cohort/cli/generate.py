@@ -1,4 +1,4 @@
-"""Command that makes a dataset."""
+"""Command that generates a dataset of many examinations or crops."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,25 +16,31 @@ console = Console(stderr=True)
 
 
 def generate_dataset(
-    out: Annotated[Path, typer.Option(help="Gets the items and manifest.json.")],
+    out: Annotated[Path, typer.Option(help="Folder for the items and manifest.json.")],
     subjects: Annotated[int, typer.Option(help="Patients.")],
     what: Annotated[str, typer.Option(help=", ".join(KINDS))] = "vertebrae",
-    jobs: Annotated[int, typer.Option(help="Processes; the bytes do not depend on it.")] = 1,
-    seed: Annotated[int, typer.Option(help="Sets with other seeds share nobody.")] = 1,
+    jobs: Annotated[int, typer.Option(help="Processes; the output is the same for any.")] = 1,
+    seed: Annotated[
+        int, typer.Option(help="Datasets with different seeds have no common patient.")
+    ] = 1,
     study: Annotated[str, typer.Option(help=", ".join(STUDIES))] = "lumbar",
     scenario: Annotated[str, typer.Option(help=", ".join(SCENARIOS))] = PAPER_LIKE.name,
     protocol: Annotated[
-        str, typer.Option(help="Default: what suits. " + ", ".join(PROTOCOLS))
+        str, typer.Option(help="Default: by the kind of item. " + ", ".join(PROTOCOLS))
     ] = "",
-    thickness_mm: Annotated[float | None, typer.Option(help="Slices of the crops.")] = None,
-    held_out: Annotated[bool, typer.Option("--held-out", help="Scanners of test sets.")] = False,
+    thickness_mm: Annotated[
+        float | None, typer.Option(help="Slice thickness of the crops.")
+    ] = None,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Use the scanners of test sets.")
+    ] = False,
     healthy: Annotated[bool, typer.Option("--healthy", help="Paint no findings.")] = False,
     data: Annotated[
-        Path | None, typer.Option(help="Folder with icrp110: soft body of its phantoms.")
+        Path | None, typer.Option(help="Folder with icrp110; its phantoms are the soft body.")
     ] = None,
-    dxa: Annotated[bool, typer.Option("--dxa", help="Simulate densitometry too.")] = False,
+    dxa: Annotated[bool, typer.Option("--dxa", help="Simulate DXA as well.")] = False,
 ) -> None:
-    """Make many examinations or crops, side by side; the same command again resumes."""
+    """Generate many examinations or crops in parallel; run again to resume."""
     plan = DatasetPlan(
         what=what,
         subjects=subjects,
@@ -52,4 +58,4 @@ def generate_dataset(
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         bar = progress.add_task(what, total=subjects)
         made = generate(plan, out, jobs=jobs, on_item=lambda _: progress.advance(bar))
-    console.print(f"{made} made, {subjects - made} were there: {out}")
+    console.print(f"{made} made, {subjects - made} already existed: {out}")

@@ -1,4 +1,4 @@
-"""Commands of the virtual cohort that give numbers: tables of people, densitometry."""
+"""Commands that write numbers: tables of people, simulated DXA, the validation page."""
 
 import json
 from pathlib import Path
@@ -29,12 +29,14 @@ def table(
     out: Annotated[Path, typer.Option(help="Table to write: .csv or .json.")],
     study: Study = "chest",
     n: Annotated[int, typer.Option(min=1, max=1_000_000, help="People.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Tables with other seeds share nobody.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Tables with different seeds have no common patient.")
+    ] = 1,
     scenario: Scenario = PAPER_LIKE.name,
 ) -> None:
-    """Draw the virtual patients of a study as numbers only, thousands in a second.
+    """Draw the virtual patients of a study as rows of numbers, thousands in a second.
 
-    ``simulate`` with the seed of a row, and the same study, gives that patient as a CT.
+    ``simulate`` with the seed of a row and the same study simulates a CT of that patient.
     """
     people = draw_population(seeds_of(seed, n), study_groups(study, scenario))
     write_table(people, out, study=study)
@@ -44,15 +46,17 @@ def table(
 def dxa(
     seed: Annotated[int, typer.Option(help="Patient.")] = 1,
     study: Study = "lumbar",
-    sex: Annotated[str, typer.Option(help="M or F; drawn when empty.")] = "",
-    age: Annotated[int | None, typer.Option(help="Years; drawn when not given.")] = None,
-    findings: Annotated[bool, typer.Option(help="With degeneration, plaques and more.")] = False,
+    sex: Annotated[str, typer.Option(help="M or F; drawn if empty.")] = "",
+    age: Annotated[int | None, typer.Option(help="Age in years; drawn if not set.")] = None,
+    findings: Annotated[
+        bool, typer.Option(help="Draw degeneration, plaques and other findings.")
+    ] = False,
     picture: Annotated[Path | None, typer.Option(help="PNG of both scans.")] = None,
     fit_scale: Annotated[
-        int, typer.Option(help="Instead: fit the vendor's scale on so many young women.")
+        int, typer.Option(help="Instead, fit the vendor's scale on this number of young women.")
     ] = 0,
 ) -> None:
-    """Scan lumbar spine and left hip of a virtual patient by DXA; JSON on standard output."""
+    """Simulate DXA of lumbar spine and left hip; print JSON on standard output."""
     if fit_scale:
         factor, error = fitted_scale(fit_scale)
         out.print(f"multiply VENDOR_SCALE by {factor:.3f} (standard error {error:.3f})")
@@ -71,13 +75,13 @@ def dxa(
 
 def validate(
     data: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="Folder with ct/, for the pictures.")
+        Path, typer.Option(exists=True, file_okay=False, help="Folder with ct/ for the pictures.")
     ],
     out: Annotated[Path, typer.Option(help="Page to write.")] = PAGE,
     pictures: Annotated[Path, typer.Option(help="Folder for its pictures.")] = Path("docs"),
     per_decade: Annotated[int, typer.Option(min=2, help="DXA scans per decade and sex.")] = 5,
 ) -> None:
-    """Hold the cohort against published values: a page of tables and pictures. Takes minutes."""
+    """Compare the cohort with published values; write a page of tables. Takes minutes."""
     with console.status("computing") as status:
         off = write_validation(data, out, pictures, per_decade, status.update)
     console.print(f"{out}: {off} values outside their published range")

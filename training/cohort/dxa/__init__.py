@@ -1,1 +1,1 @@
-"""Simulated DXA of spine and hip."""
+"""Simulate DXA of spine and hip of a virtual patient."""

@@ -1,9 +1,9 @@
-"""A dual-energy X-ray densitometer: areal density of a patient painted at two tube voltages.
+"""Simulate a dual-energy X-ray densitometer: areal density from paintings at two tube voltages.
 
-The patient is projected from back to front. Soft tissue is removed as a densitometer does it: by
-the ratio of its two attenuations beside the bone. What remains is mineral. All mineral in the way
-counts: body, shell, arch, osteophytes, plaques, ligaments. Nothing here knows which of them are
-there, so every shape that is painted is seen.
+The patient is projected from back to front. As in a real densitometer, the ratio of the two
+attenuations beside the bone serves to remove soft tissue; the rest is mineral. All mineral along a
+ray counts: body, shell, arch, osteophytes, plaques, ligaments. The code does not distinguish them,
+so every painted shape contributes.
 
 Source
 ------
@@ -33,9 +33,9 @@ PIXEL_MM: Final = 1.0
 BLUR_FWHM_MM: Final = 1.5
 FWHM_PER_SIGMA: Final = 2.355
 EDGE_G_CM2: Final = 0.20
-"""Least areal density of a pixel of bone."""
+"""Minimum areal density of a bone pixel."""
 PRECISION_CV: Final = 0.013
-"""Of one region from one positioning to the next (1.1 to 1.6 %)."""
+"""Coefficient of variation of a region between two positionings (1.1 to 1.6 %)."""
 
 VENDOR_SCALE: Final = 1.07
 """Areal density of the vendor per g/cm2 of hydroxyapatite: one factor for all regions and patients.
@@ -45,14 +45,14 @@ of 1.05 g/cm2 at L1 to L4 (docs/domain.md 3.6); standard error 0.010 with 60 wom
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """What is reported of one region.
+    """Reported values of one region.
 
     Parameters
     ----------
     bmc_g
         Mineral content.
     t_score
-        ``None`` where the reference has no values for the region.
+        ``None`` if the reference has no values for the region.
     """
 
     abmd_g_cm2: float
@@ -63,14 +63,14 @@ class Region:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shadow:
-    """Attenuation along every ray at two energies, and the shadow of the labelled bones.
+    """Attenuation along every ray at two energies, and the projection of the labelled bones.
 
     Parameters
     ----------
     low, high : (rows, columns)
-        From head to foot and from the patient's right to the left.
+        Rows from head to foot, columns from the right of the patient to the left.
     labels
-        Shadow of each label asked for, on the same pixels.
+        Projection of each requested label on the same pixels.
     x_mm, z_mm
         Patient coordinates of columns and rows.
     """
@@ -91,13 +91,13 @@ class Projection:
     z_mm: NDArray[np.float64]
 
     def less(self, baseline: Image) -> "Projection":
-        """Without the soft tissue that differs from the mean one."""
+        """Subtract the soft tissue that differs from the mean."""
         return replace(self, abmd_g_cm2=self.abmd_g_cm2 - baseline)
 
     def region(
         self, outline: Mask, error: float = 1.0, reference: tuple[float, float] | None = None
     ) -> Region:
-        """Mean within an outline, times an error of positioning."""
+        """Return the values within an outline, multiplied by a positioning error."""
         area = float(outline.sum()) * (PIXEL_MM / 10) ** 2
         abmd = float(self.abmd_g_cm2[outline].mean()) * error
         t = None if reference is None else float(t_score(abmd, reference))
@@ -111,7 +111,7 @@ def scan_grid(
     *,
     depth_step_mm: float = PIXEL_MM,
 ) -> Grid:
-    """Grid to paint on: pixels of the densitometer, rays from back to front."""
+    """Return the grid to paint on: pixels of the densitometer, rays from back to front."""
     steps = (PIXEL_MM, depth_step_mm, PIXEL_MM)
     columns, depth, rows = (
         int((high - low) // step) + 1 for (low, high), step in zip((x, y, z), steps, strict=True)
@@ -127,9 +127,9 @@ def cast_shadow(
     Parameters
     ----------
     labels
-        Bones whose shadow is wanted.
+        Bones whose projection is returned.
     turn_deg
-        Turn about the long axis through the middle of the grid first.
+        Rotation about the long axis through the middle of the grid before the projection.
     """
     energies, shadows = [], {}
     for kvp in (LOW_KVP, HIGH_KVP):
@@ -149,7 +149,7 @@ def cast_shadow(
 
 
 def _line_integrals(hu: Floats, grid: Grid, kvp: int) -> Image:
-    """(slices, columns): the attenuation coefficient follows from the HU by definition."""
+    """(slices, columns) line integrals; HU are converted to attenuation by their definition."""
     step_cm = grid.spacing_mm[1] / 10
     water = linear_attenuation(MATERIALS["water"], kvp)
     return np.asarray((1 + hu / 1000).sum(axis=1, dtype=np.float64) * water * step_cm)
@@ -162,12 +162,12 @@ def _turned(volume: Floats, angle_deg: float) -> Floats:
 
 
 def areal_image(shadow: Shadow, soft: Mask) -> Projection:
-    """Areal density from the two attenuations.
+    """Compute areal density from the two attenuations.
 
     Parameters
     ----------
     soft : (rows, columns)
-        Pixels without bone: the ratio of their attenuations is that of soft tissue.
+        Pixels without bone; they define the attenuation ratio of soft tissue.
     """
     ratio = shadow.low[soft].sum() / shadow.high[soft].sum()
     mineral = MATERIALS["mineral"]

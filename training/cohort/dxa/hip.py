@@ -1,7 +1,7 @@
-"""DXA of one proximal femur, the leg turned inwards by the anteversion of its neck.
+"""Simulate DXA of one proximal femur, with the leg rotated inwards by its anteversion.
 
-The whole patient is turned instead of the leg: head, neck and shaft lie as in a positioned scan;
-only the socket of the hip, which no region holds, is seen a little from the side.
+The whole patient is rotated instead of the leg. Head, neck and shaft thus lie as in a positioned
+scan. Only the acetabulum, which is in no region, is projected slightly from the side.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ NECK_BOX_MM: Final = 15.0
 NECK_BEYOND_HEAD_MM: Final = 3.0
 NECK_HALF_WIDTH_MM: Final = 32.0
 LESSER_TROCHANTER_BELOW_MM: Final = 39.0
-"""Lower end of the lesser trochanter below the start of the shaft, at scale 1."""
+"""Distance of the lower end of the lesser trochanter below the start of the shaft, at scale 1."""
 BELOW_TROCHANTER_MM: Final = 10.0
 
 
@@ -49,7 +49,7 @@ class HipScan:
     side
         1 left, -1 right.
     outlines
-        ``neck``: a box of 15 mm across the neck, just beyond the head; ``total``: from the medial
+        ``neck``: a box of 15 mm across the neck, next to the head. ``total``: from the medial
         side of that box to 10 mm below the lesser trochanter.
     """
 
@@ -61,7 +61,7 @@ class HipScan:
 
 
 def scan_hip(subject: Subject, side: int = 1, *, precision_cv: float = PRECISION_CV) -> HipScan:
-    """Scan one proximal femur (side 1 left, -1 right)."""
+    """Simulate a scan of one proximal femur (side 1 left, -1 right)."""
     femur = plan_femur(plan_body(subject))
     x, y, z = femur.head * np.array([side, 1, 1])
     middle = float(x) + side * 22 * femur.scale
@@ -96,14 +96,14 @@ def _soft_tissue(shadow: Shadow, bones: tuple[int, ...]) -> Mask:
 
 
 def _baseline(areal: Image, soft: Mask) -> Image:
-    """Soft tissue everywhere: the band around the bones, continued smoothly beneath them."""
+    """Soft tissue in all pixels: smooth continuation of the band around the bones."""
     weight = gaussian_filter(soft.astype(np.float64), 15.0 / PIXEL_MM)
     values = gaussian_filter(np.where(soft, areal, 0.0), 15.0 / PIXEL_MM)
     return np.asarray(values / np.maximum(weight, 1e-6))
 
 
 def _outlines(image: Projection, shadow: Mask, femur: FemurPlan, side: int) -> dict[str, Mask]:
-    """Neck box and total hip within the shadow of the femur."""
+    """Neck box and total hip within the projection of the femur."""
     middle = image.x_mm.mean()
     turn = np.arctan2(femur.neck[1], femur.neck[0])
     head_x = middle + (femur.head[0] * side - middle) * np.cos(turn)

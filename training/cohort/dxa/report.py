@@ -1,4 +1,4 @@
-"""What a densitometer reports of one virtual patient, as numbers and as a picture."""
+"""Report simulated DXA of one virtual patient, as numbers and as a picture."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +17,13 @@ from training.cohort.people.studies import study_groups
 from training.cohort.people.subject import Subject, subject_of
 
 YOUNG_WOMEN_G_CM2: Final = 1.05
-"""Mean at L1 to L4 that the vendor's scale gives women of 20 to 29 years."""
+"""Mean at L1 to L4 of women of 20 to 29 years on the vendor's scale."""
 BRIGHTEST_G_CM2: Final = 1.8
 ZOOM: Final = 3
 
 
 def dxa_block(spine: SpineScan, hip: HipScan | None = None) -> dict[str, Any]:
-    """Scans as a block of ``truth.json``."""
+    """Return scans as a block of ``truth.json``."""
     block: dict[str, Any] = {
         "t_score_reference": NHANES_III.name,
         "levels": {level.name: _as_json(region) for level, region in spine.levels.items()},
@@ -39,7 +39,7 @@ def dxa_block(spine: SpineScan, hip: HipScan | None = None) -> dict[str, Any]:
 
 
 def dxa_truth(subject: Subject) -> dict[str, Any]:
-    """Scan the spine, and a hip without a prosthesis (the left one if both are free)."""
+    """Scan the spine and a hip without a prosthesis (the left hip if both have none)."""
     side = -1 if subject.findings.hip_prosthesis == "left" else 1
     return dxa_block(scan_spine(subject), scan_hip(subject, side))
 
@@ -54,10 +54,10 @@ def _as_json(region: Region) -> dict[str, float]:
 
 
 def fitted_scale(n: int, seed: int = 20) -> tuple[float, float]:
-    """Factor on ``VENDOR_SCALE`` that gives young women their mean, and its standard error.
+    """Return the factor on ``VENDOR_SCALE`` that fits the young mean, and its standard error.
 
-    The women are the first ``n`` of 20 to 29 years of the chest cohort, scanned without error of
-    positioning.
+    The women are the first ``n`` of 20 to 29 years of the chest cohort, scanned without a
+    positioning error.
     """
     groups = study_groups("chest")
     people = draw_population(seeds_of(seed, 100 * n), groups, sex="F")

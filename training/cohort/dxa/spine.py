@@ -1,4 +1,4 @@
-"""DXA of the lumbar spine: L1 to L4 from back to front."""
+"""Simulate DXA of the lumbar spine, L1 to L4, from back to front."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,11 +29,11 @@ HALF_WIDTH_MM: Final = 75.0
 FRONT_MM, BACK_MM = 190.0, 130.0
 DEPTH_STEP_MM: Final = 1.5
 FLANK_MM: Final = (32.0, 52.0)
-"""Soft tissue is sampled so far from the middle of the spine, to either side."""
+"""Soft tissue is sampled at these distances from the middle of the spine, on either side."""
 BASELINE_MM: Final = 60.0
-"""Rows that the soft tissue is compared over: more than half of them without a rib or process."""
+"""Rows of the median of soft tissue; more than half of them have no rib or process."""
 WIDEST_ROW: Final = 1.08
-"""A row of a vertebra is at most so much wider than the median row: cuts the transverse processes."""
+"""Maximum width of a row relative to the median row; it cuts the transverse processes."""
 DISC_SEARCH_MM: Final = 6.0
 
 
@@ -56,12 +56,12 @@ class SpineScan:
 
 
 def scan_spine(subject: Subject, *, precision_cv: float = PRECISION_CV) -> SpineScan:
-    """Scan L1 to L4.
+    """Simulate a scan of L1 to L4.
 
     Parameters
     ----------
     precision_cv
-        Error of a region from one positioning to the next; 0 for none.
+        Coefficient of variation of a region between positionings; 0 for none.
     """
     plan = plan_body(subject)
     shadow = cast_shadow(subject, _grid(plan))
@@ -100,9 +100,9 @@ def _aside(x_mm: Image, plan: BodyPlan) -> Image:
 
 
 def _baseline(areal: Image, aside: Image) -> Image:
-    """Soft tissue in every pixel, linear between what lies left and right of the spine.
+    """Soft tissue in every pixel, interpolated between the left and right side of the spine.
 
-    Medians over neighbouring rows pass by ribs and transverse processes.
+    Medians over neighbouring rows exclude ribs and transverse processes.
     """
     near, far = FLANK_MM
     sides = []
@@ -116,7 +116,7 @@ def _baseline(areal: Image, aside: Image) -> Image:
 
 
 def _disc_row(image: Projection, plan: BodyPlan, above: Level) -> int:
-    """Row of least density between a vertebra and the next, near where the disc is."""
+    """Row of minimum density between a vertebra and the next, near the disc."""
     vertebra = plan.vertebra(above)
     down = vertebra.size_mm[2] / 2 + vertebra.disc_below_mm / 2
     place = vertebra.lps(0.0, 0.0, -down)
@@ -126,7 +126,7 @@ def _disc_row(image: Projection, plan: BodyPlan, above: Level) -> int:
 
 
 def _column(image: Projection, aside: Image) -> Mask:
-    """Pixels of bone that hang together with the spine."""
+    """Bone pixels that are connected to the spine."""
     bone = median_filter((image.abmd_g_cm2 > EDGE_G_CM2).astype(np.uint8), 3) > 0
     parts, _ = label(bone)
     names = np.unique(parts[:, np.abs(aside) < 4])
@@ -134,7 +134,7 @@ def _column(image: Projection, aside: Image) -> Mask:
 
 
 def _level_outline(column: Mask, above: int, below: int) -> Mask:
-    """Rows between two discs; each at most a little wider than the median one."""
+    """Pixels between two discs; no row is much wider than the median row."""
     outline = np.zeros_like(column)
     rows = column[above + 1 : below]
     half = np.median(rows.sum(axis=1)) * WIDEST_ROW / 2

@@ -1,1 +1,1 @@
-"""The ICRP 110 reference phantoms as soft body and as training volumes."""
+"""Use the ICRP 110 reference phantoms as soft body and as training volumes."""

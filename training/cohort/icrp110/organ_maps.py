@@ -1,8 +1,8 @@
-"""The ICRP 110 reference phantoms as training volumes, their solid spine cut into vertebrae.
+"""Convert the ICRP 110 phantoms to training volumes; divide their solid spine into vertebrae.
 
-The phantoms carry real organ topology, but their spines are one solid mass. The column in front
-of the cord is cut across its curve: five lumbar vertebrae between the phantom's own upper and
-lower lumbar border, twelve thoracic ones above, discs and end plates between them.
+The phantoms have real organ topology, but each spine is one solid mass. The column in front of
+the cord is cut perpendicular to its curve: five lumbar vertebrae between the upper and lower
+lumbar border of the phantom, twelve thoracic ones above, with discs and end plates in between.
 """
 
 from pathlib import Path
@@ -22,7 +22,6 @@ RIBS: Final = (43, 44)
 THORACIC: Final = (49, 50)
 LUMBAR: Final = (51, 52)
 SACRUM: Final = (53, 54)
-CORTICAL: Final = (51, 49)
 LIVER: Final = 95
 CORD: Final = 126
 DISC: Final = 200
@@ -37,11 +36,11 @@ EXTRA_NAMES: Final = {
 }
 
 LUMBAR_SHARES: Final = (0.190, 0.197, 0.202, 0.206, 0.205)
-"""Of the lumbar length, L1 to L5, each with the disc below."""
+"""Shares of the lumbar length, L1 to L5, each with the disc below."""
 
 
 def reference_specimen(which: str, data: Path, *, rng: np.random.Generator) -> Specimen:
-    """Phantom ``"af"`` or ``"am"`` from knee to neck, with vertebrae of random disc height."""
+    """Return phantom ``"af"`` or ``"am"`` from knee to neck, with random disc heights."""
     organs = phantom(which, data)
     parts, centres = _cut_spine(organs, rng)
     names = phantom_names(which, data)
@@ -60,12 +59,12 @@ def phantom(which: str, data: Path) -> NDArray[np.int16]:
     lumbar = np.nonzero(np.isin(organs, LUMBAR).any(axis=(1, 2)))[0]
     organs = organs[max(0, lumbar.min() - 130) : lumbar.max() + 170]
     if np.argwhere(organs == LIVER)[:, 2].mean() > organs.shape[2] / 2:
-        organs = organs[:, :, ::-1]  # the liver lies on the right, that is at low columns
+        organs = organs[:, :, ::-1]  # the liver is on the right, at low columns
     return np.ascontiguousarray(organs)
 
 
 def phantom_names(which: str, data: Path) -> dict[int, str]:
-    """Names of the organ numbers, with those of the parts that are cut into the spine."""
+    """Return the names of the organ numbers and of the parts that are cut into the spine."""
     names = {}
     text = (data / "icrp110" / f"{which}_organs.txt").read_text(encoding="latin-1")
     for line in text.splitlines():
@@ -78,7 +77,7 @@ def phantom_names(which: str, data: Path) -> dict[int, str]:
 def _cut_spine(
     organs: NDArray[np.int16], rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Structures of the phantom; writes discs, end plates and shells into ``organs``."""
+    """Return the structures; write discs, end plates and shells into ``organs``."""
     parts = _plain_structures(organs)
     spine = np.isin(organs, THORACIC + LUMBAR)
     column = _solid(spine & _in_front_of_cord(organs, spine))
@@ -87,7 +86,7 @@ def _cut_spine(
     curve = _filled((column * rows).sum((1, 2)), column.sum((1, 2)))
     curve = ndimage.gaussian_filter1d(curve, 6)
     slope = np.gradient(curve)
-    # Height along the curve at which the plane across the spine through a voxel meets it.
+    # Height along the curve where the plane through a voxel, perpendicular to the spine, meets it.
     z = heights[:, None, None] + slope[:, None, None] * (rows - curve[:, None, None])
     top, bottom = _borders(np.isin(organs, LUMBAR) & column)
     cuts = _cut_heights(top, bottom, float(heights[column.any((1, 2))].max()), rng)
@@ -113,7 +112,7 @@ def _cut_spine(
 
 
 def _solid(column: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Close the marrow spaces that the phantom counts to other tissues, slice by slice."""
+    """Fill, slice by slice, the marrow spaces that the phantom assigns to other tissues."""
     disk = np.hypot(*np.mgrid[-4:5, -4:5]) <= 4
     return np.stack([ndimage.binary_fill_holes(ndimage.binary_closing(s, disk)) for s in column])
 
@@ -131,14 +130,14 @@ def _plain_structures(organs: NDArray[np.int16]) -> NDArray[np.uint8]:
 
 
 def _in_front_of_cord(organs: NDArray[np.int16], spine: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Voxels in front of the vertebral canal; below the cord's end, of the spine's middle."""
+    """Voxels in front of the canal; below the end of the cord, in front of the middle of the spine."""
     rows = np.arange(organs.shape[1])[None, :, None]
     cord = organs == CORD
     count = cord.sum((1, 2))
     front = np.where(cord, rows, 10_000).min((1, 2)).astype(float)
     front[count == 0] = np.nan
     spine_front = np.where(spine, rows, 10_000).min((1, 2)).astype(float)
-    # The cord ends at L1: below, the canal lies about 37 mm behind the front of the body.
+    # The cord ends at L1. Below, the canal is about 37 mm behind the front of the body.
     depth = np.nanmedian((front - spine_front)[(count > 0) & spine.any((1, 2))][:20])
     border = np.where(np.isnan(front), spine_front + depth, front) - 1
     border = ndimage.median_filter(border, 9)

@@ -1,9 +1,9 @@
-"""The soft body of a virtual patient from the ICRP 110 reference phantom of the patient's sex.
+"""Paint the soft body of a patient from the ICRP 110 reference phantom of the same sex.
 
-The phantom is bent onto the plan: by height through the vertebral centres and the femoral heads,
-across by moving every point along its ray from the spine, so that cavity, muscles and skin of the
-phantom come to lie on those of the plan. Skin, ribs and attenuation of the plan therefore fit
-what lies within.
+The phantom is warped to the plan. Vertebral centres and femoral heads determine the heights.
+Within a slice, every point moves along its ray from the spine so that cavity, muscles and skin of
+the phantom match those of the plan. Skin, ribs and attenuation of the plan therefore fit the
+soft body.
 """
 
 from collections.abc import Callable
@@ -51,9 +51,9 @@ TISSUES: Final = MappingProxyType(
         ),
     }
 )
-"""Organ numbers of each tissue; bones are muscle, for the plan's are painted over them.
+"""Organ numbers of each tissue; bones become muscle because the bones of the plan overwrite them.
 
-The rest (adipose tissue, skin, arms, air around) is fat, which the plan's skin bounds.
+The rest (adipose tissue, skin, arms, air around) becomes fat within the skin of the plan.
 """
 
 NAMES: Final = (FAT, *TISSUES)
@@ -65,7 +65,7 @@ GAS_HU, LUNG_HU = -985.0, -860.0
 GAS_SHARE: Final = MappingProxyType(
     {STOMACH: (0.08, 0.35), COLON: (0.10, 0.45), SMALL_BOWEL: (0.0, 0.06)}
 )
-"""How much of the contents is gas, drawn between the two: it lies in front of a level."""
+"""Range of the share of gas in the contents; the gas lies in front of a level."""
 
 STAIRS: Final = MappingProxyType({"am": 2.4, "af": 1.7})
 """Smoothing between slices of 8 and 4.84 mm, in voxels of ``SPACING_MM``."""
@@ -78,13 +78,13 @@ WARP_STEP_MM = 5.0
 JITTER_MM = 2.5
 
 MARGIN: Final = 12
-"""Slices of the phantom beyond those of the grid: for jitter and smoothing."""
+"""Margin of slices of the phantom beyond the grid, for jitter and smoothing."""
 
 CORE_MM = 34.0
-"""Around the middle of the spine the phantom keeps its form."""
+"""Radius around the middle of the spine in which the phantom is not warped."""
 
 Warp = Callable[[Floats, Floats, Floats], tuple[Floats, Floats, Floats]]
-"""From patient x, y, z (LPS mm) to slice, row and column of the phantom."""
+"""Function from patient x, y, z (LPS mm) to slice, row and column of the phantom."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +94,9 @@ class Phantom:
     Parameters
     ----------
     tissues : (slices, rows, columns) uint8
-        Places in ``NAMES``; axes up, posterior, left.
+        Indices into ``NAMES``; axes up, posterior, left.
     cavity : (slices, rows, columns) bool
-        Organs and ribs.
+        Mask of organs and ribs.
     centres : (vertebrae, 3)
         Slice, row and column of the bodies, L5 first.
     head_top
@@ -110,7 +110,7 @@ class Phantom:
 
 
 def paint_phantom(volume: Volume, plan: BodyPlan, media: Media, *, data: Path) -> None:
-    """Paint skin and everything soft within it, up to the bones.
+    """Paint skin and all soft tissue within it; bones follow later.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def paint_phantom(volume: Volume, plan: BodyPlan, media: Media, *, data: Path) -
         places = [interpolated(place, coarse, axes) for place in warp(x, y, z)]
         places[0] = np.clip(places[0] - np.float32(first), 0, len(hu) - 1)
         sampled = np.empty(places[0].shape, np.float32)
-        fat = media.hu(FAT)  # beyond the phantom's sides
+        fat = media.hu(FAT)  # beyond the sides of the phantom
         ndimage.map_coordinates(hu, places, output=sampled, order=1, mode="constant", cval=fat)
         return sampled
 
@@ -142,7 +142,7 @@ def paint_phantom(volume: Volume, plan: BodyPlan, media: Media, *, data: Path) -
 
 
 def phantom_context(data: Path) -> Callable[[Volume, BodyPlan, Media], None]:
-    """Context for ``training.cohort.body.anatomy.render``.
+    """Return the context for ``training.cohort.body.anatomy.render``.
 
     Raises
     ------
@@ -156,18 +156,18 @@ def phantom_context(data: Path) -> Callable[[Volume, BodyPlan, Media], None]:
 
 
 def context_name(data: Path | None) -> str:
-    """What ``truth.json`` calls the soft body."""
+    """Return the name of the soft body in ``truth.json``."""
     return "parametric" if data is None else "icrp110"
 
 
 @lru_cache(maxsize=2)
 def read_phantom(which: str, data: Path) -> Phantom:
-    """Read ``"af"`` or ``"am"`` and smooth the stairs between its thick slices, once.
+    """Read ``"af"`` or ``"am"`` and smooth the steps between its thick slices; cached.
 
     Raises
     ------
     BadCohortConfig
-        There is no such file.
+        The file does not exist.
     """
     file = data / "icrp110" / f"{which}_organs.nii.gz"
     if not file.is_file():
@@ -192,7 +192,7 @@ def read_phantom(which: str, data: Path) -> Phantom:
 
 
 def _great_vessels(organs: NDArray[np.int16], centres: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Vessels in front of the spine, where the plan's aorta (with its plaques) and cava lie."""
+    """Vessels in front of the spine, at the place of aorta (with plaques) and cava of the plan."""
     slices, rows, columns = (np.arange(n, dtype=np.float64) for n in organs.shape)
     row = np.interp(slices, centres[:, 0], centres[:, 1])[:, None, None]
     column = np.interp(slices, centres[:, 0], centres[:, 2])[:, None, None]
@@ -203,7 +203,7 @@ def _great_vessels(organs: NDArray[np.int16], centres: NDArray[np.float64]) -> N
 
 
 def _smoothed(labels: NDArray[np.uint8], slices: float) -> NDArray[np.uint8]:
-    """Label of the greatest share after smoothing each tissue, mostly from slice to slice."""
+    """Label with the greatest share after smoothing each tissue, mainly between slices."""
     fat = np.ones(labels.shape, np.float32)
     best = np.zeros(labels.shape, np.float32)
     chosen = np.zeros(labels.shape, np.uint8)
@@ -268,7 +268,7 @@ def _tissue_hu(name: str, media: Media) -> float:
 
 
 def _heights(plan: BodyPlan, phantom: Phantom) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Heights in the patient (LPS z) and the slices of the phantom that belong there."""
+    """Heights in the patient (LPS z) and the corresponding slices of the phantom."""
     levels = [Level(Level.L5 - k) for k in range(len(phantom.centres)) if Level.L5 - k >= Level.T1]
     z = [float(plan.vertebra(level).centre_lps_mm[2]) for level in levels]
     slices = [float(value) for value in phantom.centres[: len(levels), 0]]
@@ -289,7 +289,7 @@ def _heights(plan: BodyPlan, phantom: Phantom) -> tuple[NDArray[np.float64], NDA
 
 
 def _warp(plan: BodyPlan, phantom: Phantom) -> Warp:
-    """Move every point along its ray from the spine: core, cavity, muscles and skin to theirs."""
+    """Return the warp that moves points along their rays so that the surfaces match."""
     trunk = plan_trunk(plan)
     heights, slices = _heights(plan, phantom)
     table_z = np.arange(-340.0, 760.0, HEIGHT_STEP_MM)
@@ -325,7 +325,7 @@ def _warp(plan: BodyPlan, phantom: Phantom) -> Warp:
 
 
 def _reach(surface: Distance, plan: BodyPlan, heights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far a surface lies from the spine: (heights, angles), mm."""
+    """Distance of a surface from the spine: (heights, angles), mm."""
     rays = np.arange(0, RAY_MM, RAY_STEP_MM)
     turn = np.arange(ANGLES) * 2 * np.pi / ANGLES
     z = heights[:, None, None]
@@ -336,7 +336,7 @@ def _reach(surface: Distance, plan: BodyPlan, heights: NDArray[np.float64]) -> N
 
 
 def _phantom_reach(phantom: Phantom, slices: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same of the phantom's cavity and muscles: (2, heights, angles), mm."""
+    """The same for cavity and muscles of the phantom: (2, heights, angles), mm."""
     rays = np.arange(0, RAY_MM, RAY_STEP_MM) / SPACING_MM
     turn = np.arange(ANGLES) * 2 * np.pi / ANGLES
     middle = [np.interp(slices, phantom.centres[:, 0], phantom.centres[:, k]) for k in (1, 2)]
@@ -364,7 +364,7 @@ def _outermost(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
 def _anchors(
     own: NDArray[np.float64], theirs: NDArray[np.float64]
 ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
-    """Radii of core, cavity, muscle and skin in the patient, and where they lie in the phantom."""
+    """Radii of core, cavity, muscle and skin in the patient and in the phantom."""
     own_share = np.clip(own[0] / np.maximum(own[1], 1.0), 0.6, 0.94)
     muscle = _calm(np.maximum(theirs[1], 30.0))
     share = theirs[0] / np.maximum(theirs[1], 1.0)
@@ -372,7 +372,7 @@ def _anchors(
     cavities = own[1] * own_share, muscle * share
     cores = tuple(np.minimum(CORE_MM, 0.6 * cavity) for cavity in cavities)
     core = np.minimum(*cores)
-    # Beyond the muscles there is nothing but fat: how much of it decides the plan.
+    # Beyond the muscles there is only fat; the plan determines its thickness.
     fat = np.maximum(own[2] - own[1], 2.0)
     return (
         [core, cavities[0], own[1], own[1] + fat],
@@ -381,7 +381,7 @@ def _anchors(
 
 
 def _calm(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Without the notches of single rays; angles close to a ring."""
+    """Remove the notches of single rays; the angles are periodic."""
     ring = np.pad(table, ((0, 0), (8, 8)), mode="wrap")
     ring = ndimage.gaussian_filter(ndimage.median_filter(ring, (5, 5)), 1.5, mode="nearest")
     return np.asarray(ring[:, 8:-8])
@@ -404,6 +404,6 @@ def _piecewise(radius: Floats, knots: list[Floats], goals: list[Floats]) -> Floa
 
 
 def _lattice(axis: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Multiples of the warp's step around an axis: the same for every slab and grid."""
+    """Multiples of the warp step that cover an axis; independent of slab and grid."""
     first, last = np.floor(axis[0] / WARP_STEP_MM), np.ceil(axis[-1] / WARP_STEP_MM)
     return np.arange(first, max(last, first + 1) + 1) * WARP_STEP_MM

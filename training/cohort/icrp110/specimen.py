@@ -1,4 +1,4 @@
-"""Virtual patients as training volumes: HU and the structure of every voxel."""
+"""Render virtual patients as training volumes: HU and structure of every voxel."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ PELVIC_PLACES = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Specimen:
-    """A patient to draw training patches from.
+    """A patient from which training patches are drawn.
 
     Parameters
     ----------
@@ -37,15 +37,15 @@ class Specimen:
     parts : (slices, rows, columns) uint8
         ``models.structures_3mm.Structure``.
     centres : (vertebrae, 3) float32
-        Index coordinates (slice, row, column) of the vertebral bodies' centres.
+        Index coordinates (slice, row, column) of the centres of the vertebral bodies.
     pelvic : (places, 3) float32
         Index coordinates of some voxels of sacrum and femora.
     spacing_mm
-        Isotropic.
+        Isotropic voxel spacing.
     organs
         Names of the organ numbers (ICRP 110), or empty for HU.
     last_ribs_mm : (slices, rows, columns) uint8, or ``None``
-        In the twelfth ribs the distance from the rib's head, else 0: the sampler shortens them.
+        Distance from the head of the rib in the twelfth ribs, else 0; the sampler shortens the ribs.
     """
 
     image: NDArray[np.int16]
@@ -57,26 +57,26 @@ class Specimen:
     pelvic: NDArray[np.float32] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Look for the pelvis once, since many patches are drawn around it."""
+        """Find the pelvis once, because many patches are drawn around it."""
         places = np.argwhere(np.isin(self.parts, PELVIC))
         some = places[:: max(1, len(places) // PELVIC_PLACES)].astype(np.float32)
         object.__setattr__(self, "pelvic", some)
 
 
 def virtual_specimen(seed: int, folder: Path, family: str = "") -> Specimen:
-    """Virtual patient by seed, kept as a file in ``folder`` after its first rendering.
+    """Return a virtual patient by seed; the first call renders it and writes a file in ``folder``.
 
     Parameters
     ----------
     family
-        Of skeletons (``training.cohort.people.form``), then also with degeneration, fractures, lesions and
-        implants; empty for the default form of a healthy spine.
+        Family of skeletons (``training.cohort.people.form``), with degeneration, fractures, lesions
+        and implants; empty for a healthy spine of the default form.
     """
     return kept(folder / f"virtual{seed:04d}{family}.npz", lambda: _render(seed, family))
 
 
 def kept(path: Path, make: Callable[[], Specimen]) -> Specimen:
-    """Specimen from a file, made and written first where there is none."""
+    """Read a specimen from a file; make and write it first if the file does not exist."""
     if not path.exists():
         made = make()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def kept(path: Path, make: Callable[[], Specimen]) -> Specimen:
 
 
 def _render(seed: int, family: str) -> Specimen:
-    """Render a patient of any figure and posture that the cohort draws, and some beyond."""
+    """Render a patient; size and posture vary slightly more than in the cohort."""
     rng = np.random.default_rng([seed, 77])
     drawn = draw_subject(seed, with_findings=bool(family))
     subject = replace(
@@ -132,7 +132,7 @@ def _render(seed: int, family: str) -> Specimen:
 
 
 def _along_last_ribs(plan: BodyPlan, grid: Grid) -> NDArray[np.uint8]:
-    """Distance of every voxel of the twelfth ribs from the rib's head, mm; 0 elsewhere."""
+    """Distance of every voxel of the twelfth ribs from the head of the rib, mm; 0 elsewhere."""
     volume = Volume.of_air(grid)
     along = np.zeros(volume.labels.shape, np.uint8)
     vertebra = plan.vertebra(Level.T12)

@@ -1,1 +1,1 @@
-"""X-ray physics: attenuation of media under real spectra."""
+"""X-ray physics: convert the composition of tissues to HU under real spectra."""

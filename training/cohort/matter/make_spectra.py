@@ -1,4 +1,4 @@
-"""Write ``spectra.json``: tube spectra as a detector sees them, and mass attenuation coefficients.
+"""Write ``spectra.json``: detected tube spectra and mass attenuation coefficients.
 
 usage: pip install "osteonode[spectra]" && python -m training.cohort.matter.make_spectra
 
@@ -31,7 +31,7 @@ SCINTILLATOR_G_CM3, SCINTILLATOR_CM = 7.34, 0.14
 
 
 def main() -> None:
-    """Make the table."""
+    """Compute the table and write it."""
     data = spekpy.Spek(kvp=120, th=ANODE_DEG, dk=1).mu_data
     content = {
         "energies_kev": [round(float(e), 1) for e in ENERGIES_KEV],

@@ -1,4 +1,4 @@
-"""HU of everything soft in a patient, at a tube voltage and a contrast phase."""
+"""HU of the soft tissues of a patient at a tube voltage and a contrast phase."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -77,7 +77,7 @@ IODINE_MG_ML: Final = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """Lookup of HU.
+    """HU of tissues for one scan.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class Media:
     iodine
         Dose of contrast medium relative to the usual one.
     marrow_uptake
-        Of that dose, how much marrow takes up relative to ``IODINE_MG_ML``.
+        Uptake of marrow at that dose relative to ``IODINE_MG_ML``.
     """
 
     kvp: int | Beam
@@ -105,14 +105,14 @@ class Media:
             raise BadCohortConfig(
                 f"marrow_uptake = {self.marrow_uptake:g}", "0 to 3 times the usual"
             )
-        as_beam(self.kvp)  # an unknown tube voltage is refused here
+        as_beam(self.kvp)  # raises for an unknown tube voltage
 
     def hu(self, tissue: str) -> float:
-        """HU of a tissue of ``MATERIAL`` with its iodine."""
+        """Return the HU of a tissue of ``MATERIAL`` with its iodine."""
         return material_hu(MATERIAL[tissue], self.kvp) + self._rise_hu(tissue)
 
     def marrow_rise_hu(self, marrow_fat: float) -> float:
-        """What the contrast medium adds to trabecular bone: fat takes up none.
+        """Return the HU that contrast medium adds to trabecular bone; fat takes up none.
 
         Source: between 5 and 27 HU in the literature, less in fatty marrow
         (docs/domain.md 3.4).

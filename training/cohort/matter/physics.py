@@ -1,14 +1,15 @@
-"""Composition -> attenuation -> Hounsfield units in a polychromatic beam.
+"""Compute attenuation and HU from composition, in a polychromatic beam.
 
-The signal of every energy is weighted as a detector sees it behind a patient: the tube's spectrum
-(``make_spectra``), the water that stands for the patient (its diameter is the fitted nuisance:
-27 cm makes fat, muscle, blood and the rise per mineral right together) and what a scanner adds.
+Every energy has the weight of its signal in a detector behind a patient. The weight depends on the
+tube spectrum (``make_spectra``), on water that stands for the patient, and on the filtration of
+the scanner. The diameter of the water is the one fitted parameter: with 27 cm fat, muscle, blood
+and the increase per mineral agree with published values.
 
 Source
 ------
 Compositions: ICRP Publication 110; adipose tissue: Woodard & White 1986, "adipose tissue 3"
-(little water), which gives the -100 HU of patients. Marrow: ICRU Report 46 red marrow (40 % fat by
-mass) split into its fat, a triglyceride, and its cells. Bone tissue: 1.15 g mineral, 0.42 g organic
+(little water), which has the -100 HU found in patients. Marrow: ICRU Report 46 red marrow (40 % fat by
+mass) divided into its fat, a triglyceride, and its cells. Bone tissue: 1.15 g mineral, 0.42 g organic
 matrix and 0.26 g water per cm3.
 """
 
@@ -26,13 +27,13 @@ from training.cohort.errors import BadCohortConfig
 from training.cohort.paint.grid import Floats
 
 KVPS: Final = (80, 100, 120, 140)
-"""Tube voltages whose spectrum is known."""
+"""Tube voltages with a spectrum in the table."""
 
 REFERENCE_WATER_CM: Final = 27.0
-"""Water-equivalent diameter of the patient for whom fat, muscle, blood and bone match."""
+"""Water-equivalent diameter at which HU of fat, muscle, blood and bone agree with patients."""
 
 MINERAL_PER_BONE_TISSUE: Final = 1150.0
-"""mg of hydroxyapatite in 1 cm3 of bone tissue without marrow."""
+"""Hydroxyapatite in 1 cm3 of bone tissue without marrow, mg."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +84,9 @@ class Beam:
     Parameters
     ----------
     water_cm
-        Water-equivalent diameter of the patient: a larger one hardens the beam.
+        Water-equivalent diameter of the patient; a larger one hardens the beam.
     aluminium_mm
-        What a scanner filters beyond 3 mm Al and 0.9 mm Ti; may be negative.
+        Filtration of the scanner in addition to 3 mm Al and 0.9 mm Ti; may be negative.
     """
 
     kvp: int
@@ -103,7 +104,7 @@ class Beam:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Table:
-    """What ``make_spectra`` wrote."""
+    """Content of ``spectra.json``."""
 
     energies_kev: NDArray[np.float64]
     detected: dict[int, NDArray[np.float64]]
@@ -139,7 +140,7 @@ def _weights(beam: Beam) -> NDArray[np.float64]:
 
 
 def as_beam(kvp: int | Beam) -> Beam:
-    """Take a tube voltage for its beam behind the reference patient."""
+    """Convert a tube voltage to its beam behind the reference patient."""
     return kvp if isinstance(kvp, Beam) else Beam(kvp=kvp)
 
 
@@ -151,8 +152,8 @@ def mean_energy_kev(kvp: int | Beam) -> float:
 def linear_attenuation(material: Material, kvp: int | Beam) -> float:
     """Mean linear attenuation coefficient over the signal, 1/cm.
 
-    With a correction of beam hardening for water, as every scanner has it, a small piece of a
-    material in the middle of a patient is reconstructed at this value.
+    Every scanner corrects beam hardening for water. A small piece of a material in the middle of a
+    patient is then reconstructed at this value.
     """
     return float(_weights(as_beam(kvp)) @ _spectral(material))
 
@@ -166,9 +167,9 @@ def water_attenuation(kvp: int | Beam) -> float:
 def polychromatic_attenuation(
     name: str, linear: NDArray[np.float64], kvp: int | Beam
 ) -> NDArray[np.float64]:
-    """Logarithm of attenuation that a beam shows where an ideal one shows ``linear``.
+    """Line integral in a polychromatic beam where a monochromatic one has ``linear``.
 
-    The beam hardens in the material, so that long ways attenuate less than in proportion.
+    The beam hardens in the material, so the result increases less than proportionally.
     """
     weights, spectral = _weights(as_beam(kvp)), _spectral(MATERIALS[name])
     lengths_cm = np.concatenate([[0.0], np.geomspace(1e-3, 40.0, 120)])
@@ -201,7 +202,7 @@ def bone_tissue_hu(kvp: int | Beam) -> float:
 
 @cache
 def iodine_hu_per_mg_ml(kvp: int | Beam) -> float:
-    """Rise of HU per mg of iodine in 1 ml."""
+    """Increase of HU per mg of iodine in 1 ml."""
     iodine = Material(density=1e-3, percent={"I": 100.0})
     water = linear_attenuation(MATERIALS["water"], kvp)
     return 1000 * linear_attenuation(iodine, kvp) / water
@@ -209,7 +210,7 @@ def iodine_hu_per_mg_ml(kvp: int | Beam) -> float:
 
 @cache
 def mineral_in_water_hu_per_mg_cm3(kvp: int | Beam) -> float:
-    """Rise of HU per mg/cm3 of hydroxyapatite in water: the line of a solid calibration phantom."""
+    """Increase of HU per mg/cm3 of hydroxyapatite in water: slope of a calibration phantom."""
     mineral = MATERIALS["mineral"]
     return material_hu("mineral", kvp) / (1000 * mineral.density)
 
@@ -230,7 +231,7 @@ class SpongiosaHu:
 
 
 def spongiosa(marrow_fat: float, kvp: int | Beam) -> SpongiosaHu:
-    """Trabecular bone with this volume share of fat in its marrow."""
+    """Return the HU of trabecular bone with this volume share of fat in its marrow."""
     if not 0 <= marrow_fat <= 1:
         raise BadCohortConfig(f"marrow_fat = {marrow_fat:g}", "a share from 0 to 1")
     cells, fat = material_hu("marrow cells", kvp), material_hu("marrow fat", kvp)
@@ -240,20 +241,20 @@ def spongiosa(marrow_fat: float, kvp: int | Beam) -> SpongiosaHu:
 
 
 def qct_mg_cm3(hu: float, kvp: int | Beam) -> float:
-    """Density that single-energy QCT reads from an attenuation, mg hydroxyapatite per cm3.
+    """Density that single-energy QCT measures at a HU, mg hydroxyapatite per cm3.
 
-    The phantom holds mineral in water; fat in the marrow therefore lowers the reading, and cells
-    raise it.
+    The phantom contains mineral in water. Fat in the marrow therefore decreases the measured value,
+    and marrow cells increase it.
     """
     return hu / mineral_in_water_hu_per_mg_cm3(kvp)
 
 
 def mineral_mg_cm3(qct: float, marrow_fat: float, kvp: int | Beam = 120) -> float:
-    """Mineral density whose reading in single-energy QCT is ``qct``: undoes ``qct_mg_cm3``.
+    """Mineral density at which single-energy QCT measures ``qct``; inverse of ``qct_mg_cm3``.
 
-    Populations are published as readings. Taken for mineral they would give the young too high
-    and the old too low an attenuation; as readings they give those of Jang 2019 (226 HU under 30,
-    89 HU over 90 years).
+    Published densities of populations are QCT measurements. If they were used as mineral, HU would
+    be too high in young and too low in old people. As measurements they lead to the HU of Jang
+    2019 (226 HU under 30, 89 HU over 90 years).
     """
     bone = spongiosa(marrow_fat, kvp)
     return (qct * mineral_in_water_hu_per_mg_cm3(kvp) - bone.offset_hu) / bone.slope_hu_per_mg_cm3

@@ -1,1 +1,1 @@
-"""Voxel grids, signed distances, rasters and random fields."""
+"""Paint shapes on voxel grids: grids, signed distances, raster and random fields."""

@@ -1,8 +1,8 @@
-"""Smooth random fields over the patient: texture, strands, slow deformation.
+"""Smooth random fields in patient coordinates: texture, strands, slow deformation.
 
-A field has no bounds and is never stored whole: its white noise is drawn in blocks, each from the
-field's key and the place of the block, so that any part of it can be had alone and is the same
-however it is asked for.
+A field has no bounds and is never stored as a whole. Its white noise is drawn in blocks; the key of
+the field and the position of a block seed the block. Every part of a field can thus be computed
+alone, with the same values on every grid.
 """
 
 from dataclasses import dataclass, field
@@ -16,24 +16,24 @@ BLOCK = 16
 """Lattice points along the side of a block of white noise."""
 
 BINOMIAL = np.array([1, 4, 6, 4, 1], np.float32) / 16
-"""Smooths white noise to a correlation like that of a Gaussian with a deviation of one point."""
+"""Smoothing kernel, similar to a Gaussian with a standard deviation of one point."""
 
 REACH = len(BINOMIAL) // 2
 DEVIATION = float(np.sum(BINOMIAL.astype(np.float64) ** 2) ** 1.5)
-"""What the smoothing along three axes leaves of the deviation of white noise."""
+"""Standard deviation of white noise after the smoothing along three axes."""
 
 BLOCK_ORIGIN = 2**40
-"""Added to block numbers, which may be negative, to make the counters of the generator."""
+"""Offset that makes block numbers, which may be negative, valid counters of the generator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """Zero mean, unit deviation, correlated over two lattice points; the same on every grid.
+    """Random field: mean 0, SD 1, correlated over two lattice points; the same on every grid.
 
     Parameters
     ----------
     key
-        Of the counter-based generator (Salmon et al. 2011, Philox).
+        Key of the counter-based generator (Salmon et al. 2011, Philox).
     steps_mm
         Distance of lattice points along (z, y, x).
     """
@@ -43,7 +43,7 @@ class Field:
     _blocks: dict[tuple[int, int, int], Floats] = field(default_factory=dict, repr=False)
 
     def at(self, x: Floats, y: Floats, z: Floats) -> Floats:
-        """Give the values on regular axes."""
+        """Return the values on regular axes."""
         targets = tuple(np.asarray(axis, np.float64).ravel() for axis in (z, y, x))
         starts, stops = [], []
         for target, step in zip(targets, self.steps_mm, strict=True):

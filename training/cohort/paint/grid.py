@@ -1,4 +1,4 @@
-"""The voxel grid of a simulation: axes of patient space, bounding boxes, linear resampling."""
+"""Voxel grid of a simulation: axes in patient coordinates, bounding boxes, interpolation."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -10,17 +10,17 @@ from training.cohort.errors import BadCohortConfig
 
 Floats: TypeAlias = NDArray[np.float32]
 Bounds: TypeAlias = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
-"""Lowest and highest x, y and z of a box, LPS mm."""
+"""Minimum and maximum of x, y and z of a box, LPS mm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """Axis-aligned grid of a patient who lies head first supine.
+    """Axis-aligned grid of a patient in head-first supine position.
 
     Parameters
     ----------
     origin_lps_mm
-        Centre of the first voxel: (x, y, z), the lowest of each.
+        Centre of the first voxel (x, y, z), the minimum of each.
     spacing_mm
         (x, y, z).
     shape
@@ -44,7 +44,7 @@ class Grid:
 
     @property
     def affine_lps(self) -> NDArray[np.float64]:
-        """(4, 4), from (slice, row, column, 1) to LPS mm."""
+        """Return the (4, 4) affine from (slice, row, column, 1) to LPS mm."""
         affine = np.eye(4)
         affine[:3, :3] = np.diag(self.spacing_mm)[:, ::-1]
         affine[:3, 3] = self.origin_lps_mm
@@ -65,7 +65,7 @@ class Grid:
 def interpolated(
     values: Floats, axes: tuple[NDArray[np.float64], ...], targets: tuple[NDArray[np.float64], ...]
 ) -> Floats:
-    """Linear interpolation from one set of regular axes to another; clamped at the ends.
+    """Linear interpolation from one set of regular axes to another; constant beyond the ends.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def interpolated(
     axes, targets
         (z, y, x), each ascending and regular.
     """
-    # Columns first, where picking is slow and the array still small.
+    # Columns first: indexing is slow along them and the array is still small.
     for number in (2, 1, 0):
         axis, target = axes[number], targets[number]
         if len(axis) == len(target) and axis[0] == target[0] and axis[-1] == target[-1]:

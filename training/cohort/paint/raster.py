@@ -1,11 +1,11 @@
-"""Painting of shapes into a volume with partial volume at every border.
+"""Paint shapes into a volume with partial volume at every border.
 
 A shape is a signed distance in mm (negative inside) over patient coordinates. The share of a
-voxel that a shape covers follows from the distance at its centre, so that layers thinner than a
-voxel (cortical shell, endplate, skin) weigh what they should.
+voxel that a shape covers follows from the distance at its centre. Layers thinner than a voxel
+(cortical shell, end plate, skin) thus have their correct weight.
 
-Only the part of the grid that a shape touches is evaluated: a small grid costs little, however
-large the patient is.
+Only the part of the grid that a shape touches is evaluated. The time therefore depends on the size
+of the grid, not of the patient.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from training.cohort.paint.grid import Bounds, Floats, Grid, interpolated
 
 Distance: TypeAlias = Callable[[Floats, Floats, Floats], Floats]
-"""From broadcastable x, y, z (LPS mm) to signed distance (mm)."""
+"""Function from broadcastable x, y, z (LPS mm) to signed distance (mm)."""
 
 Axes: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 """Coordinates along z, y and x, LPS mm, each ascending and regular."""
@@ -39,21 +39,21 @@ class Part(IntEnum):
 
     NONE = 0
     CORE = 1
-    """Trabecular bone; of a vertebra, that of the body alone."""
+    """Trabecular bone; in a vertebra only of the body."""
     SHELL = 2
-    """Cortex and end plates; of a vertebra, those of the body alone."""
+    """Cortex and end plates; in a vertebra only of the body."""
     POSTERIOR = 3
     """Pedicles, arch and processes of a vertebra."""
     OSTEOPHYTE = 4
-    """Lips and bridges on a body; the label names its vertebra."""
+    """Osteophytes and bridges on a body; the label is that of the vertebra."""
     LIGAMENT = 5
     """Calcified ligament in the canal; no label."""
     PLAQUE = 6
     """Calcium on the wall of the aorta; no label."""
     CEMENT = 7
-    """Bone cement; the label stays that of the bone."""
+    """Bone cement; the label is that of the bone."""
     METAL = 8
-    """Screw, rod or prosthesis; the label stays that of the bone, outside bone there is none."""
+    """Screw, rod or prosthesis; the label is that of the bone, none outside bone."""
     SHAFT = 9
     """Femur below the lesser trochanter: not part of the proximal femur (study 3)."""
 
@@ -71,10 +71,10 @@ class Shape:
     distance
         Signed distance, mm.
     bounds
-        A box that holds the body.
+        A box that contains the body.
     step_mm
-        Evaluate at this spacing, where that of the grid is finer, and interpolate; ``None``
-        evaluates at every voxel.
+        Spacing at which to evaluate and interpolate if the grid is finer; ``None`` evaluates at
+        every voxel.
     """
 
     distance: Distance
@@ -84,7 +84,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """A part of the volume that is being painted.
+    """Part of the volume to paint.
 
     Parameters
     ----------
@@ -103,29 +103,29 @@ class Patch:
 
 
 Medium: TypeAlias = float | Callable[[Patch], Floats]
-"""HU of what is painted: one number, or a field over the patch."""
+"""HU of the painted shape: one number, or a function of the patch."""
 
 Parting: TypeAlias = Callable[[Patch, Bits], NDArray[np.uint8]]
-"""From a patch and the voxels inside the shell to the ``Part`` of each voxel of the shape."""
+"""Function from a patch and the mask inside the shell to the ``Part`` of each voxel."""
 
 
 def core_and_shell(patch: Patch, core: Bits) -> NDArray[np.uint8]:
-    """Part a bone that has no posterior elements."""
+    """Divide a bone without posterior elements into core and shell."""
     return np.where(core, np.uint8(Part.CORE), np.uint8(Part.SHELL))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
-    """The volume under the brush.
+    """HU, labels and parts of a patient, on which shapes are painted.
 
     Parameters
     ----------
     hu : (slices, rows, columns) float32
     labels : (slices, rows, columns) uint8
     parts : (slices, rows, columns) uint8
-        ``Part`` of what the label names.
+        ``Part`` of the labelled bone.
     threads
-        Paint slabs side by side; the result is the same without.
+        Threads that paint slabs in parallel; they do not change the result.
     """
 
     grid: Grid
@@ -136,7 +136,7 @@ class Volume:
 
     @classmethod
     def of_air(cls, grid: Grid, *, threads: ThreadPoolExecutor | None = None) -> "Volume":
-        """Nothing but air."""
+        """Return a volume of air."""
         return cls(
             grid=grid,
             hu=np.full(grid.shape, -1000, np.float32),
@@ -147,7 +147,7 @@ class Volume:
 
     @property
     def voxel_mm(self) -> float:
-        """Width over which a border is spread."""
+        """Width of the partial volume at a border."""
         return float(np.prod(self.grid.spacing_mm) ** (1 / 3))
 
     def paint(
@@ -157,7 +157,7 @@ class Volume:
         label: int | None = None,
         part: Part | None = None,
     ) -> None:
-        """Fill a shape; a label without a part is a core."""
+        """Fill a shape; a label without a part becomes a core."""
         if label is not None and part is None:
             part = Part.CORE
 
@@ -201,14 +201,14 @@ class Volume:
         self._each_patch(shape, fill)
 
     def patches(self, shape: Shape) -> Iterator[Patch]:
-        """Cut what a shape touches into slabs, so that memory stays low."""
+        """Yield the voxels that a shape touches in slabs, to limit memory."""
         for box in self._boxes(shape.bounds):
             patch = self._patch(shape, box)
             if patch is not None:
                 yield patch
 
     def _each_patch(self, shape: Shape, fill: Callable[[Patch], None]) -> None:
-        """Fill slab by slab; slabs share no voxel, so that their order does not matter."""
+        """Fill slab by slab in any order; slabs have no common voxel."""
 
         def work(box: Box) -> None:
             patch = self._patch(shape, box)
@@ -230,7 +230,7 @@ class Volume:
         ]
 
     def _patch(self, shape: Shape, box: Box) -> Patch | None:
-        """Evaluate a shape on the voxels of a box that it touches."""
+        """Evaluate a shape on the voxels of a box; ``None`` if it touches none."""
         axes = (self.grid.axis(2)[box[0]], self.grid.axis(1)[box[1]], self.grid.axis(0)[box[2]])
         lattice = _lattice(shape, self.grid, axes)
         values = _evaluated(shape.distance, lattice)
@@ -256,7 +256,7 @@ class Volume:
         )
 
     def sampled(self, shape: Shape, patch: Patch) -> Floats:
-        """Signed distance to another shape on the voxels of a patch."""
+        """Return the signed distance to another shape on the voxels of a patch."""
         axes = tuple(np.asarray(axis, np.float64).ravel() for axis in (patch.z, patch.y, patch.x))
         targets = (axes[0], axes[1], axes[2])
         lattice = _lattice(shape, self.grid, targets)
@@ -264,20 +264,20 @@ class Volume:
 
 
 def coverage(distance: Floats, width_mm: float) -> Floats:
-    """Share of a voxel inside a flat border at this distance from its centre."""
+    """Share of a voxel inside a plane border at this distance from its centre."""
     share = distance * np.float32(-1 / width_mm)
     share += np.float32(0.5)
     return np.clip(share, 0, 1, out=share)
 
 
 def broadcastable(axes: Axes) -> tuple[Floats, Floats, Floats]:
-    """(z, y, x) as arrays that broadcast to (slices, rows, columns)."""
+    """Return (z, y, x) as arrays that broadcast to (slices, rows, columns)."""
     z, y, x = (axis.astype(np.float32) for axis in axes)
     return z[:, None, None], y[None, :, None], x[None, None, :]
 
 
 def _lattice(shape: Shape, grid: Grid, axes: Axes) -> Axes:
-    """Where to evaluate a shape: at the voxels, or at multiples of its step where that is coarser.
+    """Points at which to evaluate a shape: the voxels, or multiples of its step if coarser.
 
     The lattice is the same for every slab and every grid.
     """
@@ -301,7 +301,7 @@ def _evaluated(distance: Distance, axes: Axes) -> Floats:
 
 
 def _cells_touched(inside: Bits) -> Box | None:
-    """Index ranges that hold every point inside, and one point more on each side."""
+    """Index ranges of all points inside plus one point on each side."""
     ranges = []
     for number in range(3):
         others = tuple(k for k in range(3) if k != number)

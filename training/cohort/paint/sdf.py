@@ -1,7 +1,7 @@
 """Signed distances of simple solids (mm, negative inside) over broadcastable coordinates.
 
-Source: I. Quilez, distance functions; distances of ellipsoids and superellipses are first-order
-estimates along the ray from the centre, exact at the surface.
+Source: I. Quilez, distance functions. Distances to ellipsoids and superellipses are first-order
+estimates along the ray from the centre; they are exact at the surface.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ Point: TypeAlias = Sequence[float] | NDArray[np.float64]
 
 
 def ellipsoid(x: Floats, y: Floats, z: Floats, centre: Point, radii: Point) -> Floats:
-    """Ellipsoid along the axes."""
+    """Distance to an axis-aligned ellipsoid."""
     dx, dy, dz = x - np.float32(centre[0]), y - np.float32(centre[1]), z - np.float32(centre[2])
     a, b, c = (np.float32(r) for r in radii)
     scaled = np.sqrt((dx / a) ** 2 + (dy / b) ** 2 + (dz / c) ** 2) + np.float32(1e-6)
@@ -30,7 +30,7 @@ def ellipsoid(x: Floats, y: Floats, z: Floats, centre: Point, radii: Point) -> F
 def capsule(
     x: Floats, y: Floats, z: Floats, start: Point, end: Point, radii: tuple[float, float]
 ) -> Floats:
-    """Rod between two points whose radius runs from one value to the other."""
+    """Distance to a rod between two points; the radius changes linearly from end to end."""
     p, q = np.asarray(start, np.float32), np.asarray(end, np.float32)
     way = q - p
     share = ((x - p[0]) * way[0] + (y - p[1]) * way[1] + (z - p[2]) * way[2]) / float(way @ way)
@@ -44,7 +44,7 @@ def capsule(
 def superellipse(
     x: Floats, y: Floats, half: tuple[ArrayLike, ArrayLike], exponent: float
 ) -> Floats:
-    """Infinite column with a superellipse as its section; ``half`` may vary along z."""
+    """Distance to an infinite column with a superelliptic section; ``half`` may vary along z."""
     a, b = np.asarray(half[0], np.float32), np.asarray(half[1], np.float32)
     power = np.float32(exponent)
     norm = ((np.abs(x) / a) ** power + (np.abs(y) / b) ** power) ** (1 / power)
@@ -53,7 +53,7 @@ def superellipse(
 
 
 def union(first: Floats, second: Floats, blend_mm: float = 0.0) -> Floats:
-    """Both bodies; with a fillet of about ``blend_mm`` where they meet (polynomial)."""
+    """Unite two bodies; a polynomial fillet of about ``blend_mm`` smooths their junction."""
     if blend_mm <= 0:
         return np.minimum(first, second)
     mix = np.maximum(blend_mm - np.abs(first - second), 0) / np.float32(blend_mm)
@@ -61,7 +61,7 @@ def union(first: Floats, second: Floats, blend_mm: float = 0.0) -> Floats:
 
 
 def intersection(first: Floats, second: Floats, blend_mm: float = 0.0) -> Floats:
-    """Keep what both bodies share, with a rounded edge."""
+    """Intersect two bodies, with a rounded edge."""
     return -union(-first, -second, blend_mm)
 
 
@@ -75,10 +75,10 @@ def beads(
     Parameters
     ----------
     balls
-        Gives (n, 4): place (LPS mm), closer together than the radii, and radius (mm), changing
-        slowly along the body. Called when the body is first seen.
+        Function that returns (n, 4): position (LPS mm) and radius (mm). Balls are closer together
+        than their radii, and radii change slowly along the body. Called at the first evaluation.
     bounds
-        A box that holds every ball.
+        A box that contains every ball.
     """
     reach = 2 * step_mm + 2.0
     rows = cache(lambda: balls().astype(np.float32))
@@ -94,7 +94,7 @@ def beads(
 
 
 def _near(balls: Floats, axes: tuple[Floats, Floats, Floats], reach: float) -> Floats:
-    """Balls whose surface comes within ``reach`` of the box of the axes."""
+    """Balls whose surface is within ``reach`` of the box of the axes."""
     low = np.array([axis[0] for axis in axes])
     high = np.array([axis[-1] for axis in axes])
     wide = balls[:, 3:] + np.float32(reach)
@@ -104,7 +104,7 @@ def _near(balls: Floats, axes: tuple[Floats, Floats, Floats], reach: float) -> F
 def _add_ball(
     result: Floats, axes: tuple[Floats, Floats, Floats], bead: NDArray[np.float32], reach: float
 ) -> None:
-    """Unite a distance field with a ball, within ``reach`` of the ball's surface."""
+    """Unite a distance field with a ball, within ``reach`` of the surface of the ball."""
     wide = bead[3] + reach
     parts, squares = [], []
     for axis, centre in zip(axes, bead, strict=False):
@@ -121,7 +121,7 @@ def _add_ball(
 
 
 def enclosing(points: NDArray[np.float64], margin_mm: float) -> Bounds:
-    """Box around points."""
+    """Return the box around points, with a margin."""
     low, high = points.min(axis=0) - margin_mm, points.max(axis=0) + margin_mm
     return (
         (float(low[0]), float(high[0])),
@@ -131,20 +131,20 @@ def enclosing(points: NDArray[np.float64], margin_mm: float) -> Bounds:
 
 
 def around(balls: NDArray[np.float64]) -> Bounds:
-    """Box around balls (x, y, z, radius)."""
+    """Return the box around balls (x, y, z, radius)."""
     return enclosing(balls[:, :3], float(balls[:, 3].max()))
 
 
 def curve(
     knots: Sequence[Sequence[float]] | NDArray[np.float64], spacing_mm: float
 ) -> NDArray[np.float64]:
-    """Smooth path through knots, sampled about every ``spacing_mm``.
+    """Return a smooth path through knots, sampled about every ``spacing_mm``.
 
-    Knots may carry more numbers than a place (a radius, say); all are interpolated alike.
+    Knots may have more numbers than a position, for example a radius; all are interpolated.
     """
     places = np.asarray(knots, dtype=np.float64)
     lengths = np.linalg.norm(np.diff(places[:, :3], axis=0), axis=1)
-    moves = np.concatenate([[True], lengths > 1e-6])  # a knot may stand twice
+    moves = np.concatenate([[True], lengths > 1e-6])  # a knot may occur twice
     places, lengths = places[moves], lengths[moves[1:]]
     way = np.concatenate([[0], np.cumsum(lengths)])
     samples = np.linspace(0, way[-1], max(2, int(way[-1] / spacing_mm) + 1))
@@ -152,14 +152,14 @@ def curve(
 
 
 def tube(knots: Sequence[Sequence[float]] | NDArray[np.float64], step_mm: float) -> Shape:
-    """Tube through knots (x, y, z, radius)."""
+    """Return a tube through knots (x, y, z, radius)."""
     return tubes([np.asarray(knots, dtype=np.float64)], step_mm)
 
 
 def tubes(paths: Sequence[NDArray[np.float64]], step_mm: float) -> Shape:
-    """One body of several tubes, each through knots (x, y, z, radius).
+    """Return one body of several tubes, each through knots (x, y, z, radius).
 
-    Balls a quarter of a radius apart leave ripples under a hundredth of the radius.
+    Balls are a quarter of a radius apart, so ripples are below a hundredth of the radius.
     """
 
     def balls() -> NDArray[np.float64]:
@@ -167,5 +167,5 @@ def tubes(paths: Sequence[NDArray[np.float64]], step_mm: float) -> Shape:
             [curve(knots, spacing_mm=max(1.0, float(knots[:, 3].min()) / 4)) for knots in paths]
         )
 
-    # The path overshoots its knots nowhere (PCHIP is monotone between them).
+    # The path never overshoots its knots (PCHIP is monotone between them).
     return beads(balls, around(np.concatenate(paths)), step_mm)

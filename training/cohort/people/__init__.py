@@ -1,1 +1,1 @@
-"""Who the virtual patients are: population, findings, densitometry, as rows of numbers."""
+"""Draw the virtual patients as rows of numbers: population, findings, densitometry."""

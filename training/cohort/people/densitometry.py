@@ -1,4 +1,4 @@
-"""Areal density without an image: closed form, hyperostosis, reference values, T-scores.
+"""Compute areal density without an image: closed form, hyperostosis, references, T-scores.
 
 ``training.cohort.dxa.report`` measures the same quantities in a projected patient.
 """
@@ -21,25 +21,25 @@ SLOPE_CM: Final = 0.0029
 """g/cm2 per mg/cm3."""
 LEVEL_OFFSET_G_CM2: Final = (-0.035, -0.005, 0.010, 0.030)
 PATIENT_SD_G_CM2: Final = 0.055
-"""Cortex, arch and size of bone, which trabecular density does not tell."""
+"""Contribution of cortex, arch and size of bone; independent of trabecular density."""
 LEVEL_SD_G_CM2: Final = 0.03
 
 SPONDYLOSIS_G_CM2: Final = ((0.0, 0.0), (0.0, 0.0), (0.03, 0.08), (0.10, 0.20), (0.20, 0.45))
-"""Range of what osteophytes add, by Kellgren-Lawrence grade 0 to 4 (4 includes bridging)."""
+"""Range that osteophytes add, by Kellgren-Lawrence grade 0 to 4 (4 includes bridging)."""
 FACET_G_CM2: Final = (
     (0.0, 0.0, 0.0, 0.0),
     (0.0, 0.0, 0.0, 0.0),
     (0.28, 0.20, 0.11, 0.03),
     (0.47, 0.40, 0.32, 0.25),
 )
-"""What facet sclerosis of grade 0 to 3 adds at L1 to L4 (Drinka; L2 and L3 interpolated)."""
+"""Density that facet sclerosis of grade 0 to 3 adds at L1 to L4 (Drinka; L2, L3 interpolated)."""
 AORTA_PER_100_MM3: Final = 0.009
-"""Relative rise per 100 mm3 of aortic plaque at L4."""
+"""Relative increase per 100 mm3 of aortic plaque at L4."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """Young adults that a T-score refers to: mean and SD of women of 20 to 29 years, g/cm2."""
+    """Reference population of a T-score: mean and SD of women of 20 to 29 years, g/cm2."""
 
     name: str
     spine: tuple[float, float]
@@ -57,7 +57,7 @@ NHANES_III: Final = Reference(
 
 
 def t_score(abmd_g_cm2: ArrayLike, reference: tuple[float, float]) -> Values:
-    """Standard deviations from the mean of the young."""
+    """Difference from the young adult mean in standard deviations."""
     mean, deviation = reference
     return (np.asarray(abmd_g_cm2) - mean) / deviation
 
@@ -80,7 +80,7 @@ def areal_density(vbmd_mg_cm3: Values, residual_g_cm2: Values) -> Values:
     Parameters
     ----------
     vbmd_mg_cm3, residual_g_cm2 : (n, 4)
-        Trabecular density, and what cortex and arch differ from the mean.
+        Trabecular density, and deviation of cortex and arch from their mean.
 
     Source
     ------
@@ -93,17 +93,16 @@ def areal_density(vbmd_mg_cm3: Values, residual_g_cm2: Values) -> Values:
 def hyperostosis(
     spondylosis: NDArray[np.int_], facets: NDArray[np.int_], place_in_range: Values
 ) -> Values:
-    """What osteophytes and facets add to the areal density of L1 to L4, g/cm2.
+    """Return the areal density that osteophytes and facets add at L1 to L4, g/cm2.
 
-    Spondylosis and facet sclerosis are graded in the same spines: the larger offset counts, not
-    the sum.
+    Both are graded in the same spines. The result is the larger of the two offsets, not the sum.
 
     Parameters
     ----------
     spondylosis, facets : (n, 4)
         Kellgren-Lawrence grade 0 to 4, facet grade 0 to 3.
     place_in_range : (n, 4)
-        0 the lowest, 1 the highest offset of the grade.
+        0 for the lowest, 1 for the highest offset of the grade.
     """
     low, high = np.array(SPONDYLOSIS_G_CM2).T
     bony = low[spondylosis] + place_in_range * (high - low)[spondylosis]
@@ -125,7 +124,7 @@ NECK_PER_TOTAL_HIP: Final = 0.91
 NECK_LOSS_PER_YEAR: Final = 0.0012
 """The neck loses more than the total hip after 50 years, g/cm2 a year."""
 NECK_SD_G_CM2: Final = 0.035
-"""Of the neck about its mean for a given total hip."""
+"""SD of the neck about its mean for a given total hip."""
 
 
 def total_hip_mean(sex: NDArray[np.str_], age_years: Values) -> Values:
@@ -135,6 +134,6 @@ def total_hip_mean(sex: NDArray[np.str_], age_years: Values) -> Values:
 
 
 def femoral_neck(total_hip: Values, age_years: NDArray[np.int_], deviate: Values) -> Values:
-    """Femoral neck density that goes with a total hip density, g/cm2."""
+    """Femoral neck density for a total hip density, g/cm2."""
     loss = NECK_LOSS_PER_YEAR * np.maximum(age_years - 50, 0)
     return np.asarray(NECK_PER_TOTAL_HIP * total_hip - loss + NECK_SD_G_CM2 * deviate)

@@ -1,7 +1,7 @@
-"""What is wrong with a virtual patient: degeneration, fractures, lesions, implants, variants.
+"""Define the findings of a virtual patient: degeneration, fractures, lesions, implants, variants.
 
-Everything is stated, nothing is drawn while painting: one ``LevelFindings`` for a vertebra and the
-disc below it, one ``Findings`` for the patient. The empty default is a patient without findings.
+A ``LevelFindings`` describes a vertebra and the disc below it, a ``Findings`` the patient. They
+fix every finding before painting; painting draws none. The default is a patient without findings.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ THORACOLUMBAR: Final = ("regular", "lumbar_ribs", "short_ribs", "no_ribs")
 FUSED_SIDES: Final = ("both", "left", "right")
 
 GENANT_LIMITS: Final = (0.20, 0.25, 0.40)
-"""Least loss of height of grade 1, 2 and 3. Source: Genant 1993; docs/domain.md 3.3."""
+"""Smallest loss of height of grade 1, 2 and 3. Source: Genant 1993; docs/domain.md 3.3."""
 
 MODELLED: Final = tuple(Level(n) for n in range(Level.T1, Level.L5 + 1))
 PLAQUE_LEVELS: Final = (Level.L1, Level.L2, Level.L3, Level.L4)
@@ -27,22 +27,23 @@ PLAQUE_LEVELS: Final = (Level.L1, Level.L2, Level.L3, Level.L4)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelFindings:
-    """What is wrong with one vertebra and the disc below it.
+    """Findings of one vertebra and the disc below it.
 
     Parameters
     ----------
     kellgren_lawrence
-        0 to 4, of this level.
+        Grade 0 to 4 of this level.
     osteophyte_mm
-        Reach of the lips at both end plates, 0 to 12 mm beyond the rim.
+        Length of the osteophytes at both end plates, 0 to 12 mm beyond the rim.
     osteophyte_mg_cm3
-        Mineral density of the lips near their surface, 300 to 900; thick ones are denser inside.
+        Mineral density of the osteophytes near their surface, 300 to 900; thick ones are denser
+        inside.
     bridging
         The anterior longitudinal ligament is ossified from this body to the next one below.
     endplate_sclerosis_mm
         Depth of the dense band under both end plates.
     facet_sclerosis
-        0 to 3; the articular processes grow with it.
+        Grade 0 to 3; a higher grade enlarges the articular processes.
     pll_calcified, flavum_calcified
         Posterior longitudinal ligament behind this body; ligamenta flava below its laminae.
     disc_height
@@ -54,7 +55,7 @@ class LevelFindings:
     height_loss
         Largest loss of height of the body as a share: in front, in the middle or throughout.
     impaction_hu
-        What the band of crushed trabeculae adds.
+        Increase of HU in the band of impacted trabeculae.
     schmorl_mm
         Depth of a node in the lower end plate, 0 for none.
     haemangioma_mm
@@ -91,17 +92,11 @@ class LevelFindings:
 
     @property
     def genant_grade(self) -> int:
-        """0 to 3 by the loss of height."""
+        """Genant grade 0 to 3 by the loss of height."""
         return sum(self.height_loss >= limit for limit in GENANT_LIMITS) if self.fracture else 0
 
-    @property
-    def is_hyperostotic(self) -> bool:
-        """K-L grade 2 or more, or an ossified ligament (exclusion of study 1, section 2.1)."""
-        ossified = self.bridging or self.pll_calcified or self.flavum_calcified
-        return self.kellgren_lawrence >= 2 or ossified
-
     def changed(self) -> dict[str, object]:
-        """Give the fields that differ from a healthy level, as JSON values."""
+        """Return the fields that differ from a healthy level, as JSON values."""
         return {
             item.name: getattr(self, item.name)
             for item in fields(self)
@@ -109,7 +104,7 @@ class LevelFindings:
         }
 
     def check(self, place: str) -> None:
-        """Refuse values that cannot be painted; the error names ``place`` and the field."""
+        """Raise ``BadCohortConfig`` for values that cannot be painted; it names ``place`` and field."""
         for name, (low, high) in _LEVEL_RANGES.items():
             _within(f"{place}.{name}", getattr(self, name), low, high)
         _one_of(f"{place}.fracture", self.fracture, FRACTURE_SHAPES)
@@ -142,12 +137,12 @@ _LEVEL_RANGES: Final[dict[str, tuple[float, float]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What is wrong with one patient.
+    """Findings of one patient.
 
     Parameters
     ----------
     levels
-        T1 to L5; a level that is not named is healthy.
+        Findings by level, T1 to L5; a level without an entry is healthy.
     plaque_mm3
         Volume of calcified plaque on the wall of the aorta beside L1 to L4.
     plaque_mg_cm3
@@ -158,7 +153,7 @@ class Findings:
         ``regular``; ``sacralised_l5`` (its transverse processes are fused with the sacrum);
         ``lumbarised_s1`` (a sixth free lumbar vertebra, L6).
     fused_sides
-        Of a sacralised L5: ``both``, ``left`` or ``right``.
+        Fused sides of a sacralised L5: ``both``, ``left`` or ``right``.
     thoracolumbar
         ``regular``; ``lumbar_ribs`` (a thirteenth pair, on the vertebra below T12); ``short_ribs``
         or ``no_ribs`` of T12. With six free vertebrae below T12 the one with ribs is T13, and L1
@@ -170,7 +165,7 @@ class Findings:
     rotation_per_cobb
         Axial rotation of the apex, degrees per degree of the curve.
     body_asymmetry
-        How much higher bodies are on the left than on the right, as a share, -0.15 to 0.15.
+        Excess height of bodies on the left over the right, as a share, -0.15 to 0.15.
     """
 
     levels: Mapping[Level, LevelFindings] = field(default_factory=dict)
@@ -205,16 +200,16 @@ class Findings:
         _within("findings.body_asymmetry", self.body_asymmetry, -0.15, 0.15)
 
     def at(self, level: Level) -> LevelFindings:
-        """Findings of a level; those of a healthy one where nothing is stated."""
+        """Return the findings of a level; healthy if it has no entry."""
         return self.levels.get(level, HEALTHY)
 
     @property
     def is_transitional(self) -> bool:
-        """Whether counting from one end only may name the levels wrongly."""
+        """Whether a count from one end only may give wrong level names."""
         return (self.lumbosacral, self.thoracolumbar) != ("regular", "regular")
 
     def as_json(self) -> dict[str, object]:
-        """Everything that differs from a patient without findings."""
+        """Return all fields that differ from a patient without findings."""
         stated: dict[str, object] = {
             item.name: getattr(self, item.name)
             for item in fields(self)

@@ -1,8 +1,8 @@
-"""The form of one skeleton: what differs between people of the same size.
+"""Shape parameters of a skeleton: differences between people of the same size.
 
-The default is the form of the tables. A family is a range for every number: a network that is
-trained on ``common`` and ``slender`` has never seen a ``stout`` patient (docs/domain.md 3.7: hold
-out by generator parameter, not only by seed).
+The default is the form of the tables. A family is a range for every number. A network trained on
+``common`` and ``slender`` has had no ``stout`` patient in its data (docs/domain.md 3.7: hold out
+by generator parameter, not only by seed).
 """
 
 from dataclasses import dataclass, fields
@@ -21,9 +21,9 @@ class Form:
     Parameters
     ----------
     body_exponent
-        Of the superellipse of a body: 2 is an ellipse, more is squarer.
+        Exponent of the superellipse of a body: 2 is an ellipse, a larger one is squarer.
     waist
-        How much narrower a body is in its middle, as a share.
+        Relative decrease in width at the middle of a body.
     concavity_mm
         Depth of the end plates.
     hollow_mm
@@ -34,7 +34,7 @@ class Form:
         Factors on the canal, the thickness of pedicles and articular processes, and the length of
         transverse and spinous processes.
     spinous_drop
-        Factor on how far a spinous process hangs down.
+        Factor on the downward slope of a spinous process.
     kyphosis
         Factor on the curve of the thoracic spine.
     ccd_deg, anteversion_deg
@@ -91,7 +91,7 @@ POSSIBLE: Final = MappingProxyType(
         "shaft": (0.85, 1.15),
     }
 )
-"""What can be painted."""
+"""Range of every number that can be painted."""
 
 FAMILIES: Final = MappingProxyType(
     {
@@ -121,19 +121,19 @@ FAMILIES: Final = MappingProxyType(
         },
     }
 )  # fmt: skip
-"""Lowest and highest of every number; ``stout`` overlaps the others in no ``body_exponent``."""
+"""Lowest and highest value of every number; ``stout`` overlaps the others in no ``body_exponent``."""
 TRAINING_FAMILIES: Final = ("common", "slender")
 HELD_OUT_FAMILY: Final = "stout"
-"""Nothing learns from it, so that tests meet another anatomy; study 1 alone splits them otherwise."""
+"""Family of test sets; no model except those of study 1 is trained on it."""
 
 
 def draw_form(seed: int, family: str = "common") -> Form:
-    """Draw a form of a family, each number evenly between its limits.
+    """Draw a form of a family, each number uniform between its limits.
 
     Raises
     ------
     BadCohortConfig
-        There is no such family.
+        No family has that name.
     """
     if family not in FAMILIES:
         raise BadCohortConfig(f"family = {family!r}", "one of " + ", ".join(FAMILIES))

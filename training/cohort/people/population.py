@@ -1,7 +1,7 @@
-"""Tier 0 of the virtual cohort: people as numbers, thousands in a second.
+"""Draw virtual people as rows of numbers, thousands in a second.
 
-Every person is a function of one seed: the same row in a table of one and in a table of
-thousands, and the same patient when ``training.cohort.people.subject`` gives the row flesh.
+Every person depends on one seed only: the row is the same in a table of one and in a table of
+thousands. ``training.cohort.people.subject`` turns a row into a patient with an anatomy.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from training.cohort.people.studies import Group, study_groups
 Whole: TypeAlias = NDArray[np.int_]
 
 LEVELS: Final = tuple(Level(n) for n in range(Level.T5, Level.L5 + 1))
-"""Vertebrae that are modelled, from above."""
+"""Vertebrae with a drawn density, from above."""
 
 LUMBAR: Final = slice(LEVELS.index(DXA_LEVELS[0]), LEVELS.index(DXA_LEVELS[-1]) + 1)
 """Columns of L1 to L4 among those of ``LEVELS``."""
@@ -33,7 +33,7 @@ LEVEL_OFFSET_MG_CM3: Final = (
     *(12.0, 9.0, 7.0, 5.0),  # T9 to T12
     *(3.0, 0.0, -2.0, 1.0, 2.0),  # L1 to L5
 )
-"""Mean difference of ``LEVELS`` in trabecular density; study 4 tells the mean of L1 and L2."""
+"""Mean difference of ``LEVELS`` in trabecular density; study 4 reports the mean of L1 and L2."""
 LEVEL_SD_MG_CM3: Final = 5.0
 LOWEST_VBMD_MG_CM3: Final = 10.0
 
@@ -54,20 +54,20 @@ AORTA_MM3: Final = (214.0, 444.0)
 """Plaque at L4 at 60 years and above, mean and SD of a lognormal distribution."""
 AORTA_AGE: Final = 60.0
 AORTA_PER_YEAR: Final = 0.12
-"""Before 60 years plaques grow by this rate (assumed)."""
+"""Growth rate of plaques before 60 years (assumed)."""
 
 SPONDYLOSIS_LOGIT: Final = (55.0, -0.619, 0.1337)
-"""Age, and logit and slope there, of any level with grade 2 or more: 35 % at 55, 80 % at 70."""
+"""Age, logit and slope of the share with a level of grade 2 or more: 35 % at 55, 80 % at 70."""
 WORST_GRADE_SHARES: Final = (0.12, 0.40, 1.0)
-"""Among those: cumulative share of grade 4, 3 and 2 at the worst level (assumed)."""
+"""Of these people: cumulative share of grade 4, 3 and 2 at the worst level (assumed)."""
 DOUBTFUL_SHARE: Final = 0.30
-"""Share of all whose worst level has grade 1 (assumed)."""
+"""Share of all people whose worst level has grade 1 (assumed)."""
 LOWER_BY: Final = (0.4, 0.8)
-"""Cumulative share of other levels that are 0 or 1 grade below the worst; the rest 2 (assumed)."""
+"""Cumulative share of other levels 0 or 1 grade below the worst; the rest is 2 below (assumed)."""
 
 
 class Draw(IntEnum):
-    """Columns of standard normal deviates behind a person; new ones go to the end of a block."""
+    """Columns of standard normal deviates of a person; add new ones at the end of a block."""
 
     GROUP = 0
     AGE = 1
@@ -88,7 +88,7 @@ class Draw(IntEnum):
     TEXTURE = 16
     READER = 17
     LEVEL_DENSITY = 32  # one for each of LEVELS
-    LEVEL_GRADE = 48  # one for each of DXA_LEVELS, as the next ones
+    LEVEL_GRADE = 48  # one for each of DXA_LEVELS; the next ones too
     LEVEL_FACET = 52
     LEVEL_CORTEX = 56
     LEVEL_OFFSET = 60
@@ -97,14 +97,14 @@ class Draw(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
-    """n people; arrays are (n,) where nothing else is said.
+    """n people; arrays have shape (n,) unless stated.
 
     Parameters
     ----------
     group
         Name of the group of the study.
     menopause_age_years
-        NaN in men; of women also where it still lies ahead.
+        NaN in men; for women it may lie in the future.
     vbmd_mg_cm3 : (n, 13)
         Trabecular density of ``LEVELS``.
     spondylosis, facets : (n, 4)
@@ -114,9 +114,9 @@ class Population:
     texture_variation
         Coefficient of variation of the trabecular density within a body.
     reader_deviate
-        Standard normal error of whoever measures.
+        Standard normal measurement error of the reader.
     cortex_g_cm2
-        Areal density of shell and arch beside others, which trabecular density does not tell.
+        Deviation of the areal density of shell and arch; independent of trabecular density.
     native_abmd_g_cm2, abmd_g_cm2 : (n, 4)
         Areal density of L1 to L4 without and with hyperostosis and plaques.
     """
@@ -164,10 +164,10 @@ class Population:
 
     @property
     def r_score(self) -> Values:
-        """What a whole-body radiomics score sees: density and evenness, more is better bone.
+        """Stand-in for the R-score of study 2: density and uniformity; higher is better bone.
 
-        Weights and noise are tuned so that fracture patients of study 2 are told from others with
-        the study's AUC (0.914 in its test part).
+        Weights and noise are tuned so that it separates the fracture patients of study 2 from the
+        others with the AUC of the study (0.914 in its test part).
         """
         density = (self.vbmd_mg_cm3[:, LUMBAR].mean(axis=1) - 80.0) / 32.0
         evenness = -np.log(self.texture_variation / MEAN_TEXTURE) / TEXTURE_LOG_SD
@@ -188,12 +188,12 @@ class Population:
 
 
 def seeds_of(seed: int, n: int) -> NDArray[np.int64]:
-    """Seeds of the n people of a table: tables with different seeds share nobody."""
+    """Seeds of the n people of a table; tables with different seeds have no common person."""
     return seed * 1_000_000 + np.arange(n, dtype=np.int64)
 
 
 def joined(parts: Sequence[Population]) -> Population:
-    """All people in one population, in order."""
+    """Concatenate populations in order."""
     columns = {
         one.name: np.concatenate([getattr(part, one.name) for part in parts])
         for one in fields(Population)
@@ -208,7 +208,7 @@ def draw_population(
     sex: str | None = None,
     age_years: int | None = None,
 ) -> Population:
-    """Draw one person for each seed; sex and age are taken as they are where given."""
+    """Draw one person for each seed; ``sex`` and ``age_years`` override the drawn values."""
     deviates = _deviates(seeds)
     share = ndtr(deviates)
     member = _categories(share[:, Draw.GROUP], [one.weight for one in groups])
@@ -261,14 +261,14 @@ def draw_population(
 
 
 def _deviates(seeds: NDArray[np.int64]) -> Values:
-    """(n, END) standard normal deviates, each row from the seed alone."""
+    """(n, END) standard normal deviates, each row depends on its seed only."""
     return np.stack(
         [np.random.default_rng([int(seed), 1]).standard_normal(Draw.END) for seed in seeds]
     )
 
 
 def _categories(share: Values, weights: Sequence[float]) -> Whole:
-    """Index of the category that each share of one falls into."""
+    """Return the index of the category that contains each share (0 to 1)."""
     bounds = np.cumsum(weights) / np.sum(weights)
     return np.searchsorted(bounds[:-1], share, side="right")
 
@@ -293,7 +293,7 @@ def _sex_and_age(
 
 
 def _strata(share: Values) -> tuple[NDArray[np.bool_], Whole]:
-    """Sex and decade by the counts of study 4, the age even within the decade."""
+    """Draw sex and decade by the counts of study 4; the age is uniform within the decade."""
     strata = len(COUNTS["M"])
     cell = _categories(share[:, Draw.SEX], [*COUNTS["M"], *COUNTS["F"]])
     low, high = (np.array(EDGES_YEARS)[cell % strata + one] for one in (0, 1))
@@ -316,7 +316,7 @@ def _vbmd(deviates: Values, women: NDArray[np.bool_], age: Whole, shift: Values)
 
 
 def _marrow_fat(deviates: Values, age: Whole) -> Values:
-    """Share of yellow marrow; falls as density rises."""
+    """Share of yellow marrow; it decreases with density."""
     mean = np.array([mean_marrow_fat(one) for one in range(age.max() + 1)])[age]
     rest = np.sqrt(1 - MARROW_FAT_PER_VBMD_SD**2)
     deviate = MARROW_FAT_PER_VBMD_SD * deviates[:, Draw.DENSITY] + rest * deviates[:, Draw.MARROW]
@@ -352,7 +352,7 @@ def _aorta(deviates: Values, age: Whole) -> Values:
 
 
 def _cortex(deviates: Values) -> Values:
-    """(n, 4) areal density that trabecular density does not tell."""
+    """(n, 4) areal density of the cortex; independent of trabecular density."""
     block = deviates[:, Draw.LEVEL_CORTEX : Draw.LEVEL_CORTEX + len(DXA_LEVELS)]
     patient = densitometry.PATIENT_SD_G_CM2 * deviates[:, Draw.CORTEX, None]
     return np.asarray(patient + densitometry.LEVEL_SD_G_CM2 * block)
@@ -391,7 +391,7 @@ def _menopause(
     groups: Sequence[Group],
     member: Whole,
 ) -> Values:
-    """Age at menopause; women of a study of postmenopausal women have it behind them."""
+    """Age at menopause; at most the current age in groups of women only (postmenopausal)."""
     mean, sd = MENOPAUSE_AGE
     drawn = mean + sd * deviates[:, Draw.MENOPAUSE]
     behind = np.array([g.share_women == 1.0 for g in groups])[member]

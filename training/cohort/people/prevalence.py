@@ -1,8 +1,8 @@
-"""How often findings occur, and ``draw_findings``: a patient's findings from a seed.
+"""Prevalence of findings, and ``draw_findings``, which draws those of a patient from a seed.
 
 Tags as in docs/domain.md: [X] read in an excerpt of the source, [R] recalled and to be
-treated as a hypothesis. Every finding has random numbers of its own: a change of one prevalence
-moves no other finding.
+treated as a hypothesis. Every finding has its own random numbers. A change of one prevalence
+thus changes no other finding.
 """
 
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ Stated: TypeAlias = dict[str, Any]
 """Fields of one ``LevelFindings``."""
 
 OSTEOPHYTES_AT: Final = ((55.0, 0.35), (70.0, 0.80))
-"""Share of patients with K-L grade 2 or more at two ages; logistic between [X]."""
+"""Share of patients with K-L grade 2 or more at two ages; logistic in between [X]."""
 
 LEVEL_SPREAD: Final = 1.8
-"""How far the levels of one patient differ on the scale of the degeneration [R]."""
+"""Spread of the levels of one patient on the scale of the degeneration [R]."""
 
 DISH_OF_HYPEROSTOTIC: Final = {"M": 0.22, "F": 0.10}
 """Share of patients with osteophytes whose ligament bridges four levels or more [R]."""
@@ -31,7 +31,7 @@ FACET_GRADE_SHIFT: Final = (0.6, 1.5, 2.5)
 """Thresholds of the facet grades 1, 2 and 3 on the scale of the degeneration (normal units) [R]."""
 
 LIGAMENT_CALCIFICATION: Final = 0.05
-"""Of the posterior longitudinal ligament, and of the ligamenta flava, in osteophytic patients [R]."""
+"""Share with a calcified posterior longitudinal ligament, and flava, if osteophytic [R]."""
 
 PLAQUES_AT: Final = ((50.0, 0.25), (65.0, 0.70))
 """Share of patients with aortic calcification at two ages [R]."""
@@ -40,13 +40,13 @@ PLAQUE_L4_MM3: Final = (214.0, 444.0)
 """Mean and standard deviation at L4 of patients aged 60 and more, lognormal [X]."""
 
 PLAQUE_BY_LEVEL: Final = {Level.L1: 0.35, Level.L2: 0.45, Level.L3: 0.7, Level.L4: 1.0}
-"""Relative to L4: calcification grows towards the bifurcation [R]."""
+"""Volume relative to L4; calcification increases towards the bifurcation [R]."""
 
 FRACTURES_AT_65: Final = {"M": 0.08, "F": 0.12}
 """Share of patients with a vertebral fracture at 65 years and 105 mg/cm3 [R]."""
 
 FRACTURE_ODDS_PER_SD: Final = 2.0
-"""Odds per 28 mg/cm3 lower density [R]."""
+"""Odds ratio per 28 mg/cm3 lower density [R]."""
 
 FRACTURE_WEIGHT: Final = {
     Level.T5: 0.3, Level.T6: 0.6, Level.T7: 1.0, Level.T8: 1.0, Level.T9: 0.6, Level.T10: 0.5,
@@ -57,7 +57,7 @@ FRACTURE_WEIGHT: Final = {
 
 FRACTURE_SHAPE_SHARE: Final = {"wedge": 0.55, "biconcave": 0.30, "crush": 0.15}
 GENANT_SHARE: Final = (0.35, 0.45, 0.20)
-"""Of the grades 1, 2 and 3 [R]."""
+"""Shares of the grades 1, 2 and 3 [R]."""
 
 SCHMORL_PER_LEVEL: Final = 0.03
 HAEMANGIOMA: Final = 0.10
@@ -78,7 +78,7 @@ COBB_SD_DEG: Final = ((40.0, 4.0), (80.0, 9.0))
 
 
 def draw_findings(seed: int, *, age_years: float, sex: str, vbmd_mg_cm3: float) -> Findings:
-    """Draw the findings of a patient; fractures come more often where the mean density is low."""
+    """Draw the findings of a patient; a low mean density makes fractures more likely."""
     degeneration = _degeneration(seed, age_years)
     parts = [
         _degenerated(seed, sex, degeneration),
@@ -114,13 +114,13 @@ def _nothing() -> dict[Level, Stated]:
 
 
 def _degeneration(seed: int, age: float) -> float:
-    """Severity of a patient on a normal scale: above 0 with the prevalence of osteophytes."""
+    """Severity on a normal scale; it exceeds 0 with the prevalence of osteophytes."""
     drawn = _rng(seed, "degeneration").standard_normal()
     return float(drawn + norm.ppf(logistic_through(OSTEOPHYTES_AT, age)))
 
 
 def _degenerated(seed: int, sex: str, severity: float) -> dict[Level, Stated]:
-    """K-L grades, lips, discs, facets and ligaments from T8 down."""
+    """K-L grades, osteophytes, discs, facets and ligaments from T8 down."""
     rng, found = _rng(seed, "levels"), _nothing()
     bridged = _bridged_levels(seed, sex) if severity > 0 else frozenset()
     pll, flavum = (
@@ -264,7 +264,7 @@ def _variants(seed: int, age: float) -> Findings:
 
 
 def _choice(drawn: float, shares: Mapping[str, float]) -> str:
-    """Name whose share of the interval holds the number; ``regular`` beyond them."""
+    """Return the name whose share of the interval contains the number; else ``regular``."""
     edge = 0.0
     for name, share in shares.items():
         edge += share

@@ -1,10 +1,10 @@
-"""Published densities by sex and decade, made continuous in age.
+"""Published bone densities by sex and decade, interpolated to every year of age.
 
 Source
 ------
 Study 4 (chest CT), Table 1: n, mean and SD of the quantitative CT density (mean of L1 and L2,
-mg/cm3 K2HPO4 scale) of 605 men and 443 women. The oldest stratum holds one man and one woman; its
-SD is that of the stratum before.
+mg/cm3 K2HPO4 scale) of 605 men and 443 women. The oldest stratum has one man and one woman; its SD
+is that of the stratum before.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 EDGES_YEARS: Final = (18, 30, 40, 50, 60, 70, 80, 90, 100)
-"""Ages at which the strata begin, and the end of the last one."""
+"""Start of each stratum, and end of the last one."""
 
 COUNTS: Final = MappingProxyType(
     {"M": (40, 85, 157, 207, 57, 41, 17, 1), "F": (20, 80, 99, 115, 60, 45, 23, 1)}
@@ -37,7 +37,7 @@ SDS_MG_CM3: Final = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgeCurve:
-    """Mean and standard deviation at every age; the strata of Table 1 come back on average.
+    """Mean and standard deviation at every age; the averages of the strata equal Table 1.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class AgeCurve:
     sds: NDArray[np.float64]
 
     def at(self, age_years: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and standard deviation at whole ages of 0 to 99 years; 99 beyond."""
+        """Return mean and standard deviation at whole ages; ages above 99 count as 99."""
         index = np.clip(np.asarray(age_years, dtype=np.intp), 0, len(self.means) - 1)
         return self.means[index], self.sds[index]
 
@@ -58,8 +58,8 @@ class AgeCurve:
 def density_curve(sex: str) -> AgeCurve:
     """Density of one sex (``M`` or ``F``) by age.
 
-    Linear between the middles of the strata; the values there are solved so that the mean over
-    each stratum is that of Table 1, and the spread around the line is what remains of its SD.
+    Linear between the middles of the strata. The values there are solved so that the mean over
+    each stratum equals Table 1. The SD around the line is the SD of Table 1 without the trend.
     """
     ages = np.arange(EDGES_YEARS[0], EDGES_YEARS[-1])
     stratum = np.searchsorted(EDGES_YEARS, ages, side="right") - 1

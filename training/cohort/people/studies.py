@@ -1,9 +1,9 @@
-"""Who takes part in each of the four studies: groups, their ages, sizes and bones.
+"""Groups of people in each of the four studies: ages, sizes and bone properties.
 
 Source
 ------
-docs/domain.md 1.A to 1.D (cohorts), 3.2 (demographics) and 3.7 (fracture scenarios). What
-the studies do not state is marked "assumed".
+docs/domain.md 1.A to 1.D (cohorts), 3.2 (demographics) and 3.7 (fracture scenarios). Values
+that the studies do not state are marked "assumed".
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from training.cohort.errors import BadCohortConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ages:
-    """A normal distribution of ages, cut at both ends; years, ends included."""
+    """A normal distribution of ages in years, truncated at both ends (inclusive)."""
 
     mean: float
     sd: float
@@ -25,30 +25,30 @@ class Ages:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """People who are drawn alike.
+    """People who are drawn from the same distributions.
 
     Parameters
     ----------
     weight
-        How many of the study belong to it.
+        Number of people of the study in this group.
     share_women
         Not used where ``ages`` is ``None``.
     ages
         ``None``: sex and age as in the strata of study 4.
     vbmd_shift_mg_cm3
-        Trabecular density beside that of the same age and sex.
+        Difference of trabecular density from the mean of age and sex.
     grades
         Lowest and highest Kellgren-Lawrence grade of the worst level.
     offset_g_cm2
-        Mean and SD of what hyperostosis adds to areal density; ``None``: follows from the grades.
+        Mean and SD of the areal density that hyperostosis adds; ``None``: follows from the grades.
     texture
-        Unevenness of the trabecular density, relative to others.
+        Factor on the variation of the trabecular density.
     areal_shift_g_cm2
-        Areal density of the spine beside the closed form, at the same bone: a smaller frame.
+        Difference of spine areal density from the closed form at the same bone: a smaller frame.
     cortex_shift_g_cm2
-        The same from thinner shell and arch.
+        The same, caused by a thinner shell and arch.
     hip_shift_g_cm2
-        Total hip beside the American reference (tuned to the classes of study 3).
+        Difference of total hip from the American reference (tuned to the classes of study 3).
     """
 
     name: str
@@ -68,12 +68,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """What sets the fracture patients of study 1 apart (docs/domain.md 3.7).
+    """Differences between fracture patients and controls of study 1 (docs/domain.md 3.7).
 
     Parameters
     ----------
     case_shift_mg_cm3
-        Trabecular density of fracture patients beside that of the same age and sex.
+        Difference of their trabecular density from the mean of age and sex.
     control_shift_mg_cm3
         The same of hyperostotic controls.
     case_offset_g_cm2, control_offset_g_cm2
@@ -116,16 +116,16 @@ SCENARIOS: Final = MappingProxyType(
         )
     }
 )
-"""Pre-specified; results are published for all three. In ``null`` cases differ in nothing, so
-that every area under a curve is one half."""
+"""Pre-specified; results are published for all three. In ``null`` cases equal controls, so that
+every area under the ROC curve is one half."""
 
 PAPER_LIKE: Final = SCENARIOS["paper-like"]
 CONTROL_AGES: Final = Ages(mean=52.0, sd=13.0, youngest=18, oldest=75)
 CASE_AGES: Final = Ages(mean=66.0, sd=7.0, youngest=40, oldest=75)
 HYPEROSTOTIC_AGES: Final = Ages(mean=59.0, sd=9.0, youngest=40, oldest=75)
-"""Of hyperostotic controls: assumed, between controls and fracture patients."""
+"""Ages of hyperostotic controls: assumed, between controls and fracture patients."""
 SHARE_WOMEN: Final = 0.6
-"""Of study 1: assumed (the study does not tell)."""
+"""Assumed; study 1 does not report it."""
 
 
 LUMBAR_AREAL_SHIFT_G_CM2: Final = -0.08
@@ -183,9 +183,9 @@ POSTMENOPAUSAL: Final = Ages(mean=63.6, sd=9.9, youngest=45, oldest=90)
 OVCF_SHIFT_MG_CM3: Final = -38.0
 """-1.2 SD of the postmenopausal women of the strata (SD 32 mg/cm3 over all their ages)."""
 OVCF_TEXTURE: Final = 1.35
-"""Trabeculae of fracture patients are lost unevenly: tuned to the AUC of the study's R-score."""
+"""Fracture patients lose trabeculae unevenly; tuned to the AUC of the study's R-score."""
 OVCF_CORTEX_SHIFT_G_CM2: Final = -0.06
-"""Fracture patients have lost cortex too: tuned to the AUC of the study's T-score."""
+"""Fracture patients also lose cortex; tuned to the AUC of the study's T-score."""
 
 GROUPS: Final = MappingProxyType(
     {
@@ -221,7 +221,7 @@ GROUPS: Final = MappingProxyType(
         ),
     }
 )
-"""Groups by study; of study 1 in the paper-like scenario."""
+"""Groups by study; those of study 1 are in the paper-like scenario."""
 
 STUDIES: Final = tuple(GROUPS)
 

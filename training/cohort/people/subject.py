@@ -1,4 +1,4 @@
-"""One virtual patient: what is true about body and bone, drawn from one seed."""
+"""Define ``Subject``, a virtual patient with known body and bone, and draw one from a seed."""
 
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -15,10 +15,10 @@ from training.cohort.people.prevalence import PLAQUE_BY_LEVEL, draw_findings
 from training.cohort.people.studies import PAPER_LIKE, study_groups
 
 OSTEOPHYTE_MM: Final = (0.0, 1.2, 3.5, 6.0, 9.0)
-"""Reach of the lips by Kellgren-Lawrence grade: the middle of ``prevalence``'s ranges."""
+"""Length of osteophytes by Kellgren-Lawrence grade: middle of the ranges in ``prevalence``."""
 
 PEAK_TOTAL_HIP_G_CM2: Final = 0.971
-"""Of young women: the hip density that ``Subject.hip_density`` is relative to."""
+"""Hip density of young women; ``Subject.hip_density`` is relative to it."""
 
 __all__ = ["LEVELS", "Subject", "draw_subject", "subject_of"]
 
@@ -30,24 +30,23 @@ class Subject:
     Parameters
     ----------
     seed
-        Draws every part of the anatomy that no field below states.
+        Seed of all anatomy that the fields below leave open.
     vbmd_mg_cm3
-        Trabecular mineral density by level, mg hydroxyapatite per cm3: mean over the core.
+        Trabecular mineral density by level, mg hydroxyapatite per cm3; mean over the core.
     marrow_fat
         Volume share of yellow marrow in the marrow of the vertebrae.
     lordosis_deg
         Angle between the end plates of L1 (upper) and S1.
     hip_density
-        Mineral of the proximal femora relative to young women.
+        Bone mineral of the proximal femora relative to young women.
     cortex
-        Shell and arch of the vertebrae relative to others: what DXA sees and trabecular bone
-        does not tell.
+        Factor on shell and arch of the vertebrae: part of DXA, independent of trabecular density.
     texture_variation
         Coefficient of variation of the trabecular density within a body, over 2 to 3 mm.
     findings
         Degeneration, fractures, lesions, implants and variants.
     form
-        Shape of the skeleton beside its size.
+        Shape of the skeleton apart from its size.
     """
 
     seed: int
@@ -83,7 +82,7 @@ class Subject:
 
     @property
     def is_male(self) -> bool:
-        """Whether the male sizes apply."""
+        """Whether the sizes of men apply."""
         return self.sex == "M"
 
     @property
@@ -109,15 +108,14 @@ def draw_subject(
     scenario: str = PAPER_LIKE.name,
     with_findings: bool = False,
 ) -> Subject:
-    """Draw a patient of a study; sex and age are taken as they are where given.
+    """Draw a patient of a study; ``sex`` and ``age_years`` override the drawn values.
 
-    The row that ``draw_population`` draws for the same seed, given flesh.
+    The numbers equal the row of ``draw_population`` for the same seed.
 
     Parameters
     ----------
     with_findings
-        Add what is wrong with the patient: the grades of the row at L1 to L4, and at the other
-        levels, of all other kinds, ``draw_findings``.
+        Add findings: the grades of the row at L1 to L4; ``draw_findings`` draws all others.
     """
     _check("seed", seed, 0, 2**63 - 1)
     seeds = np.array([seed], dtype=np.int64)
@@ -128,7 +126,7 @@ def draw_subject(
 
 
 def subject_of(people: Population, row: int) -> Subject:
-    """One person of a population as a patient without findings."""
+    """Return one person of a population as a patient without findings."""
     return Subject(
         seed=int(people.seed[row]),
         sex=str(people.sex[row]),
@@ -148,7 +146,7 @@ def subject_of(people: Population, row: int) -> Subject:
 
 
 def findings_of(people: Population, row: int) -> Findings:
-    """Findings of one person: the row's grades of L1 to L4 and plaque; the rest is drawn."""
+    """Return the findings of a person: grades of L1 to L4 and plaque of the row, the rest drawn."""
     drawn = draw_findings(
         int(people.seed[row]),
         age_years=float(people.age_years[row]),

@@ -1,4 +1,4 @@
-"""A population as a table: named columns, CSV or JSON."""
+"""Write a population as a table with named columns, in CSV or JSON."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ DECIMALS: Final = 4
 
 
 def columns(people: Population) -> dict[str, NDArray[Any]]:
-    """Columns of (n,) values by name; units are in the names, T-scores refer to ``NHANES_III``."""
+    """Return columns of (n,) values by name, with units; T-scores refer to ``NHANES_III``."""
     found: dict[str, NDArray[Any]] = {
         "seed": people.seed,
         "group": people.group,
@@ -63,7 +63,7 @@ def write_table(people: Population, file: Path, *, study: str) -> None:
     Raises
     ------
     BadCohortConfig
-        Another suffix.
+        The suffix is another one.
     """
     named = {name: _rounded(values) for name, values in columns(people).items()}
     if file.suffix == ".csv":

@@ -1,4 +1,4 @@
-"""Simulated images and known vertebrae as the pipelines see a CT and what they found in it."""
+"""Convert simulated images and known vertebrae to the types of the pipelines."""
 
 from typing import Final
 
@@ -23,9 +23,9 @@ SILENT: Final = AcquisitionHeader(
     manufacturer=None,
     model_name=None,
 )
-"""A simulated array, as a NIfTI file, has no header that a gate could ask."""
+"""A simulated array has no DICOM header, like a NIfTI file; gates find it empty."""
 HALF_MM: Final = 18.0
-"""From the centre of a body to the discs, where nothing depends on it."""
+"""Default distance from the centre of a body to the discs; no caller depends on it."""
 
 
 def volume(
@@ -33,7 +33,7 @@ def volume(
     affine_lps: NDArray[np.float64],
     header: AcquisitionHeader = SILENT,
 ) -> CtVolume:
-    """An image as a volume.
+    """Wrap an array as a volume of the pipelines.
 
     Parameters
     ----------
@@ -54,12 +54,12 @@ def located(
     up_lps: NDArray[np.float64] | None = None,
     half_mm: float = HALF_MM,
 ) -> LocatedVertebra:
-    """Where the localisation would say that a vertebra is.
+    """Return the localization result of a vertebra whose place is known.
 
     Parameters
     ----------
     centre_lps_mm, up_lps
-        In place of the true ones, for a localisation that errs.
+        Used instead of the true ones, to simulate a localization error.
     half_mm
         From the centre to either disc, along the vertebra.
     """

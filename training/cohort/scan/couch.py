@@ -1,4 +1,4 @@
-"""The table that the patient lies on: curved, or flat with a cushion."""
+"""Paint the patient table: curved, or flat with a cushion."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ CURVATURE_PER_MM = 0.00108
 
 
 def lay_on_table(anatomy: Anatomy, *, flat: bool) -> None:
-    """Paint a table of foam in a thin shell under the back, where there is nothing but air."""
+    """Paint a table of foam in a thin shell under the back; replaces only air."""
     grid = anatomy.grid
     x, y = grid.axis(0)[None, :], grid.axis(1)[:, None]
     lowest = _lowest_point_mm(anatomy.hu, grid)
@@ -33,7 +33,7 @@ def lay_on_table(anatomy: Anatomy, *, flat: bool) -> None:
 
 
 def _lowest_point_mm(hu: Floats, grid: Grid) -> float | None:
-    """Most posterior row that is not air; ``None`` where the patient fills the grid or is not in it."""
+    """Most posterior row that is not air; ``None`` if the grid is all air or all patient."""
     rows = np.flatnonzero((hu[:: max(1, len(hu) // 8)] > -500).any(axis=(0, 2)))
     if not len(rows) or rows[-1] == grid.shape[1] - 1:
         return None

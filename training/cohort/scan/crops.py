@@ -1,7 +1,7 @@
-"""A small part of a patient, scanned alone: crops to train on, in a fraction of a second.
+"""Simulate a CT of a small part of a patient: training crops in a fraction of a second.
 
-The anatomy is the same, voxel for voxel, as in a whole examination of the patient; only what the
-grid touches is painted.
+The anatomy is the same, voxel for voxel, as in a whole examination of the patient. Only
+structures that touch the grid are painted.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Crop:
     Parameters
     ----------
     labels, parts : (slices, rows, columns) uint8
-        Which bone, and which part of it, on the grid of ``image``.
+        Bone and part of the bone at each voxel of ``image``.
     truth
         ``subject``, ``scan`` and ``levels`` as in the truth of an examination.
     """
@@ -53,7 +53,7 @@ class Crop:
     truth: dict[str, Any]
 
     def bone(self, label: int) -> Mask:
-        """Voxels of a whole bone, with the arch of a vertebra."""
+        """Voxels of a whole bone; a vertebra includes its arch."""
         return np.asarray(self.labels == label)
 
     def body(self, label: int) -> Mask:
@@ -75,7 +75,7 @@ def simulate_crop(
     marrow_uptake: float = 1.0,
     data: Path | None = None,
 ) -> Crop:
-    """Scan what lies on a grid.
+    """Simulate a CT of the patient on a grid.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def vertebra_grid(
     spacing_mm: tuple[float, float, float] = VERTEBRA_SPACING_MM,
     shift_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> Grid:
-    """Lay a grid around a vertebral body.
+    """Return a grid around a vertebral body.
 
     Parameters
     ----------
@@ -133,8 +133,8 @@ def femur_grid(
     spacing_mm: tuple[float, float, float] = FEMUR_SPACING_MM,
     shift_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> Grid:
-    """Lay a grid around a proximal femur: side 1 is left, -1 right."""
-    # From above the head to below the lesser trochanter; the head lies to the middle of the body.
+    """Return a grid around a proximal femur; side 1 is left, -1 right."""
+    # From above the head to below the lesser trochanter; the head is medial.
     centre = (body.hip_lps_mm + np.array([18.0, 8.0, -32.0]) * body.scale) * np.array([side, 1, 1])
     return _around(centre + np.array(shift_mm), shape, spacing_mm)
 

@@ -1,8 +1,8 @@
-"""Scanner models and their reconstruction kernels: invented makers, measured habits.
+"""Scanner models and reconstruction kernels of the cohort: invented makers, measured properties.
 
-Names are invented; kernels are named in the ways of the trade (words, numbers, letters). Each
-model has its own filtration, and so its own HU of bone, its own calibration error and texture.
-``HELD_OUT`` is for test sets: nothing may be trained on it.
+Maker and model names are invented. Kernel names follow the patterns of real vendors (words,
+numbers, letters). Each model has its own filtration and thus its own HU of bone, and its own
+calibration error and texture. ``HELD_OUT`` is for test sets: no model is trained on it.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from training.cohort.errors import BadCohortConfig
 
 
 class KernelFamily(StrEnum):
-    """What a kernel is for."""
+    """Purpose of a kernel."""
 
     SMOOTH = "smooth"
     STANDARD = "standard"
@@ -33,9 +33,9 @@ class Kernel:
     noise_cut_per_mm
         fc of the noise power spectrum f exp(-(f / fc)^2); docs/domain.md 3.5.
     noise
-        Relative to the standard kernel of docs/domain.md 3.5 at the same dose.
+        Noise relative to the standard kernel of docs/domain.md 3.5 at the same dose.
     overshoot
-        How much an edge is raised above its height (0: not at all).
+        Height of the overshoot at an edge as a share of the edge; 0 for none.
     """
 
     name: str
@@ -48,22 +48,22 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScannerModel:
-    """A model of scanner, one of which is installed.
+    """A scanner model; the cohort has one scanner of each.
 
     Parameters
     ----------
     aluminium_mm
-        Filtration beyond the reference beam: hardens it.
+        Filtration in addition to the reference beam; it hardens the beam.
     noise
-        Relative to the noise of docs/domain.md 3.5 at the same dose (detector, dose efficiency).
+        Noise relative to docs/domain.md 3.5 at the same dose (detector, dose efficiency).
     hu_drift
-        Error of the calibration of this scanner.
+        Calibration error of this scanner, HU.
     cupping_hu
-        What remains of beam hardening: the middle of a 30 cm patient minus its edge.
+        Residual beam hardening: HU in the middle of a 30 cm patient minus HU at its edge.
     profile_blur_mm
-        Soft edge of the slice profile, standard deviation.
+        Standard deviation of the blur at the edges of the slice profile.
     flat_table
-        A flat table with a cushion instead of a curved one.
+        Whether the table is flat with a cushion; otherwise it is curved.
     """
 
     manufacturer: str
@@ -118,7 +118,7 @@ GENERIC: Final = ScannerModel(
     name="OsteoNode virtual cohort",
     kernels=_kernels(("SMOOTH", "STANDARD", "SHARP")),
 )
-"""Reference scanner (docs/domain.md 3.5), without an error of its own."""
+"""Reference scanner (docs/domain.md 3.5) without calibration error."""
 
 TRAINING: Final = (
     ScannerModel(
@@ -184,7 +184,7 @@ def find_model(name: str) -> ScannerModel:
     Raises
     ------
     BadCohortConfig
-        There is none.
+        No scanner has that name.
     """
     if name not in MODELS:
         raise BadCohortConfig(f"scanner = {name!r}", "one of " + ", ".join(MODELS))

@@ -1,4 +1,4 @@
-"""What the header of a cohort series says: patient, study, acquisition."""
+"""Header attributes of a cohort series: patient, study, series, acquisition."""
 
 from dataclasses import dataclass
 
@@ -21,13 +21,13 @@ class SeriesHeader:
     Parameters
     ----------
     key
-        Names the examination; every UID derives from it (and the series number).
+        Identifies the examination; every UID derives from it and the series number.
     protocol_name, kvp, tube_current_ma, exposure_ms, convolution_kernel, contrast_agent
-        ``None`` where the acquisition is unknown: the attribute is then empty or absent.
+        ``None`` if unknown; the attribute is then empty or absent.
     kernel_is_sharp
         Whether the kernel is meant for bone and lung.
     slice_thickness_mm
-        Nominal; ``None`` means the distance between slices.
+        Nominal thickness; ``None`` stands for the distance between slices.
     """
 
     key: str
@@ -82,12 +82,12 @@ class SeriesHeader:
         return derived_uid(self.key, "series", self.series_number)
 
     def sop_instance_uid(self, number: int) -> str:
-        """Give the UID of instance ``number`` (from 1)."""
+        """Return the UID of instance ``number`` (from 1)."""
         return derived_uid(self.key, "series", self.series_number, "instance", number)
 
 
 def decimal(value: float) -> DSfloat:
-    """Write a number with all the digits that a decimal string holds (16 characters)."""
+    """Format a number with as many digits as a decimal string can hold (16 characters)."""
     return DSfloat(float(value), auto_format=True)
 
 

@@ -1,4 +1,4 @@
-"""A CT image in patient space: what the simulator gives and what the writers take."""
+"""Define ``CtImage``, a CT in patient coordinates: output of the simulator, input of the writers."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,10 +14,10 @@ class CtImage:
     Parameters
     ----------
     hu : (slices, rows, columns) int16, HU
-        In any order of slices.
+        Slices may run in either direction.
     affine_lps : (4, 4) float64, mm
-        From index (slice, row, column, 1) to patient coordinates (left, posterior, superior).
-        Columns of a gantry-tilted stack are not all at right angles.
+        Maps index (slice, row, column, 1) to patient coordinates (left, posterior, superior).
+        With a gantry tilt its columns are not orthogonal.
     """
 
     hu: NDArray[np.int16]
@@ -25,7 +25,7 @@ class CtImage:
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Distance between neighbours along slices, rows and columns."""
+        """Distance between neighbouring voxels along the slice, row and column axes."""
         steps = np.linalg.norm(self.affine_lps[:3, :3], axis=0)
         return float(steps[0]), float(steps[1]), float(steps[2])
 

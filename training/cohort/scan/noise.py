@@ -1,14 +1,14 @@
-"""Quantum noise: its power in all directions of the image and along the patient.
+"""Quantum noise: power spectrum in the image plane and correlation between slices.
 
-The noise of every plane is drawn from the key and the place of the plane, filtered to the noise
-power spectrum of the kernel and averaged over the slice profile: overlapping slices share noise,
-thick slices have less of it.
+The key and the position of a plane seed its noise. The noise is filtered to the noise power
+spectrum of the kernel and averaged over the slice profile. Overlapping slices therefore share
+noise, and thick slices have less of it.
 
 Source
 ------
 Spectrum and dose: docs/domain.md 3.5. Directions: the noise of a frequency comes from the
-rays across it (projection-slice theorem), so a long way through shoulders or hips makes streaks
-along that way; Barrett & Swindell 1981. Electronic noise at low counts: Whiting et al. 2006.
+rays perpendicular to it (projection-slice theorem). A long path through shoulders or hips thus
+causes streaks along that path; Barrett & Swindell 1981. Electronic noise at low counts: Whiting et al. 2006.
 """
 
 from dataclasses import dataclass
@@ -21,27 +21,27 @@ from scipy import fft
 from training.cohort.paint.grid import Floats
 
 ANGULAR_MODULATION: Final = 0.5
-"""Share of the differences between directions that the tube's modulation leaves."""
+"""Share of the differences between directions that remains after tube current modulation."""
 
 STARVED_CM: Final = 52.0
 """Water at which electronic noise equals quantum noise, at 200 mAs and 120 kVp."""
 
 RIM: Final = 0.3
-"""How much lower the noise is at the rim of the patient than in the middle."""
+"""Decrease of the noise from the middle of the patient to the rim, as a share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """Water-equivalent ways through a slice of the patient, cm.
+    """Water-equivalent path lengths through a slice of the patient, cm.
 
     Parameters
     ----------
     diameter_cm
-        Of a cylinder of water that attenuates like the slice.
+        Diameter of a cylinder of water that attenuates like the slice.
     lateral_cm, frontal_cm
-        Ways through the middle from side to side and from front to back.
+        Paths through the middle from side to side and from front to back.
     middle_lps_mm
-        (x, y) of the middle of the attenuation.
+        (x, y) of the centre of attenuation.
     """
 
     diameter_cm: float
@@ -52,14 +52,14 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoiseFilter:
-    """Turns white noise of a plane into that of a kernel.
+    """Filter that gives white noise of a plane the spectrum of a kernel.
 
     Parameters
     ----------
     amplitude : (rows, columns // 2 + 1) float32
-        Root of the power on the frequencies of ``rfft2``; unit variance.
+        Square root of the power on the frequencies of ``rfft2``; unit variance.
     direction : the same shape
-        Angle of the frequency from the rows' direction (x), radians.
+        Angle between the frequency and the direction of the rows (x), radians.
     """
 
     amplitude: Floats
@@ -84,7 +84,7 @@ def noise_filter(
 
 
 def _normalised(power: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Scale to unit variance of the image."""
+    """Scale the power to unit variance of the image."""
     weights = np.full(power.shape, 2.0)
     weights[:, 0] = 1.0
     if shape[1] % 2 == 0:
@@ -100,10 +100,10 @@ def coloured(
     Parameters
     ----------
     dose
-        Relative to 200 mAs at 120 kVp; little of it starves the detector.
+        Relative to 200 mAs at 120 kVp; at a low dose electronic noise dominates.
     """
     lateral, frontal = section.lateral_cm, section.frontal_cm
-    # Rays of a frequency run across it: frequencies along y belong to rays along x.
+    # The rays of a frequency are perpendicular to it: frequencies along y belong to rays along x.
     cosine, sine = np.cos(filter_.direction), np.sin(filter_.direction)
     way = 1 / np.sqrt((sine / lateral) ** 2 + (cosine / frontal) ** 2)
     excess = np.exp(mu_per_cm * ANGULAR_MODULATION * (way - section.diameter_cm))
@@ -115,7 +115,7 @@ def coloured(
 
 
 def rim_factor(section: Section, x: Floats, y: Floats) -> Floats:
-    """Noise by place relative to the middle of the patient; ``x``, ``y`` broadcastable, LPS mm."""
+    """Noise relative to the middle of the patient at ``x``, ``y`` (broadcastable, LPS mm)."""
     square = elliptical_radius_squared(section, x, y)
     return np.asarray(1 - np.float32(RIM) * np.minimum(square, 1.5))
 

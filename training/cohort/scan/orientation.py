@@ -1,4 +1,4 @@
-"""The same patient, laid and scanned in another way: position, tilt, oblique planes."""
+"""Change patient position, gantry tilt or plane orientation of a simulated stack."""
 
 from typing import Final
 
@@ -15,17 +15,17 @@ FLIPPED_AXES: Final[dict[str, tuple[int, ...]]] = {
     "FFS": (0, 2),
     "FFP": (0, 1),
 }
-"""Index axes (slice, row, column) that run the other way than head first supine.
+"""Index axes (slice, row, column) whose direction is opposite to head first supine.
 
-The table moves feet first (slices), and the gantry sees the other side on the left (columns)
-or in front (rows).
+Feet first reverses the slices. Where the left side of the patient is on the other side of the
+gantry the columns are reversed; where the front faces down, the rows.
 """
 
 
 def laid(image: CtImage, patient_position: str) -> CtImage:
-    """Reorder a head-first supine stack as the scanner gives it in another patient position.
+    """Reorder a head-first supine stack as a scanner stores it in another patient position.
 
-    Every voxel keeps its patient coordinates; only the order and the direction cosines change.
+    Every voxel keeps its patient coordinates. Only order and direction cosines change.
     """
     if patient_position not in FLIPPED_AXES:
         raise BadCohortConfig(
@@ -35,7 +35,7 @@ def laid(image: CtImage, patient_position: str) -> CtImage:
 
 
 def flipped(image: CtImage, axes: tuple[int, ...]) -> CtImage:
-    """Reverse index axes; patient coordinates stay with their voxels."""
+    """Reverse index axes; every voxel keeps its patient coordinates."""
     affine = image.affine_lps.copy()
     for axis in axes:
         affine[:3, 3] += affine[:3, axis] * (image.hu.shape[axis] - 1)
@@ -44,15 +44,15 @@ def flipped(image: CtImage, axes: tuple[int, ...]) -> CtImage:
 
 
 def turned(image: CtImage, degrees: tuple[float, float, float]) -> CtImage:
-    """Rotate the patient about the x, y and z axes: an oblique stack; voxels unchanged."""
+    """Rotate the patient about the x, y and z axes; the stack is then oblique, the voxels equal."""
     affine = rotation(degrees) @ image.affine_lps
     return CtImage(hu=image.hu, affine_lps=affine)
 
 
 def gantry_tilted(image: CtImage, degrees: float) -> CtImage:
-    """Scan again with the gantry tilted about the x axis while the table moves along z.
+    """Return the stack of a gantry tilted about the x axis; the table moves along z.
 
-    The stack is resampled linearly: planes are inclined, their positions step along z.
+    Resamples linearly: the planes are inclined and their positions step along z.
     """
     angle = np.deg2rad(degrees)
     spacing = image.spacing_mm
@@ -70,7 +70,7 @@ def gantry_tilted(image: CtImage, degrees: float) -> CtImage:
 
 
 def rotation(degrees: tuple[float, float, float]) -> NDArray[np.float64]:
-    """Homogeneous rotation: about x, then y, then z."""
+    """Return the (4, 4) rotation about x, then y, then z."""
     result = np.eye(4)
     for axis, angle in enumerate(np.deg2rad(degrees)):
         one = np.eye(4)

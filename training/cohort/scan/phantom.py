@@ -1,7 +1,8 @@
-"""A calibration phantom in a scanner of the cohort: rods of known mineral density in water.
+"""Simulate a scan of a calibration phantom: rods of known mineral density in water.
 
-What a site puts on the table for ``osteonode calibrate phantom``. Rods are hydroxyapatite in water; their HU
-are those of the beam behind as much water, and the scanner adds its blur, noise and error of HU.
+A site scans such a phantom for ``osteonode calibrate phantom``. The rods are hydroxyapatite in
+water. Their HU follow from the beam behind the same thickness of water. The scanner adds blur,
+noise and its HU error.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ DENSITIES_MG_CM3: Final = (0.0, 50.0, 100.0, 150.0, 200.0)
 WATER_CM: Final = 27.0
 ROD_RADIUS_MM: Final = 12.0
 RING_MM: Final = 70.0
-"""From the middle of the phantom to those of the rods."""
+"""Distance from the middle of the phantom to the middle of each rod."""
 FIELD_MM: Final = 320.0
 LENGTH_MM: Final = 40.0
 PIXEL_MM: Final = 1.0
@@ -32,14 +33,14 @@ AIR_HU: Final = -1000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhantomScan:
-    """The images, and where each rod is seen in them."""
+    """Images of the phantom and the position of each rod in them."""
 
     image: CtImage
     rods: tuple[Rod, ...]
 
 
 def scan_phantom(scanner: Scanner, number: int = 0) -> PhantomScan:
-    """Scan the phantom, lying free.
+    """Simulate a scan of the phantom without a patient.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def scan_phantom(scanner: Scanner, number: int = 0) -> PhantomScan:
         rods.append(Rod(density_mg_cm3=density, column=float(column), row=float(row)))
     nothing = np.zeros(painted.shape, np.uint8)
     anatomy = Anatomy(
-        plan=plan_body(draw_subject(number)),  # nothing of it but its seed is used
+        plan=plan_body(draw_subject(number)),  # only its seed is used
         grid=painted,
         hu=np.broadcast_to(plane.astype(np.float32), painted.shape).copy(),
         labels=nothing,

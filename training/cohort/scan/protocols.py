@@ -1,7 +1,7 @@
-"""Scan protocols: what a department sets for a chest, an abdomen, a lumbar spine.
+"""Scan protocols of a department: chest, abdomen, lumbar spine and others.
 
-A protocol has one usual plan and a range to draw from, so that a training set sees as many
-slices, doses, kernels, phases and voltages as a PACS does.
+A protocol has one usual plan and ranges to draw from. Drawn training sets thus contain slices,
+doses, kernels, phases and voltages as varied as those in a PACS.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,22 +27,22 @@ BODY_KERNELS: Final = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """A named set of ranges; the first of each is the usual one.
+    """A named set of ranges; the first value of each is the usual one.
 
     Parameters
     ----------
     slices_mm
         Pairs of spacing and thickness.
     field_of_view_mm, mas
-        Usual, lowest and highest.
+        Usual, lowest and highest value.
     kvps, kernels, phases
-        Shares.
+        Values and their shares.
     iterative
-        Strength of iterative reconstruction, lowest and highest.
+        Lowest and highest strength of iterative reconstruction.
     arms_down
         Share of patients whose arms lie at their sides.
     cut_below_mm
-        Most that the scan may end above the usual lower end.
+        Largest distance by which the scan may end above the usual lower end.
     """
 
     region: str
@@ -114,7 +114,7 @@ def find_protocol(name: str) -> Protocol:
     Raises
     ------
     BadCohortConfig
-        There is none.
+        No protocol has that name.
     """
     if name not in PROTOCOLS:
         raise BadCohortConfig(f"protocol = {name!r}", "one of " + ", ".join(PROTOCOLS))
@@ -122,7 +122,7 @@ def find_protocol(name: str) -> Protocol:
 
 
 def usual_plan(name: str, subject: Subject, model: ScannerModel = GENERIC) -> ExaminationPlan:
-    """Plan the usual scan of a protocol."""
+    """Return the usual plan of a protocol."""
     protocol = find_protocol(name)
     spacing, thickness = protocol.slices_mm[0]
     return ExaminationPlan(
@@ -146,12 +146,12 @@ def usual_plan(name: str, subject: Subject, model: ScannerModel = GENERIC) -> Ex
 def draw_plan(
     name: str, subject: Subject, *, seed: int, models: Sequence[ScannerModel] = TRAINING
 ) -> ExaminationPlan:
-    """Draw a scan from the ranges of a protocol.
+    """Draw a plan from the ranges of a protocol.
 
     Parameters
     ----------
     seed
-        Of the scan; the subject's own seed makes another patient, this one another scan.
+        Seed of the scan. The seed of the subject is another one and determines the patient.
     """
     protocol = find_protocol(name)
     rng = np.random.default_rng([seed, *name.encode()])

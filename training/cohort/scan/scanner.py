@@ -1,4 +1,4 @@
-"""The imaging chain: slice profile, in-plane blur, noise, streaks, residual errors, whole numbers."""
+"""Simulate the imaging chain: slice profile, blur, noise, streaks, scanner errors, rounding."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,27 +30,27 @@ from training.cohort.scan.streaks import Streaks, metal_streaks
 from training.cohort.scan.water import WaterProfile
 
 REFERENCE_NOISE_HU: Final = 12.0
-"""At 5 mm, the standard kernel, 200 mAs, 120 kVp and 30 cm of water."""
+"""Noise at 5 mm, the standard kernel, 200 mAs, 120 kVp and 30 cm of water."""
 
 REFERENCE_MAS: Final = 200.0
 OUTPUT_EXPONENT: Final = 2.6
-"""Signal behind a patient grows with this power of the tube voltage."""
+"""Exponent of the tube voltage in the signal behind a patient."""
 
 ITERATIVE_NOISE: Final = 0.58
-"""Noise that the strongest iterative reconstruction takes away: 0.65 remains at 60 %."""
+"""Share of the noise that the strongest iterative reconstruction removes; 0.65 remains at 60 %."""
 ITERATIVE_SHIFT: Final = 0.25
-"""How much it lowers the frequencies of the noise."""
+"""Share by which the strongest iterative reconstruction lowers the noise frequencies."""
 
 OVERSHOOT_PER_MM: Final = 0.3
-"""Frequency above which a kernel with overshoot enhances."""
+"""Frequency above which a kernel with overshoot amplifies."""
 
 BLUR_MARGIN_MM: Final = 2.5
 FINEST_PLANES_MM: Final = 1.6
 NOISE_PLANES_MM: Final = 0.625
-"""Rows of the detector: noise is drawn for planes so far apart."""
+"""Distance of the detector rows; noise is drawn for planes with this distance."""
 
 ISOCENTRE_Y_MM: Final = -24.0
-"""Middle of the gantry, in front of the upper end plate of S1."""
+"""Isocentre, in front of the upper end plate of S1."""
 
 VOXELS_AT_A_TIME: Final = 3_000_000
 FEWEST_SLICES: Final = 12
@@ -60,7 +60,7 @@ LOWEST_HU, HIGHEST_HU = -1024, 3071
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scanner:
-    """How a patient is scanned.
+    """Acquisition and reconstruction settings of a scan.
 
     Parameters
     ----------
@@ -69,21 +69,21 @@ class Scanner:
     kernel
         Name of a kernel of the model, or its family.
     mas
-        Tube current x time; noise goes with its root.
+        Tube current x time; noise is proportional to 1 / sqrt(mas).
     slice_thickness_mm
         Width of the slice profile.
     noise
-        Factor on the noise; 0 gives a perfect scan.
+        Factor on the noise; 0 for a scan without noise.
     hu_drift
-        Calibration error, beyond that of the model.
+        Calibration error in addition to that of the model, HU.
     iterative
         Strength of iterative reconstruction, 0 to 1.
     ring_hu
-        Height of rings around the middle of the gantry.
+        Amplitude of ring artefacts around the isocentre.
     streaks
-        Whether metal throws streaks.
+        Whether metal causes streaks.
     repeat
-        Number of the scan: another one of the same patient has other noise.
+        Number of the scan; repeats of the same patient differ in noise.
     """
 
     kvp: int = 120
@@ -118,7 +118,7 @@ class Scanner:
 
     @property
     def offset_hu(self) -> float:
-        """What this scanner adds to every HU."""
+        """Offset of this scanner on every HU."""
         return self.model.hu_drift + self.hu_drift
 
     @property
@@ -127,12 +127,12 @@ class Scanner:
         return float(self.mas / REFERENCE_MAS * (self.kvp / 120.0) ** OUTPUT_EXPONENT)
 
     def beam(self, water_cm: float) -> Beam:
-        """X-rays in the middle of a patient of this water-equivalent diameter."""
+        """Beam in the middle of a patient of this water-equivalent diameter."""
         return Beam(kvp=self.kvp, water_cm=water_cm, aluminium_mm=self.model.aluminium_mm)
 
 
 def noise_hu(scanner: Scanner, water_cm: float) -> float:
-    """Give the standard deviation in the middle of a patient as thick as ``water_cm`` of water.
+    """Return the noise SD in the middle of a patient of water-equivalent diameter ``water_cm``.
 
     Source: quantum noise, sigma ~ sqrt(exp(mu d) / (mAs T)); docs/domain.md 3.5.
     """
@@ -154,7 +154,7 @@ def scan(
     on_slice: Callable[[], None] = lambda: None,
     threads: ThreadPoolExecutor | None = None,
 ) -> CtImage:
-    """Scan a patient, painted on ``fine_grid`` of ``grid``; the same with and without threads."""
+    """Scan a patient painted on ``fine_grid`` of ``grid``; threads do not change the result."""
     if scanner.table:
         lay_on_table(anatomy, flat=scanner.model.flat_table)
     chain = _Chain.of(anatomy, scanner, grid, water, threads)
@@ -175,7 +175,7 @@ def scan(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chain:
-    """Everything that is the same for all slices of a scan."""
+    """Quantities that are the same for all slices of a scan."""
 
     anatomy: Anatomy
     scanner: Scanner
@@ -241,7 +241,7 @@ class _Chain:
         return _weighted(self.anatomy.hu, middle - len(weights) // 2, weights)
 
     def _white(self, heights: NDArray[np.float64]) -> Floats:
-        """White noise of each slice, unit variance: slices that overlap share planes."""
+        """White noise of each slice, unit variance; overlapping slices share planes."""
         half = len(_profile(self.scanner, NOISE_PLANES_MM, 0.0)) // 2
         first = round(heights[0] / NOISE_PLANES_MM) - half
         last = round(heights[-1] / NOISE_PLANES_MM) + half
@@ -268,7 +268,7 @@ class _Chain:
         return np.asarray(noise * rim_factor(section, x, y) * np.float32(sigma))
 
     def _residual(self, section: Section) -> Floats | np.float32:
-        """Errors of the scanner itself: calibration, cupping, rings."""
+        """Scanner errors: calibration, cupping, rings."""
         if self.scanner.model.cupping_hu == 0 and self.scanner.ring_hu == 0:
             return np.float32(self.scanner.offset_hu)
         x, y = self._axes()
@@ -280,7 +280,7 @@ class _Chain:
         return np.asarray(error, np.float32)
 
     def _rings(self, x: Floats, y: Floats) -> Floats:
-        """Elements of the detector that read wrong, weaker away from the middle."""
+        """Rings of faulty detector elements; the amplitude decreases away from the middle."""
         rng = np.random.default_rng([int(self.noise_key[0]), 7])
         elements = rng.standard_normal(600) * (rng.random(600) < 0.06)
         radius = np.hypot(x, y - np.float32(ISOCENTRE_Y_MM))
@@ -293,7 +293,7 @@ class _Chain:
 
 
 def fine_grid(grid: Grid, scanner: Scanner) -> Grid:
-    """Give the grid to paint on: planes at most 1.6 mm apart, and a margin for the blur."""
+    """Return the grid to paint on: planes at most 1.6 mm apart, plus a margin for the blur."""
     x, y, step = grid.spacing_mm
     parts = max(1, int(np.ceil(step / FINEST_PLANES_MM)))
     fine = step / parts
@@ -316,7 +316,7 @@ def fine_grid(grid: Grid, scanner: Scanner) -> Grid:
 
 
 def _margin(size: int, spacing_mm: float) -> int:
-    """Pixels to paint on either side: room for the blur, and a size that transforms fast."""
+    """Margin in pixels on either side: covers the blur and makes the FFT size fast."""
     margin = int(np.ceil(BLUR_MARGIN_MM / spacing_mm))
     while fft.next_fast_len(size + 2 * margin) != size + 2 * margin:
         margin += 1
@@ -325,7 +325,7 @@ def _margin(size: int, spacing_mm: float) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Planes:
-    """Where the voxels of an image lie in the painted stack."""
+    """Positions of the voxels of an image in the painted stack."""
 
     parts: int
     first: int
@@ -347,7 +347,7 @@ class _Planes:
 
 
 def on_image_grid(labels: NDArray[np.uint8], fine: Grid, grid: Grid) -> NDArray[np.uint8]:
-    """Take labels from the painted stack to the voxels of the image."""
+    """Resample labels from the painted stack to the voxels of the image."""
     planes = _Planes.of(fine, grid)
     last = planes.middle(grid.shape[0] - 1)
     chosen = labels[planes.first : last + 1 : planes.parts]
@@ -359,9 +359,9 @@ def _reach_mm(scanner: Scanner) -> float:
 
 
 def _profile(scanner: Scanner, step_mm: float, shift: float) -> Floats:
-    """Slice profile on planes ``step_mm`` apart: a box of the slice thickness with soft edges.
+    """Slice profile on planes ``step_mm`` apart: a box of the slice thickness with blurred edges.
 
-    ``shift`` is how far, in planes, the middle of the slice lies above the middle plane.
+    ``shift`` is the distance, in planes, of the middle of the slice above the middle plane.
     """
     width = max(1.0, scanner.slice_thickness_mm / step_mm)
     half = int(np.ceil(_reach_mm(scanner) / step_mm))
@@ -372,7 +372,7 @@ def _profile(scanner: Scanner, step_mm: float, shift: float) -> Floats:
 
 
 def _weighted(planes: Floats, start: int, weights: Floats) -> Floats:
-    """Weighted sum of consecutive planes, added in order (the same on every machine)."""
+    """Weighted sum of consecutive planes, in fixed order (equal on every machine)."""
     total = np.zeros(planes.shape[1:], np.float32)
     for number, weight in enumerate(weights):
         if weight > 1e-6:
@@ -381,7 +381,7 @@ def _weighted(planes: Floats, start: int, weights: Floats) -> Floats:
 
 
 def _transfer(kernel: Kernel, shape: tuple[int, ...], spacing_mm: tuple[float, ...]) -> Floats:
-    """Modulation transfer function in the plane on the frequencies of ``rfft2``."""
+    """In-plane modulation transfer function on the frequencies of ``rfft2``."""
     along_y = fft.fftfreq(shape[0], spacing_mm[1])[:, None]
     along_x = fft.rfftfreq(shape[1], spacing_mm[0])[None, :]
     square = along_y**2 + along_x**2

@@ -1,4 +1,4 @@
-"""One examination from a seed: subject, protocol, anatomy, scan."""
+"""Simulate one CT examination of a virtual patient: plan, anatomy, scan, header and truth."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -33,13 +33,13 @@ ABOVE_LUNGS_MM = 12.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """Part of the body that is scanned.
+    """Scanned part of the body.
 
     Parameters
     ----------
     top, bottom
-        First and last whole vertebra; ``SACRUM`` stands for its middle, ``None`` for the apex of
-        the lungs and for the hips.
+        First and last whole vertebra. ``SACRUM`` stands for its middle. ``None`` stands for the
+        apex of the lungs at the top and for the hips at the bottom.
     body_part
         Body Part Examined (PS3.16 annex L).
     on_spine
@@ -66,12 +66,12 @@ AGENT = "Iohexol 350 mgI/ml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExaminationPlan:
-    """What is simulated.
+    """All settings of one simulated examination.
 
     Parameters
     ----------
     protocol
-        Name that the header gives; empty for none.
+        Protocol Name of the header; empty for none.
     phase
         ``none``, ``arterial``, ``portal`` or ``delayed``.
     iodine
@@ -85,18 +85,18 @@ class ExaminationPlan:
     slice_spacing_mm
         Distance between slices.
     slices
-        ``None``: as many as the region needs; else counted from its upper end.
+        Number of slices from the upper end of the region; ``None``: as many as it needs.
     cut_below_mm
-        How far above the lower end of the region the scan ends.
+        Distance of the lower end of the scan above that of the region.
     offset_mm
-        (x, y) from the usual middle of the field of view: a patient who lies off centre.
+        (x, y) shift of the field of view: a patient who lies off centre.
     arms
         ``up`` or ``down``.
     occasion
-        The same plan on another occasion is another examination: other UIDs, the same pixels.
+        Any text. Another text makes another examination: other UIDs, the same pixels.
     data
-        Folder with ``icrp110``: the soft body is that of the ICRP 110 phantom of the patient's
-        sex. ``None``: it is parametric.
+        Folder with ``icrp110``: the ICRP 110 phantom of the patient's sex is the soft body.
+        ``None``: a parametric soft body.
     """
 
     subject: Subject
@@ -132,7 +132,7 @@ class ExaminationPlan:
 
     @property
     def key(self) -> str:
-        """Names the examination: the same plan has the same UIDs, another plan has others."""
+        """Identifier of the examination: equal plans have equal UIDs, different plans do not."""
         return f"cohort/{self!r}" + ("" if self.data is None else "/icrp110")
 
 
@@ -143,7 +143,7 @@ class Examination:
     Parameters
     ----------
     labels, parts : (slices, rows, columns) uint8
-        Which bone, and which part of it (``training.cohort.paint.raster.Part``), on the grid of
+        Bone and part of the bone (``training.cohort.paint.raster.Part``) at each voxel of
         ``image``.
     """
 
@@ -203,7 +203,7 @@ def simulate(
 
 
 def _what_misses(plan: ExaminationPlan) -> str:
-    """Fields that decide which part of the patient is imaged."""
+    """Format the fields that determine the imaged part of the patient."""
     x, y = plan.offset_mm
     return (
         f"slices = {plan.slices}, field_of_view_mm = {plan.field_of_view_mm:g}, "
@@ -212,7 +212,7 @@ def _what_misses(plan: ExaminationPlan) -> str:
 
 
 def image_grid(plan: ExaminationPlan, body: BodyPlan) -> Grid:
-    """Centre the field of view; slices from the region's top downwards."""
+    """Return the grid of the images; slices start at the top of the region."""
     region = REGIONS[plan.region]
     top = _top_mm(region, body)
     height = max(top - _bottom_mm(region, body) - plan.cut_below_mm, 0.0)

@@ -1,9 +1,9 @@
-"""Streaks that metal throws across a slice: hardened and starved rays, reconstructed alone.
+"""Metal streaks: reconstruct the errors of rays through metal (hardening, photon starvation).
 
-The projections of the metal are computed on a coarse grid. What a polychromatic beam and few
-photons change in them is filtered and back-projected; the rest of the slice is untouched. The
-patient around the metal counts as an ellipse of water, so that a crop and a whole slice agree.
-Rays through other bone than metal are left as they are: an approximation.
+The projections of the metal are computed on a coarse grid. The errors that a polychromatic beam
+and few photons cause in them are filtered, back-projected and added to the slice. An ellipse of
+water stands for the patient around the metal, so that a crop and a whole slice agree.
+Approximation: rays that pass through bone only have no error.
 
 Source: De Man et al. 1999 (beam hardening, noise and their streaks), Kak & Slaney 1988 (filtered
 back-projection; ``skimage.transform``).
@@ -24,19 +24,19 @@ from training.cohort.scan.noise import Section
 from training.cohort.scan.water import WaterProfile
 
 METAL_HU: Final = 4000.0
-"""Denser than any bone and than cement."""
+"""Threshold above every bone and cement."""
 
 PIXEL_MM: Final = 4.0
 STEP_MM: Final = 2.5
 ANGLES: Final = np.arange(0.0, 180.0, 2.0)
 PHOTONS: Final = 1e6
-"""Unattenuated, by ray, at 200 mAs."""
+"""Unattenuated photons per ray at 200 mAs."""
 
 ELECTRONIC_PHOTONS: Final = 20.0
 """Electronic noise in photons."""
 
 DEEPEST: Final = 9.0
-"""Largest logarithm of attenuation that a detector still tells apart."""
+"""Largest line integral that the detector resolves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +54,12 @@ class Streaks:
     axes: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
     def at(self, z: float, grid: Grid) -> Floats:
-        """Error on the pixels of the plane of ``grid`` at a height."""
+        """Return the error at a height on the pixels of a plane of ``grid``."""
         targets = np.array([z]), grid.axis(1), grid.axis(0)
         return np.asarray(interpolated(self.hu, self.axes, targets)[0])
 
     def reaches(self, z: float) -> bool:
-        """Whether there is any error at a height."""
+        """Whether the plane at a height has any error."""
         return bool(self.axes[0][0] < z < self.axes[0][-1])
 
 
@@ -72,12 +72,12 @@ def metal_streaks(
     *,
     threads: ThreadPoolExecutor | None = None,
 ) -> Streaks | None:
-    """Compute the streaks of all metal in a painted stack; ``None`` where there is none.
+    """Compute the streaks of all metal in a painted stack; ``None`` without metal.
 
     Parameters
     ----------
     key
-        Of the noise in starved rays.
+        Seed of the noise in starved rays.
     """
     heights = anatomy.grid.axis(2)
     with_metal = np.flatnonzero((anatomy.hu > METAL_HU).any(axis=(1, 2)))
@@ -106,7 +106,7 @@ def metal_streaks(
 
 
 def _coarse(axis: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
-    """Middles of the blocks of ``factor`` voxels; a rest at the end is left out."""
+    """Middles of the blocks of ``factor`` voxels; an incomplete block at the end is dropped."""
     whole = len(axis) // factor * factor
     return np.asarray(axis[:whole].reshape(-1, factor).mean(axis=1))
 
@@ -154,7 +154,7 @@ def _variance(attenuation: NDArray[np.float64], dose: float) -> NDArray[np.float
 
 
 def _middle(section: Section, grid: Grid, factor: int, side: int) -> tuple[float, float]:
-    """Where the patient's middle lies from the middle of the coarse square, cm (x, y)."""
+    """Offset of the patient's middle from the middle of the coarse square, cm (x, y)."""
     places = []
     for name in (0, 1):
         first = grid.origin_lps_mm[name] + (factor - 1) / 2 * grid.spacing_mm[name]
@@ -166,9 +166,9 @@ def _middle(section: Section, grid: Grid, factor: int, side: int) -> tuple[float
 def _chords_cm(
     section: Section, middle: tuple[float, float], rays: int, pixel_cm: float
 ) -> NDArray[np.float64]:
-    """Ways of all rays through the ellipse that stands for the patient: (rays, angles)."""
+    """Path lengths of all rays through the ellipse of the patient: (rays, angles)."""
     angle = np.deg2rad(ANGLES)[None, :]
-    # skimage: at angle t a detector element at s sees x cos t - y sin t = s (y downwards).
+    # skimage: the ray of angle t and detector position s is x cos t - y sin t = s (y downwards).
     shift = middle[0] * np.cos(angle) - middle[1] * np.sin(angle)
     place = (np.arange(rays)[:, None] - rays // 2) * pixel_cm - shift
     a, b = section.lateral_cm / 2, section.frontal_cm / 2

@@ -1,4 +1,4 @@
-"""What is true about a simulated examination, as the JSON beside its DICOM folder."""
+"""Collect the known truth of a simulated examination for truth.json."""
 
 import json
 from dataclasses import asdict, replace
@@ -55,11 +55,11 @@ def subject_truth(subject: Subject) -> dict[str, object]:
 
 
 def numbering_truth(plan: BodyPlan) -> dict[str, object]:
-    """Describe how many vertebrae there are, and whether a count from one end may err.
+    """Describe the number of vertebrae, and whether a count from one end may be wrong.
 
     Vertebrae are named from the head: the first twelve that may bear ribs are T1 to T12, the next
-    five L1 to L5. A 25th free vertebra is T13 where a thirteenth pair of ribs hangs on it, else L6.
-    ``transitional`` says that a reader who sees only the sacrum or only the last rib would presume.
+    five L1 to L5. A 25th free vertebra is T13 if it bears a thirteenth pair of ribs, else L6.
+    ``transitional`` is true if a count from the sacrum or the last rib alone may be wrong.
     """
     found = plan.subject.findings
     return {
@@ -73,7 +73,7 @@ def numbering_truth(plan: BodyPlan) -> dict[str, object]:
 
 
 def femora_truth(plan: BodyPlan) -> dict[str, object]:
-    """Describe both proximal femora, seen or not."""
+    """Describe both proximal femora, whether or not the image contains them."""
     femur = plan_femur(plan)
     return {
         name: {
@@ -110,8 +110,8 @@ def levels_truth(
 ) -> dict[str, object]:
     """Describe every vertebra whose body lies within the image.
 
-    ``vbmd_mg_cm3`` is what single-energy QCT reads, the scale on which people are drawn;
-    ``mineral_mg_cm3`` is the hydroxyapatite that makes it read so in this marrow.
+    ``vbmd_mg_cm3`` is the density that single-energy QCT measures; subjects are drawn on this
+    scale. ``mineral_mg_cm3`` is the true hydroxyapatite that leads to it with this marrow.
     """
     return {
         vertebra.name: _level(vertebra, anatomy.plan.subject, scanner, media)
@@ -152,7 +152,7 @@ def _level(
 
 
 def _fracture(vertebra: VertebraPlan) -> dict[str, object]:
-    """Grade, and heights in front, in the middle and behind with their losses."""
+    """Grade, and anterior, middle and posterior heights with their losses."""
     heights = body_heights_mm(vertebra)
     healthy = body_heights_mm(replace(vertebra, findings=HEALTHY))
     return {
@@ -163,7 +163,7 @@ def _fracture(vertebra: VertebraPlan) -> dict[str, object]:
 
 
 def write_truth(content: dict[str, object], file: Path) -> None:
-    """Write JSON that is the same byte for byte for the same content."""
+    """Write JSON; equal content gives equal bytes."""
     file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 

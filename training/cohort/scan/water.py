@@ -1,4 +1,4 @@
-"""How much X-rays are attenuated on their way through a patient, by height."""
+"""Measure the attenuation of a patient by height, as an equivalent of water."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ MEDIA = Media(kvp=120)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaterProfile:
-    """Water-equivalent ways through the patient, by height.
+    """Water-equivalent path lengths through the patient, by height.
 
     Source: AAPM Report 220 (2014), eq. 4a: the area of a slice weighted with HU / 1000 + 1.
 
@@ -33,11 +33,11 @@ class WaterProfile:
     heights_mm
         LPS z, ascending.
     diameters_cm
-        Of the cylinder of water that attenuates like the slice.
+        Diameter of the cylinder of water that attenuates like the slice.
     laterals_cm, frontals_cm
-        Ways through the middle, from side to side and from front to back.
+        Paths through the middle, from side to side and from front to back.
     middles_mm : (heights, 2)
-        (x, y) of the middle of the attenuation, LPS mm.
+        (x, y) of the centre of attenuation, LPS mm.
     """
 
     heights_mm: NDArray[np.float64]
@@ -47,7 +47,7 @@ class WaterProfile:
     middles_mm: NDArray[np.float64]
 
     def at(self, height_mm: float) -> Section:
-        """Section at a height; that of the nearest slice outside the range."""
+        """Return the section at a height; outside the range, that of the nearest slice."""
 
         def value(of: NDArray[np.float64]) -> float:
             return float(np.interp(height_mm, self.heights_mm, of))
@@ -61,7 +61,7 @@ class WaterProfile:
 
 
 def patient_water_cm(plan: BodyPlan) -> float:
-    """Water-equivalent diameter at the lumbar spine: what hardens the beam for bone there."""
+    """Water-equivalent diameter at the lumbar spine; it sets the beam hardening of bone there."""
     heights = [float(v.centre_lps_mm[2]) for v in plan.vertebrae if v.level >= Level.L1]
     profile = water_profile(plan, min(heights), max(heights))
     return round(float(profile.diameters_cm.mean()), 2)
@@ -70,9 +70,9 @@ def patient_water_cm(plan: BodyPlan) -> float:
 def water_profile(
     plan: BodyPlan, low_mm: float, high_mm: float, *, arms: str = "up"
 ) -> WaterProfile:
-    """Measure a patient from one height to another on a coarse grid, whatever the field of view.
+    """Measure a patient between two heights on a coarse grid; independent of the field of view.
 
-    Arms, wall and lungs are painted; the cavity counts as muscle, which makes up for the bones.
+    Arms, wall and lungs are painted. The cavity is muscle, which compensates for the missing bones.
     """
     first, last = np.floor(low_mm / STEP_MM), np.ceil(high_mm / STEP_MM)
     side = int(2 * HALF_WIDTH_MM / PIXEL_MM)

@@ -1,1 +1,1 @@
-"""Virtual patients on disk: DICOM, NIfTI and whole data sets."""
+"""Write virtual patients as DICOM series, NIfTI files and whole datasets."""

@@ -1,8 +1,8 @@
-"""A set of simulated examinations or crops on disk: what belongs to it, and each item's files.
+"""Define a dataset of simulated examinations or crops, and write the files of each item.
 
-One item is one virtual patient: a folder of an examination, or one file for each vertebra or
-femur, and the truth beside it. The truth is written last; with it the item is finished. An item
-is a function of the plan and its number alone.
+One item is one virtual patient: the folder of an examination, or one file for each vertebra or
+femur, plus a truth file. The truth file is written last and marks the item as finished. An item
+depends only on the plan and its seed.
 """
 
 import json
@@ -38,7 +38,7 @@ from training.cohort.scan.truth import label_affine_ras
 from training.cohort.write.dicom import write_series
 
 VERSION: Final = 1
-"""Of the files' layout; another one is another dataset."""
+"""Version of the file layout; datasets of different versions do not mix."""
 
 KINDS: Final = ("vertebrae", "femora", "examinations")
 USUAL_PROTOCOL: Final = {
@@ -47,7 +47,7 @@ USUAL_PROTOCOL: Final = {
     "examinations": "abdomen",
 }
 CROP_THICKNESS_MM: Final = {"vertebrae": 5.0, "femora": 1.25}
-"""Study 1 reads its crops with a slice sensitivity of 5 mm; study 3 scans 1.25 mm."""
+"""Slice thickness of crops: study 1 uses a slice profile of 5 mm; study 3 scans 1.25 mm."""
 
 LEVELS: Final = (Level.L1, Level.L2, Level.L3, Level.L4)
 SIDES: Final = {"left": 1, "right": -1}
@@ -55,30 +55,30 @@ SIDES: Final = {"left": 1, "right": -1}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetPlan:
-    """What a dataset holds.
+    """Configuration of a dataset.
 
     Parameters
     ----------
     what
         ``vertebrae`` (L1 to L4), ``femora`` or ``examinations``.
     subjects
-        Number of patients; a longer set begins with the items of a shorter one.
+        Number of patients; a larger dataset contains the items of a smaller one.
     seed
-        Sets with different seeds share nobody.
+        Datasets with different seeds have no common patient.
     study, scenario
-        Who is drawn (``training.cohort.people.studies``).
+        Groups of patients to draw from (``training.cohort.people.studies``).
     protocol
-        How they are scanned; empty for the usual one of ``what``.
+        Scan protocol; empty for the usual one of ``what``.
     held_out
-        Scanners of test sets in place of those of training sets.
+        Whether the scanners of test sets are used instead of those of training sets.
     findings
-        Whether patients have what is wrong with them painted.
+        Whether the findings of the patients are painted.
     dxa
-        Whether densitometry is simulated too (about 2 s for each patient).
+        Whether DXA is simulated as well (about 2 s for each patient).
     slice_thickness_mm
-        Of the crops; ``None`` for the usual one of ``what``.
+        Slice thickness of the crops; ``None`` for the usual one of ``what``.
     data
-        Folder with ``icrp110`` (``ExaminationPlan.data``); where it lies decides no item.
+        Folder with ``icrp110`` (``ExaminationPlan.data``); its path does not change any item.
     """
 
     what: str = "vertebrae"
@@ -105,15 +105,15 @@ class DatasetPlan:
 
     @property
     def protocol_name(self) -> str:
-        """The protocol in use."""
+        """Name of the protocol in use."""
         return self.protocol or USUAL_PROTOCOL[self.what]
 
     @property
     def config(self) -> dict[str, Any]:
-        """Everything that decides an item; not how many there are."""
+        """Return all settings that determine an item; the number of items is not one of them."""
         named = asdict(self)
         fields = {name: named[name] for name in named if name not in {"subjects", "data"}}
-        # Sets from before the phantoms have no word on the context, and keep their digests.
+        # Datasets made before the phantoms have no entry for the context; their digests stay valid.
         context = {} if self.data is None else {"context": context_name(self.data)}
         return {"version": VERSION, **fields, **context, "protocol": self.protocol_name}
 
@@ -129,17 +129,17 @@ class DatasetPlan:
 
 
 def item_name(seed: int) -> str:
-    """Name of an item's files."""
+    """Return the base name of the files of an item."""
     return f"{seed:012d}"
 
 
 def is_finished(folder: Path, seed: int) -> bool:
-    """Whether an item is on disk, whole."""
+    """Whether an item is complete on disk."""
     return truth_file(folder, seed).is_file()
 
 
 def truth_file(folder: Path, seed: int) -> Path:
-    """File with what is true of an item."""
+    """Return the truth file of an item."""
     return folder / f"{item_name(seed)}.json"
 
 
@@ -170,7 +170,7 @@ def make_item(plan: DatasetPlan, seed: int, folder: Path) -> None:
 
 
 def _write_examination(scan: ExaminationPlan, folder: Path) -> dict[str, Any]:
-    """Write DICOM and label maps under another name, then give the folder its own."""
+    """Write DICOM and label maps to a temporary folder, then rename it."""
     unfinished = folder.with_name(f".{folder.name}.part")
     for old in (unfinished, folder):
         if old.exists():
@@ -222,7 +222,7 @@ def _grids(what: str, body: BodyPlan, subject: Subject) -> Iterator[tuple[str, G
 
 
 def write_crop(crop: Crop, file: Path) -> None:
-    """Write the arrays of a crop, the same bytes for the same crop (``numpy.load`` reads them)."""
+    """Write the arrays of a crop for ``numpy.load``; equal crops give equal bytes."""
     arrays: dict[str, NDArray[Any]] = {
         "hu": crop.image.hu,
         "labels": crop.labels,
@@ -233,10 +233,12 @@ def write_crop(crop: Crop, file: Path) -> None:
 
 
 def _write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    # numpy.savez_compressed packs at the slowest level; this takes a third of its time.
+    # numpy.savez_compressed uses a slow compression level; this takes a third of its time.
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, array in arrays.items():
-            entry = zipfile.ZipInfo(f"{name}.npy")  # dated 1980: no clock in the bytes
+            entry = zipfile.ZipInfo(
+                f"{name}.npy"
+            )  # dated 1980: the bytes do not depend on the clock
             entry.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(entry, "w") as stream:
                 np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
@@ -248,7 +250,7 @@ def read_crop(file: Path) -> Crop:
     Returns
     -------
     Crop
-        ``truth`` is empty where the item is not finished.
+        ``truth`` is empty if the item is not finished.
     """
     with np.load(file, allow_pickle=False) as stored:
         hu, labels, parts, affine = (stored[k] for k in ("hu", "labels", "parts", "affine_lps"))

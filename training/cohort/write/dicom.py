@@ -1,4 +1,4 @@
-"""CtImage -> CT Image Storage instances, one per slice."""
+"""Write a ``CtImage`` as CT Image Storage instances, one per slice."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -38,12 +38,12 @@ TRANSFER_SYNTAXES: Final[dict[str, UID]] = {
     "jpeg-ls": JPEGLSLossless,
     "jpeg-2000": JPEG2000Lossless,
 }
-"""Names of the command line; all of them lossless."""
+"""Transfer syntaxes by their name on the command line; all are lossless."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredValues:
-    """Pixels as stored and the intercept that leads back to HU.
+    """Stored pixels and the rescale intercept to HU.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ class StoredValues:
 
 
 def stored_values(hu: NDArray[np.int16]) -> StoredValues:
-    """Choose the representation that scanners use and that holds every value.
+    """Choose a pixel representation that scanners use and that fits every value.
 
-    Unsigned with intercept -1024 as a rule; signed with intercept 0 when values lie below it.
+    Unsigned with intercept -1024 by default; signed with intercept 0 if a value is below -1024.
     """
     if int(hu.min()) >= -1024:
         pixels = (hu.astype(np.int32) + 1024).astype(np.uint16)
@@ -74,7 +74,7 @@ def write_series(
     reversed_numbers: bool = False,
     on_written: Callable[[], None] = lambda: None,
 ) -> list[Path]:
-    """Write one file per slice, ``IM0001.dcm`` on, in the order of Instance Number.
+    """Write one file per slice in the order of Instance Number, from ``IM0001.dcm``.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def instance_names(slices: int) -> list[str]:
 def ct_instances(
     image: CtImage, header: SeriesHeader, *, reversed_numbers: bool = False
 ) -> Iterator[Dataset]:
-    """Yield one CT Image dataset per slice, pixels not compressed."""
+    """Yield one CT Image dataset per slice with uncompressed pixels."""
     values = stored_values(image.hu)
     numbers = range(len(image.hu))
     for instance, number in enumerate(reversed(numbers) if reversed_numbers else numbers, 1):
@@ -129,7 +129,7 @@ def _ct_instance(
 
 
 def describe_acquisition(ds: Dataset, header: SeriesHeader) -> None:
-    """Set the CT image module and, with contrast medium, the contrast/bolus module."""
+    """Set the CT image module; with contrast medium also the contrast/bolus module."""
     ds.KVP = None if header.kvp is None else decimal(header.kvp)
     ds.ConvolutionKernel = header.convolution_kernel or ""
     ds.GantryDetectorTilt = decimal(header.gantry_tilt_deg)
@@ -158,7 +158,7 @@ def describe_plane(ds: Dataset, image: CtImage, header: SeriesHeader, number: in
 def set_pixels(
     ds: Dataset, pixels: NDArray[np.uint16] | NDArray[np.int16], rescale_intercept: int
 ) -> None:
-    """Set the image pixel module and the rescale; a third axis in front becomes frames."""
+    """Set the image pixel module and the rescale; a leading third axis becomes frames."""
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
     ds.Rows, ds.Columns = pixels.shape[-2:]
     ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 16, 15
@@ -171,7 +171,7 @@ def set_pixels(
 
 
 def save(ds: Dataset, file: Path, transfer_syntax: UID = ExplicitVRLittleEndian) -> None:
-    """Write a Part 10 file, encapsulating the pixels where the transfer syntax asks for it."""
+    """Write a Part 10 file; encapsulate the pixels if the transfer syntax requires it."""
     if transfer_syntax not in TRANSFER_SYNTAXES.values():
         raise BadCohortConfig(
             f"transfer_syntax = {transfer_syntax.name}", "one of " + ", ".join(TRANSFER_SYNTAXES)

@@ -1,4 +1,4 @@
-"""CtImage -> one Enhanced CT Image Storage object with a frame per slice."""
+"""Write a ``CtImage`` as one Enhanced CT Image Storage object with a frame per slice."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ ANATOMIC_REGIONS = {
     "CHESTABDPELVIS": ("416775004", "SCT", "Chest, Abdomen and Pelvis"),
     "LSPINE": ("122496007", "SCT", "Lumbar spine"),
 }
-"""Of each Body Part Examined that the cohort writes (PS3.16 CID 4030)."""
+"""Code of each Body Part Examined that the cohort writes (PS3.16 CID 4030)."""
 
 ACQUIRED_AT = STUDY_DATE + STUDY_TIME
 
@@ -82,7 +82,7 @@ def _describe_pixels(ds: Dataset, image: CtImage, is_signed: bool) -> None:
 
 
 def _describe_dimensions(ds: Dataset) -> None:
-    """Frames are indexed by stack and by their place in it (PS3.3 C.7.6.17)."""
+    """Index frames by stack and position in the stack (PS3.3 C.7.6.17)."""
     uid = derived_uid(ds.SOPInstanceUID, "dimensions")
     ds.DimensionOrganizationSequence = [_group(DimensionOrganizationUID=uid)]
     ds.DimensionOrganizationType = "3D"
@@ -146,7 +146,7 @@ def _shared_groups(image: CtImage, header: SeriesHeader, rescale_intercept: int)
 
 
 def _is_original(header: SeriesHeader) -> bool:
-    """Whether the acquisition is known; else the object is derived and says nothing about it."""
+    """Whether the acquisition is known; otherwise the object is derived, without acquisition data."""
     return None not in (
         header.kvp,
         header.convolution_kernel,
@@ -160,7 +160,7 @@ def _image_type(header: SeriesHeader) -> list[str]:
 
 
 def _describe_acquisition(groups: Dataset, image: CtImage, header: SeriesHeader) -> None:
-    """Functional groups that PS3.3 A.38 asks for in an original CT image."""
+    """Add the functional groups that PS3.3 A.38 requires in an original CT image."""
     rows = image.hu.shape[1] * image.spacing_mm[1]
     columns = image.hu.shape[2] * image.spacing_mm[2]
     groups.CTAcquisitionTypeSequence = [
@@ -251,7 +251,7 @@ def _frame_groups(image: CtImage, header: SeriesHeader, number: int) -> Dataset:
 
 
 def _to_the_middle(image: CtImage) -> NDArray[np.float64]:
-    """Way from the first voxel of a slice to its middle, mm."""
+    """Vector from the first voxel of a slice to its middle, mm."""
     _, rows, columns = image.hu.shape
     steps = image.affine_lps[:3]
     return np.asarray(steps[:, 1] * (rows - 1) / 2 + steps[:, 2] * (columns - 1) / 2)
@@ -273,7 +273,7 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
 
 
 def _group(**attributes: object) -> Dataset:
-    """Build an item of a sequence from keywords."""
+    """Build a sequence item from keywords."""
     item = Dataset()
     for keyword, value in attributes.items():
         setattr(item, keyword, value)

@@ -1,4 +1,4 @@
-"""Make a dataset with several processes; what is finished is never made again."""
+"""Generate a dataset with several processes; finished items are not repeated."""
 
 import fcntl
 import json
@@ -25,7 +25,7 @@ WAITING_PER_JOB: Final = 2
 
 
 class WorkerDied(CohortError):
-    """A process that made items was killed; what is finished stays, and can be resumed."""
+    """A process that made items was killed; finished items stay and a new run resumes."""
 
 
 def generate(
@@ -35,24 +35,24 @@ def generate(
     jobs: int = 1,
     on_item: Callable[[int], None] = lambda seed: None,
 ) -> int:
-    """Make what is missing of a dataset; the bytes do not depend on ``jobs``.
+    """Generate the missing items of a dataset; the bytes do not depend on ``jobs``.
 
     Parameters
     ----------
     on_item
-        Called with the seed of every item that is there: first those of an earlier run.
+        Called with the seed of every finished item; those of an earlier run come first.
 
     Returns
     -------
     int
-        Items that this run made.
+        Number of items that this run made.
 
     Raises
     ------
     BadCohortConfig
-        The folder holds another dataset, or another process works in it.
+        The folder holds another dataset, or another process uses it.
     WorkerDied
-        A process was killed, for want of memory perhaps.
+        A process was killed, possibly because of low memory.
     """
     if not 1 <= jobs <= 256:
         raise BadCohortConfig(f"jobs = {jobs}", "1 to 256")
@@ -72,7 +72,7 @@ def generate(
 
 
 def manifest(plan: DatasetPlan, folder: Path) -> dict[str, Any]:
-    """List the configuration, its digest, and every file with its digest."""
+    """Return the configuration, its digest, and every file with its digest."""
     return {
         "config": plan.config,
         "config_sha256": plan.digest,
@@ -98,7 +98,7 @@ def _digest(path: Path) -> str:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; it is freed however the process ends."""
+    """Hold the lock of the folder; the system releases it at any end of the process."""
     with (folder / LOCK_FILE).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,7 +110,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _claim(plan: DatasetPlan, folder: Path) -> None:
-    """Say what the folder holds, or refuse to mix two datasets."""
+    """Write the configuration to the folder; refuse to mix two datasets."""
     file = folder / CONFIG_FILE
     if not file.exists():
         _write_json(file, plan.config)
@@ -127,7 +127,7 @@ def _claim(plan: DatasetPlan, folder: Path) -> None:
 
 
 def _made(plan: DatasetPlan, seeds: list[int], folder: Path, jobs: int) -> Iterator[int]:
-    """Make items; yield each as it is finished."""
+    """Make items; yield the seed of each finished item."""
     if jobs == 1:
         for seed in seeds:
             make_item(plan, seed, folder)
@@ -141,7 +141,7 @@ def _made(plan: DatasetPlan, seeds: list[int], folder: Path, jobs: int) -> Itera
         running: dict[Future[None], int] = {}
         try:
             while True:
-                # Few at a time: an interrupt need not wait for a long queue.
+                # Few at a time, so that an interrupt does not wait for a long queue.
                 for seed in islice(rest, WAITING_PER_JOB * jobs - len(running)):
                     running[pool.submit(make_item, plan, seed, folder)] = seed
                 if not running:
@@ -152,7 +152,7 @@ def _made(plan: DatasetPlan, seeds: list[int], folder: Path, jobs: int) -> Itera
                     yield running.pop(future)
         except BrokenProcessPool as error:
             raise WorkerDied(
-                "a process that made items was killed", "the same command again resumes"
+                "a process that made items was killed", "run the same command again to resume"
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""CtImage -> a localizer (scout) of the same study: one projection from front to back."""
+"""Write a localizer (scout) of the same study: one projection from front to back."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +52,7 @@ def localizer_instance(image: CtImage, header: SeriesHeader) -> Dataset:
 
 
 def frontal_projection(image: CtImage) -> CtImage:
-    """Mean along the rows, as one coronal plane through the middle of the stack."""
+    """Return the mean along the rows as one coronal plane through the middle of the stack."""
     slices, rows, _ = image.hu.shape
     mean = image.hu.mean(axis=1)
     steps = image.affine_lps

@@ -1,4 +1,4 @@
-"""NIfTI -> an axial CT stack in patient coordinates, voxel for voxel."""
+"""Read a NIfTI file as an axial CT stack in patient coordinates, voxel for voxel."""
 
 from pathlib import Path
 
@@ -16,15 +16,16 @@ RIGHT_ANGLE_TOLERANCE = 1e-3
 
 
 def read_nifti(file: Path) -> CtImage:
-    """Read a CT in HU; axes are permuted and reversed to an axial stack, never resampled.
+    """Read a CT in HU; permute and reverse its axes to an axial stack without resampling.
 
-    Columns run to the patient's left, rows to posterior, slices to superior, as far as the
-    obliqueness of the image allows.
+    Columns run to the left of the patient, rows to posterior, slices to superior; in an oblique
+    image as near as possible.
 
     Raises
     ------
     UnsuitableImage
-        Not three-dimensional, rows and columns not at right angles, or values beyond 16 bits.
+        The image is not three-dimensional, rows and columns are not orthogonal, or values exceed
+        16 bits.
     """
     stored = nibabel.load(file)
     if not isinstance(stored, SpatialImage):
@@ -56,7 +57,7 @@ def axial_stack(values: NDArray[np.generic], affine_lps: NDArray[np.float64]) ->
 
 
 def _index_axes_by_patient_axis(affine_lps: NDArray[np.float64]) -> tuple[int, int, int]:
-    """Index axis that runs nearest to x, to y and to z."""
+    """Index axis nearest to x, to y and to z."""
     cosines = np.abs(affine_lps[:3, :3] / np.linalg.norm(affine_lps[:3, :3], axis=0))
     superior = int(np.argmax(cosines[2]))
     others = [axis for axis in range(3) if axis != superior]
@@ -65,7 +66,7 @@ def _index_axes_by_patient_axis(affine_lps: NDArray[np.float64]) -> tuple[int, i
 
 
 def _as_int16(values: NDArray[np.generic]) -> NDArray[np.int16]:
-    """Whole HU as they are; fractions to the nearest."""
+    """Convert to 16 bits; round fractions to the nearest HU."""
     numbers = np.asarray(values)
     low, high = float(numbers.min()), float(numbers.max())
     if not (-32768 <= low <= high <= 32767):
