@@ -11,7 +11,6 @@ import pytest
 from pydicom.dataset import Dataset
 
 from models.forest import forest_model
-from pipelines import codes
 from pipelines.contract.feature_engine import Engine, require_engine
 from pipelines.contract.findings import Abstained
 from pipelines.contract.reasons import Reason
@@ -20,6 +19,7 @@ from pipelines.lumbar.vertebral_features import LevelFeatures
 from pipelines.radiomics.extract import RadiomicFeatures, extract_features
 from pipelines.radiomics.region import ScalarImage
 from pipelines.radiomics.settings import feature_settings
+from pipelines.reporting import codes
 from pipelines.reporting.radiomics import make_radiomics_report
 from pipelines.reporting.seg import make_segmentation, segment_numbers
 from pipelines.run import Networks, process

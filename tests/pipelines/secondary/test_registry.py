@@ -171,7 +171,7 @@ def test_a_failed_allocation_of_a_network_is_the_job_s(tmp_path: Path) -> None:
     networks = Networks(
         localize=known_localization,
         segment=known_segmentation,
-        secondary={Pipeline.FEMUR: oversized},
+        secondary={Pipeline.HIP: oversized},
     )
 
     outcome = attempt(job, lambda one: process(one, networks=networks))

@@ -50,7 +50,6 @@ def run_worker(folder: Path, level: str) -> str:
         study_instance_uid="1.2",
         series_instance_uid="1.3",
         instances=(),
-        pipelines=("lumbar",),
         output_folder=str(folder),
         model_set="test",
     )
