@@ -1,4 +1,4 @@
-"""Errors found by arithmetic in what the four studies printed."""
+"""Errors in the numbers of the four publications, found by arithmetic."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erratum:
-    """Something printed that cannot be so.
+    """A printed statement that cannot be correct.
 
     Parameters
     ----------
@@ -14,9 +14,9 @@ class Erratum:
         Finding in ``docs/domain.md``, cited as ``docs/domain.md A9``: A study 1, B study 2,
         C study 4, D study 3.
     printed
-        What stands there.
+        The printed statement.
     finding
-        What the arithmetic says.
+        Result of the check.
     """
 
     code: str

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.cards import Metric, card
-from training.evaluate.cards import TELLS, figures_of, with_figures
+from training.evaluate.cards import ROWS_OF_NETWORK, figures_of, with_figures
 
 RESULTS = Path(__file__).parents[3] / "docs" / "results" / "segmentation.json"
 
@@ -15,7 +15,7 @@ def row(on, what, value=0.9):
     return {"on": on, "what": what, "value": value, "goal": "0.88", "n": 1}
 
 
-@pytest.mark.parametrize("name", TELLS)
+@pytest.mark.parametrize("name", ROWS_OF_NETWORK)
 def test_a_card_holds_the_committed_figures(name):
     """A network that was exported anew, or measured anew, needs ``training.evaluate.cards``."""
     rows = json.loads(RESULTS.read_text(encoding="utf-8"))
@@ -42,7 +42,9 @@ def test_a_card_holds_the_committed_figures(name):
     ],
 )
 def test_a_figure_goes_to_the_network_it_depends_on(what, name):
-    assert {one for one in TELLS if figures_of(one, [row("a CT", what)])} == ({name} - {None})
+    assert {one for one in ROWS_OF_NETWORK if figures_of(one, [row("a CT", what)])} == (
+        {name} - {None}
+    )
 
 
 def test_figures_on_other_data_stay():
@@ -50,5 +52,5 @@ def test_figures_on_other_data_stay():
     held_out = Metric(on="simulated patches", what="Dice sacrum", value=0.7, n=24)
     stale = Metric(on="a CT", what="Dice femora", value=0.5, n=1)
     before = card("hips_3mm").model_copy(update={"metrics": (held_out, stale)})
-    told = with_figures(before, [row("a CT", "Dice sacrum")])
-    assert told.metrics == (held_out, Metric(on="a CT", what="Dice sacrum", value=0.9, n=1))
+    updated = with_figures(before, [row("a CT", "Dice sacrum")])
+    assert updated.metrics == (held_out, Metric(on="a CT", what="Dice sacrum", value=0.9, n=1))

@@ -60,7 +60,7 @@ def test_a_killed_run_is_resumed_with_the_same_bytes(made, tmp_path):
     assert unfinished
 
     again = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True)
-    assert f"{len(unfinished)} made, {2 - len(unfinished)} were there" in again.stderr
+    assert f"{len(unfinished)} made, {2 - len(unfinished)} already existed" in again.stderr
     assert digests(tmp_path) == digests(made)
     first, second = (folder / "manifest.json" for folder in (made, tmp_path))
     assert first.read_bytes() == second.read_bytes()
