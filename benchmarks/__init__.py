@@ -1,1 +1,1 @@
-"""Speed, measured beside a peer in one run. Never part of the tests."""
+"""Measure speed, where possible beside another program in the same run. Not part of the tests."""

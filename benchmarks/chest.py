@@ -1,15 +1,15 @@
-"""How long a chest CT of 400 slices takes from the last slice received to the report delivered.
+"""Measure the time from the last received slice of a chest CT to the delivered report.
 
 usage: python -m benchmarks.chest [--runs 1] [--seed 5] [--folder DICOM] [--json]
 
-Simulates a chest CT of 1 mm slices every 0.9 mm that ends below L2, starts a whole node with its worker and an
-archive as PACS, and sends the 400 lowest slices. The quiet time, after which a series counts as
-complete, is 2 s here; a node in service waits as long as it is told to.
+Simulates a chest CT of 1 mm slices every 0.9 mm that ends below L2. Starts a whole node with its
+worker and an archive as PACS, and sends the 400 lowest slices. The quiet time, after which a series
+counts as complete, is 2 s here; in service it is a setting of the node.
 
 seconds : from the last C-STORE answered to the Structured Report in the archive (median)
-seconds_worker : of that, the job
-chest_reported : whether the chest pipeline says something
-load_before : load average of a minute when the first run began
+seconds_worker : part of that in the job
+chest_reported : whether the chest pipeline reports a result
+load_before : load average over one minute at the start of the first run
 """
 
 import argparse
@@ -41,7 +41,7 @@ SIMULATE = [
 
 
 def simulate(folder: Path, seed: int) -> Path:
-    """Folder with the lowest slices of a chest CT."""
+    """Write the lowest slices of a chest CT; return their folder."""
     command = [sys.executable, *SIMULATE, "--seed", str(seed), "--out", str(folder)]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     dicom = folder / "dicom"
@@ -56,7 +56,7 @@ def _height(path: Path) -> float:
 
 
 def deliver(dicom: Path, node: Node, archive: Archive) -> float:
-    """Seconds from the last answer to the report in the archive."""
+    """Return the seconds from the last answer to the report in the archive."""
     before = len(archive.find("SR"))
     peer = Peer(host="127.0.0.1", port=node.port, ae_title="OSTEONODE")
     report = send_folder(dicom, peer)
@@ -67,7 +67,7 @@ def deliver(dicom: Path, node: Node, archive: Archive) -> float:
 
 
 def measure(dicom: Path, runs: int, folder: Path) -> dict[str, Any]:
-    """Medians over runs, each with a node of its own."""
+    """Return medians over runs, each with its own node."""
     load = os.getloadavg()[0]
     seconds, jobs, reported = [], [], []
     for index in range(runs):
@@ -100,8 +100,8 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=5)
-    parser.add_argument("--folder", type=Path, help="DICOM folder in place of the simulated CT")
-    parser.add_argument("--json", action="store_true", help="print nothing but the last line")
+    parser.add_argument("--folder", type=Path, help="DICOM folder instead of the simulated CT")
+    parser.add_argument("--json", action="store_true", help="print only the last line")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

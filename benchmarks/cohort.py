@@ -1,8 +1,8 @@
-"""How long the virtual cohort takes: a whole abdomen, crops of a vertebra and of a femur.
+"""Measure how long the virtual cohort needs for an abdomen, a vertebra and a femur.
 
 usage: python -m benchmarks.cohort [--runs 5] [--threads 2] [--json]
 
-Every figure is measured in a process of its own. The examination is the one of
+Every figure is measured in its own process. The examination is the one of
 ``python -m training.cohort simulate --preset benchmark`` (512x512x250 at 1.25 mm, with findings),
 without writing DICOM; the crops are those of ``python -m training.cohort generate``.
 
@@ -10,7 +10,7 @@ examination_s : seconds with ``--threads`` threads
 examination_cpu_s : processor seconds of the same, over all threads
 examination_peak_mib : largest resident memory of that process
 vertebra_s, femur_s : median seconds of a crop on one core, truth and masks included
-vertebra_cpu_s, femur_cpu_s : processor seconds, which other work on the machine disturbs less
+vertebra_cpu_s, femur_cpu_s : processor seconds, which depend less on other work on the machine
 """
 
 import argparse
@@ -52,7 +52,7 @@ def examination(threads: int) -> dict[str, float]:
 
 
 def crops(runs: int) -> dict[str, float]:
-    """Simulate crops of several patients one after another; the first one is not counted."""
+    """Simulate crops of several patients one after another; the first is not counted."""
 
     def vertebra(seed: int) -> None:
         subject = draw_subject(seed, with_findings=True)
@@ -94,8 +94,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=5, help="crops of each kind")
-    parser.add_argument("--threads", type=int, default=2, help="of the examination")
-    parser.add_argument("--json", action="store_true", help="print nothing but one line")
+    parser.add_argument("--threads", type=int, default=2, help="threads of the examination")
+    parser.add_argument("--json", action="store_true", help="print only one line")
     parser.add_argument("--part", choices=("examination", "crops"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.part == "examination":

@@ -1,14 +1,14 @@
-"""How long four vertebrae take through both networks of study 1, OpenVINO beside PyTorch.
+"""Measure both networks of study 1 on four vertebrae, with OpenVINO and with PyTorch.
 
 usage: python -m benchmarks.dxa_equivalent [--runs 9] [--device cpu|cuda] [--json]
 
-Cut out of a volume of 512x512x250 voxels at 1.25 mm, normalised, averaged to 32 voxels each way and
-run through both networks as the product does, with their mirror images. Figures are medians;
-loading is not counted.
+Crops four vertebrae from a volume of 512x512x250 voxels at 1.25 mm, normalises them, averages them
+to 32 voxels along each axis and runs both networks on them and their mirror images, as in the
+product. Figures are medians; loading is not counted.
 
-product_s : with the runtime that the product takes on this machine
+product_s : with the runtime that the product uses on this machine
 torch_s : the same on PyTorch
-openvino_speedup : their ratio, where OpenVINO is installed
+openvino_speedup : their ratio, if OpenVINO is installed
 """
 
 import argparse
@@ -35,7 +35,7 @@ CENTRES_MM = tuple((0.0, 0.0, 36.0 * number) for number in range(4))
 
 
 def scan() -> tuple[np.ndarray[Any, np.dtype[np.float32]], Geometry]:
-    """Soft tissue with noise; what is seen does not change the time."""
+    """Return soft tissue with noise; the time does not depend on the content."""
     hu = np.random.default_rng(0).normal(60, 40, SHAPE).astype(np.float32)
     affine = np.eye(4)
     affine[:3, :3] = np.eye(3)[::-1] * SPACING_MM
@@ -44,7 +44,7 @@ def scan() -> tuple[np.ndarray[Any, np.dtype[np.float32]], Geometry]:
 
 
 def once(hu: Any, geometry: Geometry, networks: tuple[Forward, Forward], device: str) -> None:
-    """Four vertebrae through both networks."""
+    """Run both networks on four vertebrae."""
     boxes = [sample_box(hu, geometry, centre, slice_mm=SPACING_MM[0]) for centre in CENTRES_MM]
     images = np.stack([coarse(normalized(box), STRIDE) for box in boxes])[:, None]
     batch = torch.from_numpy(images).to(device)
@@ -54,7 +54,7 @@ def once(hu: Any, geometry: Geometry, networks: tuple[Forward, Forward], device:
 
 
 def median_s(run: Callable[[], None], runs: int) -> float:
-    """Seconds, after one run that is not counted."""
+    """Return the median seconds; the first run is not counted."""
     run()
     times = []
     for _ in range(runs):
@@ -65,7 +65,7 @@ def median_s(run: Callable[[], None], runs: int) -> float:
 
 
 def main() -> None:
-    """Command line."""
+    """Measure and print the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,10 +1,10 @@
-"""How long one abdominal CT takes from its files to SEG and SR, and how much memory.
+"""Measure time and memory of one abdominal CT from its files to SEG and SR.
 
 usage: python -m benchmarks.examination [--runs 3] [--folder DICOM] [--json]
 
-Simulates an abdominal CT of 512x512x250 voxels at 1.25 mm (unless a folder is given) and runs
-``python -m pipelines process`` on it, a fresh process each time, as a worker does without its
-warm start. Figures are medians over the runs.
+Simulates an abdominal CT of 512x512x250 voxels at 1.25 mm (unless a folder is given). Runs
+``python -m pipelines process`` on it in a new process each time, like a worker without its warm
+start. Figures are medians over the runs.
 
 seconds_total : from the start of the process to the outcome
 stations : seconds of each station
@@ -30,7 +30,7 @@ SIMULATE = ["-m", "training.cohort", "simulate", "--preset", "benchmark", "--see
 
 
 def process_once(dicom: Path, folder: Path) -> tuple[float, Outcome]:
-    """Process a folder of DICOM in a new process; seconds and outcome."""
+    """Process a folder of DICOM in a new process; return seconds and outcome."""
     selection = select_folder(dicom).selection
     assert selection is not None
     job = make_job(selection, folder)
@@ -45,7 +45,7 @@ def process_once(dicom: Path, folder: Path) -> tuple[float, Outcome]:
 
 
 def measure(dicom: Path, runs: int, folder: Path) -> dict[str, Any]:
-    """Medians over several runs."""
+    """Return medians over several runs."""
     results = [process_once(dicom, folder / str(index)) for index in range(runs)]
     outcomes = [outcome for _, outcome in results]
     return {
@@ -66,8 +66,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--folder", type=Path, help="DICOM folder in place of the simulated CT")
-    parser.add_argument("--json", action="store_true", help="print nothing but the last line")
+    parser.add_argument("--folder", type=Path, help="DICOM folder instead of the simulated CT")
+    parser.add_argument("--json", action="store_true", help="print only the last line")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

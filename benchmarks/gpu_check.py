@@ -1,17 +1,17 @@
-"""Everything that needs an accelerator, in one command of at most eight minutes.
+"""Run all checks that need an accelerator, in at most eight minutes.
 
 usage: python -m benchmarks.gpu_check [--out FOLDER] [--rehearse]
 
-1. The tests marked ``gpu``: every network gives the same answer on CUDA as on the CPU, learns
-   there, and leaves the work to tiles and the CPU when memory runs out.
-2. One simulated abdominal CT through the product, on CUDA and on the CPU: numbers, codes and
-   segments of both reports are compared.
-3. Seconds of every station on both, and of the networks of study 1.
+1. Runs the tests marked ``gpu``: every network has the same output on CUDA and on the CPU, can be
+   trained on CUDA, and uses tiles and the CPU if memory is low.
+2. Processes one simulated abdominal CT on CUDA and on the CPU, and compares numbers, codes and
+   segments of both reports.
+3. Measures the seconds of every station on both, and of the networks of study 1.
 
-The command runs as it is with any Python that has the dependencies; models whose weights are not in
-the folder are listed and left out. ``--rehearse`` runs the same steps without an accelerator and
-compares two runs on the CPU. The exit code is 0 where everything agrees, 1 where something does
-not, 2 without CUDA. ``gpu_check.json`` in the folder holds the figures.
+The command needs only a Python with the dependencies. It lists and skips models whose weights are
+missing. ``--rehearse`` runs the same steps without an accelerator and compares two runs on the CPU.
+The exit code is 0 if everything agrees, 1 if not, and 2 without CUDA. ``gpu_check.json`` in the
+folder contains the figures.
 """
 
 import argparse
@@ -34,17 +34,17 @@ from node.tools.read_folder import select_folder
 from pipelines.contract.job import Outcome, read_outcome
 
 BUDGET_S: Final = 470.0
-"""Seconds for all steps together; a step gets what the steps before it left."""
+"""Seconds for all steps together; a step may use the time that earlier steps left."""
 SIMULATE: Final = ("-m", "training.cohort", "simulate", "--preset", "demo", "--seed", "5")
 WITHOUT_CUDA: Final = ("env", "CUDA_VISIBLE_DEVICES=")
 LIMITS: Final = Limits(tolerance=0.01, absolute=0.01, dice=0.99)
-"""A number may differ by 1 % or by 0.01 of its unit, a segment by a Dice of 0.99: the last bits of
-a probability move single voxels of a border."""
+"""A number may differ by 1 % or by 0.01 of its unit; the Dice of a segment must be at least 0.99.
+The last bits of a probability change single voxels at a border."""
 
 
 @dataclass(slots=True)
 class Check:
-    """What the steps found, and the time that is left."""
+    """Results of the steps, and the remaining time."""
 
     out: Path
     begin: float = field(default_factory=time.monotonic)
@@ -52,11 +52,11 @@ class Check:
     faults: list[str] = field(default_factory=list)
 
     def left_s(self) -> float:
-        """Seconds until the budget is used up."""
+        """Seconds until the end of the budget."""
         return max(BUDGET_S - (time.monotonic() - self.begin), 1.0)
 
     def run(self, name: str, command: Sequence[str]) -> bool:
-        """Run a command with its output in ``NAME.log``; a failure becomes a fault."""
+        """Run a command with its output in ``NAME.log``; record a failure as a fault."""
         start = time.monotonic()
         with (self.out / f"{name}.log").open("w", encoding="utf-8") as log:
             try:
@@ -72,7 +72,7 @@ class Check:
 
 
 def describe(check: Check) -> None:
-    """Device, versions, and the models whose weights are missing."""
+    """Record device, versions, and the models whose weights are missing."""
     is_cuda = torch.cuda.is_available()
     missing = [one.name for one in model_cards() if not (WEIGHTS_FOLDER / one.file).exists()]
     check.figures |= {
@@ -84,7 +84,7 @@ def describe(check: Check) -> None:
 
 
 def run_tests(check: Check) -> None:
-    """The tests marked ``gpu``."""
+    """Run the tests marked ``gpu``."""
     command = [
         sys.executable,
         "-m",
@@ -99,7 +99,7 @@ def run_tests(check: Check) -> None:
 
 
 def process(check: Check, name: str, dicom: Path, *, with_cuda: bool) -> Outcome | None:
-    """One examination through the product in a process of its own."""
+    """Process one examination in its own process."""
     selection = select_folder(dicom).selection
     assert selection is not None
     job = make_job(selection, check.out / name)
@@ -110,7 +110,7 @@ def process(check: Check, name: str, dicom: Path, *, with_cuda: bool) -> Outcome
 
 
 def compare_reports(check: Check, *, rehearse: bool) -> None:
-    """The same CT on CUDA and on the CPU: reports agree; seconds of every station on both."""
+    """Compare reports and seconds of one CT on CUDA and on the CPU."""
     ct = check.out / "ct"
     if not check.run("simulate", [sys.executable, *SIMULATE, "--out", str(ct)]):
         return
@@ -130,7 +130,7 @@ def compare_reports(check: Check, *, rehearse: bool) -> None:
 
 
 def time_networks(check: Check, *, rehearse: bool) -> None:
-    """Both networks of study 1 on four vertebrae, as the product runs them."""
+    """Time both networks of study 1 on four vertebrae, as the product runs them."""
     for device in ("cpu",) if rehearse else ("cuda", "cpu"):
         name = f"networks_{device}"
         command = ["-m", "benchmarks.dxa_equivalent", "--device", device, "--json"]
@@ -144,7 +144,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("runs/gpu-check"))
-    parser.add_argument("--rehearse", action="store_true", help="without an accelerator")
+    parser.add_argument(
+        "--rehearse", action="store_true", help="run the steps without an accelerator"
+    )
     arguments = parser.parse_args()
     if not (torch.cuda.is_available() or arguments.rehearse):
         print("no CUDA device is visible to PyTorch; --rehearse runs the steps without one")

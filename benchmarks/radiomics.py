@@ -1,16 +1,16 @@
-"""How much faster the radiomic features are than pyradiomics, and whether they are the same.
+"""Compare the radiomic features with pyradiomics: speed and largest difference.
 
 usage: python -m benchmarks.radiomics [--data ../shared/data] [--runs 5] [--whole] [--json]
 
-Both extractors run in turns in one process on two cores, on the same images, with the same
-parameter files: study 3's 1184 features of one proximal femur, and study 2's 111 of four vertebral
-bodies. Images are cut to the surroundings of the bone beforehand, which spares pyradiomics the
-interpolation of the whole CT; ``--whole`` adds one round on the whole CT, as it comes. With
-``--data`` the bones are those of real CTs (the vertebrae, of a 3 mm CT, brought to the voxels of
-study 2), without it ellipsoids of their size.
+Both extractors run alternately in one process on two cores, on the same images, with the same
+parameter files: 1184 features of one proximal femur (study 3) and 111 of four vertebral bodies
+(study 2). Images are cropped around the bone first, so that pyradiomics does not interpolate the
+whole CT; ``--whole`` adds one round on the whole CT. With ``--data`` the bones are those of real
+CTs (the vertebrae of a 3 mm CT are resampled to the voxels of study 2), otherwise ellipsoids of
+their size.
 
-speedup_femur, speedup_vertebrae : wall time of pyradiomics over ours, median over the rounds
-..._cpu : the same of processor time
+speedup_femur, speedup_vertebrae : wall time of pyradiomics / ours, median over the rounds
+..._cpu : the same for processor time
 seconds_... , cpu_seconds_... : ours, median
 speedup_femur_whole_ct : wall time, whole CT
 max_rel_diff : largest relative difference of any feature
@@ -31,7 +31,7 @@ from typing import Any, Final
 
 import nibabel
 import numpy as np
-import SimpleITK as sitk  # noqa: N813  its usual name
+import SimpleITK as sitk  # noqa: N813  common alias
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -42,7 +42,7 @@ from pipelines.space.masks import largest_part
 
 CORES: Final = 2
 FEMUR_LENGTH_MM: Final = 110.0
-"""From the top of the head to the lesser trochanter."""
+"""Length from the top of the head to the lesser trochanter."""
 MARGIN_MM: Final = 40.0
 STUDY2_VOXEL_MM: Final = (1.25, 0.7, 0.7)
 Features = list[dict[str, float]]
@@ -62,8 +62,10 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, help="folder of the real CTs")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--whole", action="store_true", help="also the femur in its whole CT")
-    parser.add_argument("--json", action="store_true", help="print nothing but the last line")
+    parser.add_argument(
+        "--whole", action="store_true", help="also measure the femur in its whole CT"
+    )
+    parser.add_argument("--json", action="store_true", help="print only the last line")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(CORES)
@@ -93,7 +95,7 @@ def main() -> None:
 def side_by_side(
     subject: Subject, settings: FeatureSettings, runs: int
 ) -> tuple[dict[str, float], float]:
-    """Medians over interleaved rounds, and the largest relative difference."""
+    """Return medians over alternating rounds, and the largest relative difference."""
     ours, theirs = [], []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -122,7 +124,7 @@ def timed(
     subject: Subject,
     settings: FeatureSettings,
 ) -> tuple[float, float]:
-    """Seconds of wall and of processor time, all threads."""
+    """Return seconds of wall time and of processor time over all threads."""
     start, used = time.perf_counter(), processor_seconds()
     run(subject, settings)
     return time.perf_counter() - start, processor_seconds() - used
@@ -156,7 +158,7 @@ def pyradiomics(subject: Subject, settings: FeatureSettings) -> Features:
 
 
 def largest_difference(ours: Features, theirs: Features) -> float:
-    """Relative, over every feature of every region."""
+    """Return the largest relative difference over every feature of every region."""
     return max(
         abs(value - float(their[name])) / (max(abs(value), abs(float(their[name]))) or 1)
         for our, their in zip(ours, theirs, strict=True)
@@ -165,7 +167,7 @@ def largest_difference(ours: Features, theirs: Features) -> float:
 
 
 def real_femur(data: Path) -> Subject:
-    """Left femur of the torso CT, head to lesser trochanter; slices, rows, columns."""
+    """Return the left femur of the torso CT, head to lesser trochanter; slices, rows, columns."""
     hu, spacing_mm = read(data / "ct" / "torso_2p5mm.nii.gz")
     labels, _ = read(data / "ct" / "torso_2p5mm_organs.nii.gz")
     mask = labels == 1
@@ -175,7 +177,7 @@ def real_femur(data: Path) -> Subject:
 
 
 def real_vertebrae(data: Path) -> Subject:
-    """Bodies of L1 to L4 of the labelled CT, interpolated to voxels like those of study 2."""
+    """Return the bodies of L1 to L4 of the labelled CT, at the voxel size of study 2."""
     hu, spacing_mm = read(data / "ct" / "abdomen_pelvis_3mm.nii.gz")
     labels, _ = read(data / "ct" / "abdomen_pelvis_3mm_vertebral_bodies.nii.gz")
     bodies = [labels == label for label in (20, 21, 22, 23)]
@@ -190,14 +192,14 @@ def real_vertebrae(data: Path) -> Subject:
 
 
 def read(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Values and spacing of a NIfTI file: slices, rows, columns."""
+    """Read values and spacing of a NIfTI file: slices, rows, columns."""
     image: Any = nibabel.load(path)
     values = np.ascontiguousarray(np.asarray(image.dataobj, np.float32).T)
     return values, np.asarray(image.header.get_zooms()[::-1], np.float64)
 
 
 def widened(mask: NDArray[np.bool_], spacing_mm: NDArray[np.float64]) -> tuple[slice, slice, slice]:
-    """Box of a mask with a margin of 40 mm."""
+    """Return the box of a mask with a margin of 40 mm."""
     box = tight_box(mask)
     assert box is not None
     z, y, x = (
@@ -208,7 +210,7 @@ def widened(mask: NDArray[np.bool_], spacing_mm: NDArray[np.float64]) -> tuple[s
 
 
 def cut_out(subject: Subject) -> Subject:
-    """The surroundings of the regions."""
+    """Crop the image around the regions."""
     spacing_mm = subject.image.spacing_mm
     box = widened(np.any(subject.masks, axis=0), spacing_mm)
     values = np.ascontiguousarray(subject.image.values[box])
@@ -219,7 +221,7 @@ def cut_out(subject: Subject) -> Subject:
 
 
 def simulated(radii_mm: tuple[float, float, float], slice_mm: float, seed: int = 1) -> Subject:
-    """Ellipsoid with a dense shell and a noisy texture, in the middle of soft tissue."""
+    """Return an ellipsoid with a dense shell and a noisy texture in soft tissue."""
     rng = np.random.default_rng(seed)
     spacing_mm = np.array([slice_mm, 0.8, 0.8])
     shape = tuple(np.ceil((2 * np.asarray(radii_mm) + 2 * MARGIN_MM) / spacing_mm).astype(int))
@@ -232,7 +234,7 @@ def simulated(radii_mm: tuple[float, float, float], slice_mm: float, seed: int =
 
 
 def simulated_vertebrae() -> Subject:
-    """Four bodies of the size of a lumbar one, one above the other."""
+    """Return four bodies of lumbar size, one above the other."""
     bodies = [simulated((14.0, 17.0, 23.0), STUDY2_VOXEL_MM[0], seed=seed) for seed in range(4)]
     size = bodies[0].image.values.shape[0]
     stack = np.zeros((4, 4 * size, *bodies[0].image.values.shape[1:]), bool)

@@ -1,14 +1,14 @@
-"""How fast the durable listener receives, beside DCMTK's storescp and Orthanc, in one run.
+"""Measure the receive rate of the node beside DCMTK storescp and Orthanc, in one run.
 
 usage: python -m benchmarks.receive [--images 600] [--rounds 3] [--json]
 
-The same sender (DCMTK ``dcmsend``, 128 KiB PDU) sends the same CT images to each receiver in turn,
-round after round; the figure of a receiver is the median of its rounds. Receivers run with
-``TCP_NODELAY=1``. Only this project's receiver flushes each object and its ledger row to disk
+The same sender (DCMTK ``dcmsend``, 128 KiB PDU) sends the same CT images to each receiver in turn
+for several rounds. The figure of a receiver is the median of its rounds. Receivers run with
+``TCP_NODELAY=1``. Only the receiver of this project flushes each object and its ledger row to disk
 before it answers.
 
-durable_vs_orthanc, durable_vs_dcmtk : this listener's images/s over the other's, one association
-four_vs_one : this listener's images/s with four associations over that with one
+durable_vs_orthanc, durable_vs_dcmtk : images/s of this listener / the other, one association
+four_vs_one : images/s of this listener with four associations / with one
 """
 
 import argparse
@@ -37,7 +37,7 @@ AXIAL = [1, 0, 0, 0, 1, 0]
 
 
 def write_images(folder: Path, count: int, series: int) -> None:
-    """``count`` CT images of 512x512 with noise, so that nothing can be compressed away."""
+    """Write ``count`` CT images of 512x512 with noise, which prevents compression."""
     folder.mkdir(parents=True)
     noise = np.random.default_rng(series)
     for index in range(count):
@@ -66,7 +66,7 @@ def write_images(folder: Path, count: int, series: int) -> None:
 
 
 def send_all(folders: list[Path], port: int, called: str) -> float:
-    """Seconds to send each folder over an association of its own, all at once."""
+    """Return the seconds to send all folders in parallel, each over its own association."""
     target = ["127.0.0.1", str(port)]
     commands = [
         ["dcmsend", "-aec", called, "--max-send-pdu", str(PDU), "+sd", "-nh", *target, str(folder)]
@@ -80,7 +80,7 @@ def send_all(folders: list[Path], port: int, called: str) -> float:
 
 
 def measure(images: int, rounds: int, folder: Path) -> dict[str, float]:
-    """Rates of all receivers, in images per second."""
+    """Return the rates of all receivers in images per second."""
     rates: dict[str, list[float]] = {"osteonode": [], "osteonode_4": [], "orthanc": [], "dcmtk": []}
     node_port, pacs = free_port(), free_port()
     config = write_config(folder / "node", port=node_port, destination=("NOBODY", pacs))
@@ -96,7 +96,7 @@ def measure(images: int, rounds: int, folder: Path) -> dict[str, float]:
             "osteonode": (node_port, "OSTEONODE"),
             "orthanc": (orthanc.dicom_port, "ORTHANC"),
         }
-        for index in range(rounds + 1):  # the first round warms caches up
+        for index in range(rounds + 1):  # the first round fills caches
             source, parts = folder / "one", [folder / f"part{part}" for part in range(4)]
             write_images(source, images, 10 * index)
             for part, path in enumerate(parts):
@@ -115,7 +115,7 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", action="store_true", help="print nothing but the last line")
+    parser.add_argument("--json", action="store_true", help="print only the last line")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rates = measure(arguments.images, arguments.rounds, Path(folder))

@@ -1,21 +1,21 @@
-"""Whether two runs of the product gave the same results: result.json, reports and segments.
+"""Compare the results of two runs of the product: result.json, reports and segments.
 
 usage: python -m benchmarks.same_report digest FOLDER [--out FILE]
        python -m benchmarks.same_report compare FIRST SECOND
        python -m benchmarks.same_report compare FIRST SECOND --tolerance 0.001 --dice 0.999
 
-FOLDER is what ``osteonode process`` or ``osteonode demo`` wrote for one examination. ``digest``
+FOLDER is the output of ``osteonode process`` or ``osteonode demo`` for one examination. ``digest``
 writes its values as JSON, one path each. ``compare`` takes two folders or two such files, prints
-each difference in one line, and exits with 1 where there is one. Without options every value has
-to be equal: this proves that a change of the code left the results as they were. With a tolerance
-numbers may differ by that share of the larger one, and segments are compared by their Dice
-coefficient, which needs the two folders: this compares the results of a CPU and of a GPU.
+each difference in one line, and exits with 1 if there is one. Without options every value must be
+equal; this shows that a change of the code does not change the results. With a tolerance numbers
+may differ by that share of the larger one, and segments are compared by their Dice coefficient,
+which needs the two folders; this compares the results of a CPU and a GPU.
 
 result.json : every number, code, status and name
 sr, radiomics : every number, code and reference to a segment in the content tree
-seg : of each segment its codes, its voxels, and a digest of its frames and their positions
+seg : codes, voxels, and a digest of the frames and positions of each segment
 
-Left out are free texts, times, UIDs, versions, and digests of weights.
+Free texts, times, UIDs, versions, and digests of weights are excluded.
 """
 
 import argparse
@@ -53,13 +53,13 @@ LEFT_OUT: Final = frozenset(
         "version",
     }
 )
-"""Keys of result.json; keys that end in ``_uid`` are left out too."""
+"""Excluded keys of result.json; keys that end in ``_uid`` are excluded too."""
 NAMED_BY: Final = ("pipeline", "level", "label", "name", "code")
-"""Keys of result.json by which an item of a list is named in a path; else its index is."""
+"""Keys of result.json that name an item of a list in a path; without one its index does."""
 KEPT_VR: Final = frozenset({"AS", "CS", "DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
 """Value representations of numbers and of defined terms."""
 CODE_VALUE: Final = ("CodeValue", "LongCodeValue", "URNCodeValue")
-"""PS3.3 8.8: a code has one of them."""
+"""PS3.3 8.8: a code has one of these attributes."""
 LEFT_OUT_ELEMENTS: Final = frozenset(
     {
         "DimensionIndexSequence",
@@ -68,11 +68,11 @@ LEFT_OUT_ELEMENTS: Final = frozenset(
         "SourceImageSequence",
     }
 )
-"""Identifiers of images; the frames of a segmentation are read on their own."""
+"""Excluded identifiers of images; the frames of a segmentation are read separately."""
 
 
 class NotComparable(Exception):
-    """The input holds no result, several, or too little for the comparison."""
+    """The input has no result, several results, or too little data for the comparison."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class Report:
     values
         Value by path.
     segments
-        Frames by label; None where only the values were kept.
+        Frames by label; None if only the values are available.
     """
 
     values: Mapping[str, Value]
@@ -93,14 +93,14 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How far two results may lie apart.
+    """Allowed differences between two results.
 
     Parameters
     ----------
     tolerance
         Share of the larger of two numbers.
     absolute
-        Allowed in addition, in the unit of each number: for numbers near zero.
+        Allowed in addition, in the unit of each number, for numbers near zero.
     dice
         Lowest Dice coefficient of a segment.
     """
@@ -111,12 +111,12 @@ class Limits:
 
     @property
     def are_exact(self) -> bool:
-        """Whether every value has to be equal."""
+        """Whether every value must be equal."""
         return self == Limits()
 
 
 def read_report(path: Path) -> Report:
-    """Report of a folder, or values of a JSON file that ``digest`` wrote.
+    """Read the report of a folder, or the values of a JSON file that ``digest`` wrote.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def _folder_of_result(path: Path) -> Path:
 
 
 def flattened(value: Any, path: str) -> Iterator[tuple[str, Value]]:
-    """Path and value of everything in a JSON document that is neither text nor identifier."""
+    """Yield path and value of all JSON items that are neither text nor identifier."""
     if isinstance(value, dict):
         for key, child in value.items():
             if key not in LEFT_OUT and not key.endswith("_uid"):
@@ -168,7 +168,7 @@ def _name_of(item: Any, index: int) -> str:
 
 
 def distinct(names: Iterable[str]) -> list[str]:
-    """Names in order, the second and later ones of the same name numbered: a, b, a#2."""
+    """Return the names in order; number repeated ones: a, b, a#2."""
     seen: Counter[str] = Counter()
     made = []
     for name in names:
@@ -178,7 +178,7 @@ def distinct(names: Iterable[str]) -> list[str]:
 
 
 def _order(names: Sequence[str], path: str) -> Iterator[tuple[str, Value]]:
-    """Number of items, and digest of their names in order; a single item needs neither."""
+    """Yield the number of items and the digest of their names; nothing for a single item."""
     if len(names) != 1:
         yield f"{path}.count", len(names)
         yield f"{path}.order", _digest("\n".join(names).encode())
@@ -189,7 +189,7 @@ def _digest(content: bytes) -> str:
 
 
 def elements(dataset: Dataset, path: str) -> Iterator[tuple[str, Value]]:
-    """Path and value of every number, defined term and code of a DICOM object."""
+    """Yield path and value of every number, defined term and code of a DICOM object."""
     for element in dataset:
         if element.keyword in LEFT_OUT_ELEMENTS:
             continue
@@ -208,7 +208,7 @@ def _element(element: DataElement, path: str) -> Iterator[tuple[str, Value]]:
 
 
 def _items(element: DataElement, path: str) -> Iterator[tuple[str, Value]]:
-    """Items of a sequence, each by the name that it has; the order of the names counts."""
+    """Yield the items of a sequence by name; the order of the names counts."""
     names = distinct(_name_of_item(item, index) for index, item in enumerate(element.value))
     yield from _order(names, path)
     for name, item in zip(names, element.value, strict=True):
@@ -218,7 +218,7 @@ def _items(element: DataElement, path: str) -> Iterator[tuple[str, Value]]:
 
 
 def _name_of_item(item: Dataset, index: int) -> str:
-    """Label of a segment, code of the concept name of a content item, or the index."""
+    """Return the label of a segment, the code of the concept name of an item, or the index."""
     if "SegmentLabel" in item:
         return str(item.SegmentLabel)
     if "ConceptNameCodeSequence" in item:
@@ -227,13 +227,13 @@ def _name_of_item(item: Dataset, index: int) -> str:
 
 
 def _code(item: Dataset) -> str:
-    """Value and scheme; the meaning is a text and may change."""
+    """Return value and scheme; the meaning is a text and may change."""
     value = next(item[keyword].value for keyword in CODE_VALUE if keyword in item)
     return f"{value}:{item.get('CodingSchemeDesignator', '')}"
 
 
 def read_segments(segmentation: Dataset) -> dict[str, Frames]:
-    """Frames of every segment by its label.
+    """Return the frames of every segment by its label.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def read_segments(segmentation: Dataset) -> dict[str, Frames]:
 
 
 def segment_values(segments: Mapping[str, Frames], path: str) -> Iterator[tuple[str, Value]]:
-    """Voxels, frames and digest of each segment; the digest covers the positions."""
+    """Yield voxels, frames and digest of each segment; the digest includes the positions."""
     for label, frames in segments.items():
         where = f"{path}.pixels[{label}]"
         content = (
@@ -269,12 +269,12 @@ def segment_values(segments: Mapping[str, Frames], path: str) -> Iterator[tuple[
 
 
 def differences(first: Report, second: Report, limits: Limits) -> list[str]:
-    """One line for each difference beyond the limits.
+    """Return one line for each difference beyond the limits.
 
     Raises
     ------
     NotComparable
-        There is a tolerance, but not the frames of both reports.
+        A tolerance is set, but the frames of a report are missing.
     """
     lines = [
         f"{path}: {_shown(first.values, path)} | {_shown(second.values, path)}"
@@ -296,7 +296,7 @@ def _agree(
     first: Mapping[str, Value], second: Mapping[str, Value], path: str, limits: Limits
 ) -> bool:
     if not limits.are_exact and ".pixels[" in path:
-        return True  # judged by Dice, and a segment that is absent by its codes too
+        return True  # compared by Dice; an absent segment also differs in its codes
     if path not in first or path not in second:
         return False
     a, b = first[path], second[path]
@@ -321,14 +321,14 @@ def _segment_differences(
 
 
 def agreement(first: Frames, second: Frames) -> tuple[float, int]:
-    """Dice coefficient of one segment in two results, and the voxels in which they differ."""
+    """Return the Dice coefficient of one segment in two results, and the differing voxels."""
     total = sum(int(frame.sum()) for frames in (first, second) for frame in frames.values())
     shared = sum(int(_both(first[place], second[place])) for place in first.keys() & second.keys())
     return (2 * shared / total if total else 1.0), total - 2 * shared
 
 
 def _both(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> int:
-    """Voxels in both frames; none where the frames have different shapes."""
+    """Count voxels in both frames; 0 if the frames have different shapes."""
     return int((first & second).sum()) if first.shape == second.shape else 0
 
 
@@ -355,9 +355,9 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("digest", help="write the values of one examination as JSON")
     one.add_argument("folder", type=Path)
-    one.add_argument("--out", type=Path, help="file in place of the standard output")
+    one.add_argument("--out", type=Path, help="file instead of standard output")
     two = commands.add_parser("compare", help="print the differences of two; exit code 1 if any")
-    two.add_argument("first", type=Path, help="folder, or JSON of digest")
+    two.add_argument("first", type=Path, help="folder, or JSON file of digest")
     two.add_argument("second", type=Path)
     two.add_argument("--tolerance", type=float, default=0.0, help="share of the larger number")
     two.add_argument("--absolute", type=float, default=0.0, help="in the unit of each number")

@@ -28,7 +28,7 @@ LIMITS = ("--tolerance", "0.001", "--dice", "0.999")
 
 
 def processed(folder: Path) -> Path:
-    """Folder that the product wrote for a stack of known bodies."""
+    """Folder of the results of the product for a stack of known bodies."""
     job = write_stack(Stack(header=WOMAN, noise_hu=12), folder)
     process(job, networks=NETWORKS)
     return Path(job.output_folder)
@@ -41,7 +41,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def second(first: Path, tmp_path: Path) -> Path:
-    """Copy that a test changes."""
+    """Copy of the first folder, for a test to change."""
     return Path(shutil.copytree(first, tmp_path / "second"))
 
 
@@ -73,13 +73,13 @@ def first_code(report: Dataset) -> Dataset:
         if element.keyword == "ConceptCodeSequence":
             code: Dataset = element.value[0]
             return code
-    raise AssertionError("the report holds no code")
+    raise AssertionError("the report contains no code")
 
 
 def compared(
     capsys: pytest.CaptureFixture[str], first: Path, second: Path, *options: str
 ) -> tuple[int, list[str]]:
-    """Exit code and the lines of differences."""
+    """Return exit code and lines of differences."""
     status = main(["compare", str(first), str(second), *options])
     return status, capsys.readouterr().out.splitlines()[:-1]
 
@@ -176,7 +176,7 @@ def test_changed_voxel_is_reported(first, second, capsys):
 
 
 def test_moved_frame_is_reported(first, second, capsys):
-    """The same pixels in another place are another segment, with any tolerance."""
+    """The same pixels at another position are another segment, with any tolerance."""
 
     def change(segmentation: Dataset) -> None:
         plane = segmentation.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0]

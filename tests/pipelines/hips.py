@@ -9,7 +9,7 @@ from pipelines.space.resample import resample_to_canonical
 from training.cohort.body.femur import femur_shape, plan_femur
 from training.cohort.body.plan import plan_body
 from training.cohort.people.subject import draw_subject
-from training.cohort.scan.as_ct_volume import SILENT
+from training.cohort.scan.as_ct_volume import NO_HEADER
 
 SPACING_MM = 2.5
 BONE_HU, TISSUE_HU = 600.0, 0.0
@@ -27,7 +27,7 @@ def pelvis(
     metal=False,
     scale=(1.0, 1.0),
     spacing_mm=SPACING_MM,
-    header=SILENT,
+    header=NO_HEADER,
 ):
     """A CT that shows nothing but femora, and the truth; ``flip`` turns the axes of the array."""
     low = np.array([-150.0, -70.0, TROCHANTER_MM - below_mm])

@@ -65,12 +65,12 @@ def real_part(data: Path, pictures: Path | None) -> Iterator[Row]:
     """Measure the real CTs one after the other."""
     for case in cases(data):
         yield from evaluate(case, data)
-        _tell(case)
+        _print_names(case)
         if pictures is not None:
             overlay(case.name, case.ct, case.found, case.bodies, pictures)
 
 
-def _tell(case: Case) -> None:
+def _print_names(case: Case) -> None:
     names = " ".join(v.level.name for v in case.found.vertebrae)
     sure = "presumed" if case.found.presumed else "certain"
     more = f", {len(case.found.unnamed)} without a name" if case.found.unnamed else ""

@@ -84,8 +84,8 @@ def border_rows(data: Path) -> Iterator[Row]:
                 ("on the given outline", border_hu(hu, other, up)),
                 ("half way between cortex and surroundings", half),
             ):
-                said = f"HU of the femur {found.side}, {what}"
-                yield Row(on=name, what=said, value=round(value, 1), goal="", n=1)
+                figure = f"HU of the femur {found.side}, {what}"
+                yield Row(on=name, what=figure, value=round(value, 1), goal="", n=1)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from typing import Final
 from models.cards import WEIGHTS_FOLDER, Metric, ModelCard, card
 
 RESULTS: Final = Path("docs/results/segmentation.json")
-TELLS: Final[Mapping[str, str]] = MappingProxyType(
+ROWS_OF_NETWORK: Final[Mapping[str, str]] = MappingProxyType(
     {
         "spine_3mm": r"named|lumbar|centroid|agreement",
         "vertebra_1mm": r"Dice (body|whole|vertebra)",
@@ -41,12 +41,14 @@ def figures_of(name: str, rows: Iterable[Mapping[str, object]]) -> tuple[Metric,
     return tuple(
         Metric.model_validate({key: row[key] for key in ("on", "what", "value", "n")})
         for row in rows
-        if _told_of(str(row["what"])) == name
+        if _network_of(str(row["what"])) == name
     )
 
 
-def _told_of(what: str) -> str | None:
-    return next((name for name, pattern in TELLS.items() if re.search(pattern, what)), None)
+def _network_of(what: str) -> str | None:
+    return next(
+        (name for name, pattern in ROWS_OF_NETWORK.items() if re.search(pattern, what)), None
+    )
 
 
 def with_figures(described: ModelCard, rows: Sequence[Mapping[str, object]]) -> ModelCard:
@@ -65,11 +67,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=WEIGHTS_FOLDER)
     arguments = parser.parse_args()
     rows = json.loads(arguments.rows.read_text(encoding="utf-8"))
-    for name in TELLS:
-        told = with_figures(card(name), rows)
+    for name in ROWS_OF_NETWORK:
+        updated = with_figures(card(name), rows)
         file = arguments.folder / f"{name}.json"
-        file.write_text(told.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        print(f"{name}: {len(told.metrics)} figures")
+        file.write_text(updated.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        print(f"{name}: {len(updated.metrics)} figures")
 
 
 if __name__ == "__main__":

@@ -199,23 +199,26 @@ def _rows_of(name: str, ct: CtVolume) -> Iterator[Row]:
     found = localize(ct)
     heights = COUNTED_LPS_MM[name]
     if rightly_named(found, heights) < len(heights):
-        raise ValueError(f"{name} is not named rightly as it is: nothing to compare with")
+        raise ValueError(f"{name} has wrong level names without any change")
     scan = _scan(ct, found, heights)
     changes = {**CHANGES, **(ENDS if name in HEIGHTS_LPS_MM else {})}
-    told = {change: _names(of(scan)) for change, of in changes.items()}
+    found_by_change = {change: _names(of(scan)) for change, of in changes.items()}
     on = f"{name}, changed in {len(changes)} ways"
-    total = sum(one.shown for one in told.values())
+    total = sum(one.shown for one in found_by_change.values())
     figures = {
-        "levels rightly named, by place": (sum(one.right for one in told.values()), "0.99"),
-        "levels wrongly named": (sum(one.wrong for one in told.values()), "0"),
+        "levels rightly named, by place": (
+            sum(one.right for one in found_by_change.values()),
+            "0.99",
+        ),
+        "levels wrongly named": (sum(one.wrong for one in found_by_change.values()), "0"),
         "levels wrongly named and called certain": (
-            sum(one.wrong for one in told.values() if not one.presumed),
+            sum(one.wrong for one in found_by_change.values() if not one.presumed),
             "0",
         ),
     }
     for what, (count, goal) in figures.items():
         yield Row(on=on, what=what, value=round(count / total, 4), goal=goal, n=total)
-    for change, one in told.items():
+    for change, one in found_by_change.items():
         if one.right < one.shown:
             what = f"levels rightly named, by place: {change}"
             yield Row(on=name, what=what, value=one.right, goal=str(one.shown), n=one.shown)
@@ -234,8 +237,8 @@ def _scan(ct: CtVolume, found: Localization, heights: Mapping[Level, float]) -> 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
-    """Names in one changed scan; ``shown``: counted bodies that are whole in it."""
+class _NamesFound:
+    """Names in one changed scan; ``shown`` counts the bodies that are whole in it."""
 
     shown: int
     right: int
@@ -243,13 +246,13 @@ class _Told:
     presumed: bool
 
 
-def _names(scan: Scan) -> _Told:
+def _names(scan: Scan) -> _NamesFound:
     grid = CanonicalGrid(origin_lps_mm=np.zeros(3), spacing_mm=GRID_MM, shape=scan.hu.shape)
     found = localize(volume(np.ascontiguousarray(scan.hu), grid.affine))
     margin, last = END_MM / GRID_MM, scan.hu.shape[0] - 1
     shown = {level: at for level, at in scan.bodies.items() if margin < at[0] < last - margin}
     names = {level: _name_at(at[0] * GRID_MM, found) for level, at in shown.items()}
-    return _Told(
+    return _NamesFound(
         shown=len(shown),
         right=sum(name is level for level, name in names.items()),
         wrong=sum(name is not level and name is not None for level, name in names.items()),

@@ -1,4 +1,4 @@
-"""Keep the features that a repeated segmentation does not change."""
+"""Select the features that are stable when the segmentation is repeated."""
 
 from typing import Self
 
@@ -15,17 +15,17 @@ THRESHOLD = 0.8
 
 
 class IccFilter(SelectorMixin, BaseEstimator):
-    """Features whose ICC(2,1) over repeated segmentations exceeds a threshold.
+    """Select features whose ICC(2,1) over repeated segmentations exceeds a threshold.
 
-    ``X`` holds the first segmentation of each subject, ``repeats`` the others, row by row. In
-    a pipeline they are routed: ``IccFilter().set_fit_request(repeats=True)`` under scikit-learn's
-    ``enable_metadata_routing``; cross-validation then cuts them together with ``X``. Where
-    only some subjects were segmented again, fit the filter on those and freeze it.
+    ``X`` contains the first segmentation of each subject, ``repeats`` the others, row by row. In
+    a pipeline they need routing: ``IccFilter().set_fit_request(repeats=True)`` with
+    ``enable_metadata_routing`` of scikit-learn; cross-validation then splits them together with
+    ``X``. If only some subjects were segmented again, fit the filter on those and freeze it.
 
     Parameters
     ----------
     threshold
-        Kept is what lies above it.
+        Features with a larger ICC are kept.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class IccFilter(SelectorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            Without repeats nothing can be said, or they do not fit ``X``.
+            ``repeats`` is missing or does not fit ``X``.
         """
         first = validate_data(self, X, ensure_min_samples=2, dtype=np.float64)
         if repeats is None:

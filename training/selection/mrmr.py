@@ -1,8 +1,8 @@
-"""Minimum redundancy, maximum relevance, with the criterion of the R package mRMRe.
+"""Select features by minimum redundancy, maximum relevance, as in the R package mRMRe.
 
 Source: De Jay et al., Bioinformatics 2013;29:2365 (classic filter, one solution): mutual information
 of two Gaussian variables, -0.5 ln(1 - rho^2), and the difference criterion of Ding and Peng 2005.
-The package ``mrmr-selection`` scores F statistics by quotient instead and chooses other features.
+The package ``mrmr-selection`` uses the quotient of F statistics instead; it selects other features.
 """
 
 from typing import Literal, Self
@@ -20,25 +20,25 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from training.statistics.sample import FloatArray
 
 LARGEST_RHO2 = 1 - 1e-12
-"""Copies of a feature have infinite mutual information; this keeps it a number."""
+"""Upper limit of rho^2: copies of a feature would have infinite mutual information."""
 
 
 class MrmrSelector(SelectorMixin, BaseEstimator):
-    """Features chosen one by one: relevance minus mean redundancy with those chosen before.
+    """Select features one by one by relevance minus mean redundancy with those selected before.
 
     Parameters
     ----------
     n_features
-        How many to keep; all where there are fewer.
+        Number of features to keep; all if there are fewer.
     correlation
         "pearson", or "spearman" for ranks.
 
     Attributes
     ----------
     ranking_ : (kept,) int
-        Chosen features in the order of choice.
+        Selected features in the order of selection.
     scores_ : (kept,)
-        Their criterion when they were chosen, in nats.
+        Criterion of each feature at its selection, in nats.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class MrmrSelector(SelectorMixin, BaseEstimator):
         self.correlation = correlation
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Choose the features.
+        """Select the features.
 
         Parameters
         ----------
         X : (subjects, features)
         y : (subjects,)
-            A measurement, or classes; classes count in sorted order (normal, osteopenia,
+            A measurement, or classes. Classes are numbered in sorted order (normal, osteopenia,
             osteoporosis as 0, 1, 2).
         """
         features, target = validate_data(self, X, y, ensure_min_samples=2, dtype=np.float64)
@@ -80,7 +80,7 @@ class MrmrSelector(SelectorMixin, BaseEstimator):
 
 
 def mutual_information(columns: FloatArray, correlation: str = "pearson") -> FloatArray:
-    """Pairwise mutual information of columns taken as Gaussian, in nats; constants share none.
+    """Return the pairwise mutual information of Gaussian columns, in nats; constants have 0.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def mutual_information(columns: FloatArray, correlation: str = "pearson") -> Flo
     values = rankdata(columns, axis=0) if correlation == "spearman" else columns
     centred = values - values.mean(axis=0)
     length = np.sqrt((centred**2).sum(axis=0))
-    # What is left of a constant after rounding is not a signal.
+    # The rounding error of a constant column is not a signal.
     varies = length > 1e-10 * np.maximum(1.0, np.abs(values).max(axis=0)) * np.sqrt(len(values))
     unit = np.divide(centred, length, out=np.zeros_like(centred), where=varies)
     return np.asarray(-0.5 * np.log1p(-np.minimum((unit.T @ unit) ** 2, LARGEST_RHO2)))

@@ -1,6 +1,6 @@
-"""Repeated segmentations of one mask, as other readers would have drawn it.
+"""Simulate repeated segmentations of one mask by other readers.
 
-Where nobody segmented twice, the reproducibility of a feature is judged on masks that are shrunk,
+Without a second segmentation, the reproducibility of a feature is measured on masks that are shrunk,
 grown, shifted and roughened (Zwanenburg et al., Sci Rep 2019;9:614 perturb in these ways; here the
 contour is roughened by a smooth random field on the signed distance instead of supervoxels).
 """
@@ -19,16 +19,16 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """How far another reader's contour lies from this one (one standard deviation each).
+    """Differences between the contours of two readers (one standard deviation each).
 
     Parameters
     ----------
     offset_mm
-        Whole contour inwards or outwards.
+        Shift of the whole contour inwards or outwards.
     shift_mm
-        Whole mask, each axis.
+        Shift of the whole mask along each axis.
     roughness_mm
-        Local, correlated over ``correlation_mm``.
+        Local shift of the contour, correlated over ``correlation_mm``.
     """
 
     offset_mm: float = 0.5
@@ -45,7 +45,7 @@ def repeated_masks(
     reader: Reader = Reader(),
     seed: int = 0,
 ) -> list[Mask]:
-    """``n`` further segmentations of ``mask``, repeatable by the seed.
+    """Return ``n`` further segmentations of ``mask``; equal seeds give equal masks.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def repeated_masks(
 
 
 def _depth_mm(mask: Mask, spacing_mm: tuple[float, float, float]) -> FloatArray:
-    """Distance to the contour, positive inside; 0 lies between the voxels."""
+    """Return the distance to the contour, positive inside; 0 is between the voxels."""
     half = min(spacing_mm) / 2
     inside = np.maximum(distance_transform_edt(mask, sampling=spacing_mm) - half, 0)
     outside = np.maximum(distance_transform_edt(~mask, sampling=spacing_mm) - half, 0)
@@ -92,7 +92,7 @@ def _smooth_noise(
     correlation_mm: float,
     draws: np.random.Generator,
 ) -> FloatArray:
-    """Random field of mean 0 and standard deviation 1."""
+    """Return a random field of mean 0 and standard deviation 1."""
     noise = draws.standard_normal(shape)
     smooth = gaussian_filter(noise, [correlation_mm / step for step in spacing_mm], mode="wrap")
     spread = smooth.std()

@@ -1,4 +1,4 @@
-"""The selection chains of studies 2 and 3, in order, with their published numbers."""
+"""Build the selection pipelines of studies 2 and 3 with their published numbers."""
 
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import RFE, SelectFromModel, VarianceThreshold
@@ -19,15 +19,15 @@ FOLDS = 10
 def rscore_chain(*, repeats: bool = True, groups: bool = False) -> Pipeline:
     """Study 2: ICC > 0.8, z-score, mRMR to 25, binomial LASSO with the one-standard-error rule.
 
-    The last step is the model itself: R = sum C_i X_i + b is its ``decision_function``. Repeats and
-    groups are routed, which needs scikit-learn's ``enable_metadata_routing``.
+    The last step is the model: R = sum C_i X_i + b is its ``decision_function``. Repeats and groups
+    are routed, which needs ``enable_metadata_routing`` of scikit-learn.
 
     Parameters
     ----------
     repeats
-        With the ICC step; ``fit`` then takes ``repeats`` (see `IccFilter`).
+        Whether to include the ICC step; ``fit`` then needs ``repeats`` (see `IccFilter`).
     groups
-        The LASSO's own folds take ``groups``: set its ``cv`` to a splitter that uses them.
+        Whether the folds of the LASSO use ``groups``; set its ``cv`` to a splitter that uses them.
     """
     lasso = LassoPathClassifier(cv=FOLDS)
     if repeats or groups:
@@ -46,8 +46,9 @@ def rscore_chain(*, repeats: bool = True, groups: bool = False) -> Pipeline:
 def femur_chain(*, trees: int = 500, seed: int = 0) -> Pipeline:
     """Study 3: RFE to 50, mRMR to 20, LASSO to 15, random forest of three classes.
 
-    Not stated there, and chosen (docs/domain.md 1.D): the forest inside RFE with steps of 10 %, the
-    Gaussian LASSO on the ordinal class 0, 1, 2, and the forest's settings. Classes must be numbers.
+    The study does not state the following choices (docs/domain.md 1.D): the forest inside RFE with
+    steps of 10 %, the Gaussian LASSO on the ordinal class 0, 1, 2, and the settings of the forest.
+    Classes must be numbers.
     """
     ranker = RandomForestClassifier(
         100, class_weight="balanced", min_samples_leaf=5, random_state=seed

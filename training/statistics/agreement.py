@@ -1,4 +1,4 @@
-"""How well two measurements of one quantity agree."""
+"""Agreement of two measurements of one quantity: correlation, errors, Bland-Altman."""
 
 import math
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class BlandAltman:
     lower, upper
         Limits of agreement, bias -/+ 1.96 SD, each with its interval.
     slope
-        Of the difference on the mean: a proportional bias where its interval leaves 0.
+        Slope of the difference on the mean: a proportional bias if its interval excludes 0.
     """
 
     bias: Estimate

@@ -1,6 +1,6 @@
-"""Percentile intervals by resampling cases, or whole patients.
+"""Bootstrap percentile intervals by resampling cases or whole patients.
 
-``scipy.stats.bootstrap`` draws single cases; vertebrae of one patient must be drawn together.
+``scipy.stats.bootstrap`` draws single cases, but vertebrae of one patient must be drawn together.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from training.statistics.sample import IndexArray
 
 RESAMPLES = 2000
 UNDEFINED_SHARE = 0.05
-"""Of the resamples at most; with more the interval would be one of a selection."""
+"""Maximum share of resamples without a value; with more the interval would be selective."""
 
 
 def bootstrap(
@@ -32,15 +32,16 @@ def bootstrap(
     Parameters
     ----------
     statistic
-        Takes the row numbers of a resample, gives the figure; raises `UnusableSample` where it
-        is not defined (a resample without fractures, say).
+        Function from the row numbers of a resample to the figure. It raises `UnusableSample` if
+        the figure is not defined, for example in a resample without fractures.
     clusters : (n,), optional
-        Patient of each row: patients are drawn, each with all its rows.
+        Patient of each row; patients are drawn with all their rows.
 
     Raises
     ------
     UnusableSample
-        Not defined on the sample itself, or on more than ``UNDEFINED_SHARE`` of the resamples.
+        The figure is not defined on the sample or on more than ``UNDEFINED_SHARE`` of the
+        resamples.
     """
     draws = np.random.default_rng(seed)
     index = cluster_index(np.arange(n) if clusters is None else clusters, n)

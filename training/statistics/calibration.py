@@ -1,4 +1,4 @@
-"""Whether predicted probabilities mean what they say.
+"""Calibration of predicted probabilities against observed shares.
 
 Source: Van Calster et al., J Clin Epidemiol 2016;74:167 (slope, calibration in the large); Brier
 1950. Logistic fits by statsmodels.
@@ -19,7 +19,7 @@ from training.statistics.estimate import LEVEL, Estimate, wald
 from training.statistics.sample import BoolArray, FloatArray, binary, finite
 
 NEAR_CERTAIN = 1e-6
-"""Probabilities are kept this far from 0 and 1 before the logit."""
+"""Minimum distance of probabilities from 0 and 1 before the logit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +29,9 @@ class Calibration:
     Parameters
     ----------
     slope
-        1 is right; below 1 the probabilities are too extreme.
+        1 for perfect calibration; below 1 the probabilities are too extreme.
     intercept
-        Calibration in the large (slope held at 1): 0 is right; below 0 they are too high.
+        Calibration in the large (slope fixed at 1): 0 if perfect; below 0 they are too high.
     brier
         Mean squared error of the probability.
     """
@@ -51,23 +51,23 @@ class ReliabilityCurve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreToProbability:
-    """Logistic curve through a score: what a decision curve of a T-score needs."""
+    """Logistic curve from a score to a probability, for example for the decision curve of a T-score."""
 
     intercept: float
     slope: float
 
     def __call__(self, score: ArrayLike) -> FloatArray:
-        """Probability of each score."""
+        """Return the probability of each score."""
         return np.asarray(expit(self.intercept + self.slope * finite("score", score)))
 
 
 def fit_probability(truth: ArrayLike, score: ArrayLike) -> ScoreToProbability:
-    """Fit on training rows; then frozen (Platt 1999, without his change of the targets).
+    """Fit the curve on training rows (Platt 1999, without his change of the targets).
 
     Raises
     ------
     UnusableSample
-        The score separates the classes, so that no curve is the best.
+        The score separates the classes, so no curve has the maximum likelihood.
     """
     positive, (values,) = binary(truth, score)
     _refuse_separated(positive, values)
@@ -83,7 +83,7 @@ def calibration(truth: ArrayLike, probability: ArrayLike, *, level: float = LEVE
     Raises
     ------
     UnusableSample
-        The probabilities separate the classes or are all equal: there is no slope.
+        The probabilities separate the classes or are all equal, so there is no slope.
     """
     positive, values = _probabilities(truth, probability)
     log_odds = logit(np.clip(values, NEAR_CERTAIN, 1 - NEAR_CERTAIN))
@@ -104,14 +104,14 @@ def calibration(truth: ArrayLike, probability: ArrayLike, *, level: float = LEVE
 def reliability_curve(
     truth: ArrayLike, probability: ArrayLike, *, bins: int = 10
 ) -> ReliabilityCurve:
-    """Observed against predicted, by scikit-learn."""
+    """Compute observed against predicted shares with scikit-learn."""
     positive, values = _probabilities(truth, probability)
     observed, predicted = calibration_curve(positive, values, n_bins=bins, strategy="quantile")
     return ReliabilityCurve(predicted=predicted, observed=observed)
 
 
 def _refuse_separated(positive: BoolArray, values: FloatArray) -> None:
-    """A logistic curve through separated classes has no largest likelihood."""
+    """Raise if the classes are separated; a logistic curve then has no maximum likelihood."""
     cases, controls = values[positive], values[~positive]
     if cases.min() > controls.max() or cases.max() < controls.min():
         raise UnusableSample("the score separates the classes", "some overlap")

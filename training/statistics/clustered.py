@@ -1,7 +1,7 @@
-"""Area under the ROC curve where several cases come from one patient.
+"""Area under the ROC curve if several cases come from one patient.
 
 Source: Obuchowski, Nonparametric analysis of clustered ROC curve data, Biometrics 1997;53:567.
-The area is that of all vertebrae; only its variance counts patients.
+The area is that of all vertebrae. Only its variance depends on the patients.
 """
 
 import math
@@ -18,7 +18,7 @@ from training.statistics.sample import BoolArray, FloatArray, IndexArray, binary
 def clustered_covariance(
     positive: BoolArray, scores: list[FloatArray], clusters: ArrayLike
 ) -> tuple[FloatArray, FloatArray]:
-    """Areas of k scores on the same clustered cases and their covariance.
+    """Return areas of k scores on the same clustered cases, and their covariance.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def clustered_covariance(
     Raises
     ------
     UnusableSample
-        Fewer than two patients that have a case of a class.
+        Fewer than two patients have a case of a class.
     """
     index = cluster_index(clusters, len(positive))
     n_clusters = int(index.max()) + 1
@@ -63,7 +63,7 @@ def clustered_covariance(
 
 
 def cluster_index(clusters: ArrayLike, n: int) -> IndexArray:
-    """Patients numbered from 0, one number per case."""
+    """Return the number of the patient of each case, from 0."""
     labels = np.asarray(clusters)
     same_length("clusters", labels, n)
     return np.unique(labels, return_inverse=True)[1]
@@ -72,7 +72,7 @@ def cluster_index(clusters: ArrayLike, n: int) -> IndexArray:
 def clustered_interval(
     truth: ArrayLike, score: ArrayLike, clusters: ArrayLike, *, level: float = LEVEL
 ) -> Estimate:
-    """Area under the ROC curve with an interval that counts patients."""
+    """Return the area under the ROC curve with an interval for clustered cases."""
     positive, values = binary(truth, score)
     areas, spread = clustered_covariance(positive, values, clusters)
     error = math.sqrt(max(0.0, spread[0, 0]))
@@ -87,7 +87,7 @@ def clustered_test(
     *,
     level: float = LEVEL,
 ) -> Comparison:
-    """Two scores of the same clustered cases: difference of areas, first minus second."""
+    """Test two scores of the same clustered cases: difference of areas, first minus second."""
     positive, values = binary(truth, first, second)
     areas, spread = clustered_covariance(positive, values, clusters)
     variance = float(spread[0, 0] + spread[1, 1] - 2 * spread[0, 1])

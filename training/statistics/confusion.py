@@ -1,4 +1,4 @@
-"""Confusion matrices: what each class got right, and weighted kappa."""
+"""Confusion matrices: sensitivity to accuracy of each class, and weighted kappa."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ IntervalMethod = Callable[[int, int], Estimate]
 class BinaryCounts:
     """A two by two table; each measure is a proportion with its interval.
 
-    The measures raise `UnusableSample` where nothing stands in the denominator.
+    The measures raise `UnusableSample` if the denominator is 0.
     """
 
     true_positive: int
@@ -29,23 +29,23 @@ class BinaryCounts:
     true_negative: int
 
     def sensitivity(self, interval: IntervalMethod = wilson) -> Estimate:
-        """Share of the positives that were found."""
+        """Share of positive cases with a positive prediction."""
         return interval(self.true_positive, self.true_positive + self.false_negative)
 
     def specificity(self, interval: IntervalMethod = wilson) -> Estimate:
-        """Share of the negatives that were left alone."""
+        """Share of negative cases with a negative prediction."""
         return interval(self.true_negative, self.true_negative + self.false_positive)
 
     def positive_predictive_value(self, interval: IntervalMethod = wilson) -> Estimate:
-        """Share of the positive calls that were right."""
+        """Share of correct positive predictions."""
         return interval(self.true_positive, self.true_positive + self.false_positive)
 
     def negative_predictive_value(self, interval: IntervalMethod = wilson) -> Estimate:
-        """Share of the negative calls that were right."""
+        """Share of correct negative predictions."""
         return interval(self.true_negative, self.true_negative + self.false_negative)
 
     def accuracy(self, interval: IntervalMethod = wilson) -> Estimate:
-        """Share of all calls that were right."""
+        """Share of correct predictions."""
         return interval(self.true_positive + self.true_negative, self.total)
 
     @property
@@ -65,13 +65,13 @@ def counts(truth: ArrayLike, predicted: ArrayLike, classes: int) -> CountMatrix:
 
 
 def binary_counts(truth: ArrayLike, predicted: ArrayLike) -> BinaryCounts:
-    """Two by two table of 0 and 1."""
+    """Return the two by two table of 0 and 1."""
     (tn, fp), (fn, tp) = counts(truth, predicted, 2).tolist()
     return BinaryCounts(true_positive=tp, false_positive=fp, false_negative=fn, true_negative=tn)
 
 
 def class_counts(matrix: ArrayLike) -> tuple[BinaryCounts, ...]:
-    """Each class of a confusion matrix against all others."""
+    """Return the counts of each class of a confusion matrix against all others."""
     table = _checked(matrix)
     right, rows, columns = np.diag(table), table.sum(axis=1), table.sum(axis=0)
     return tuple(

@@ -1,6 +1,6 @@
-"""A cut on a score: found in training by Youden's index, then frozen.
+"""Cut on a score: found on training data by Youden's index, then fixed.
 
-A cut that is found again on the test data flatters it (docs/domain.md B3).
+A cut found on the test data overestimates the accuracy (docs/domain.md B3).
 """
 
 import numpy as np
@@ -12,9 +12,9 @@ from training.statistics.sample import binary
 
 
 def youden_cut(truth: ArrayLike, score: ArrayLike) -> float:
-    """Cut with the largest sensitivity + specificity - 1, halfway between two scores.
+    """Return the cut with the largest sensitivity + specificity - 1, halfway between two scores.
 
-    Of several equal ones the highest, the most specific. Source: Youden, Cancer 1950;3:32.
+    Of several equal cuts it is the highest, which is the most specific. Source: Youden, Cancer 1950;3:32.
     """
     positive, (values,) = binary(truth, score)
     false_rate, true_rate, thresholds = roc_curve(positive, values, drop_intermediate=False)
@@ -27,6 +27,6 @@ def youden_cut(truth: ArrayLike, score: ArrayLike) -> float:
 
 
 def counts_at(truth: ArrayLike, score: ArrayLike, cut: float) -> BinaryCounts:
-    """Two by two table when scores above ``cut`` (or at it) are called positive."""
+    """Return the two by two table if scores at or above ``cut`` count as positive."""
     positive, (values,) = binary(truth, score)
     return binary_counts(positive, values >= cut)

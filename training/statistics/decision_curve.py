@@ -1,4 +1,4 @@
-"""Decision curves: net benefit of acting on a probability.
+"""Decision curves: net benefit of treatment by a predicted probability.
 
 Source: Vickers and Elkin, Med Decis Making 2006;26:565.
 """
@@ -16,7 +16,7 @@ THRESHOLDS = np.arange(1, 100) / 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionCurve:
-    """Net benefit over threshold probabilities; each (thresholds,). Treating nobody gives 0."""
+    """Net benefit over threshold probabilities; each (thresholds,). Treating no one has a net benefit of 0."""
 
     thresholds: FloatArray
     model: FloatArray
@@ -31,7 +31,7 @@ def decision_curve(
     Raises
     ------
     UnusableSample
-        A threshold that is not between 0 and 1.
+        A threshold is not between 0 and 1.
     """
     positive, (values,) = binary(truth, probability)
     cuts = finite("thresholds", thresholds)

@@ -18,20 +18,20 @@ AREA_BOUNDS = (0.0, 1.0)
 
 
 def auc(truth: ArrayLike, score: ArrayLike) -> float:
-    """Area under the ROC curve: the chance that a positive case scores above a negative one.
+    """Return the area under the ROC curve: P(score of a positive > score of a negative case).
 
     Parameters
     ----------
     truth : (n,) 0 or 1
     score : (n,)
-        Rises with the positive class; ties count one half.
+        Higher for the positive class; ties count one half.
     """
     positive, (values,) = binary(truth, score)
     return float(placements(positive, values)[0].mean())
 
 
 def placements(positive: BoolArray, score: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Structural components of the area.
+    """Return the structural components of the area.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def placements(positive: BoolArray, score: FloatArray) -> tuple[FloatArray, Floa
 
 
 def covariance(positive: BoolArray, scores: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """Areas of k scores on the same cases and their covariance.
+    """Return areas of k scores on the same cases, and their covariance.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def covariance(positive: BoolArray, scores: list[FloatArray]) -> tuple[FloatArra
     Raises
     ------
     UnusableSample
-        Fewer than two cases of a class.
+        A class has fewer than two cases.
     """
     fewest = min(np.count_nonzero(positive), np.count_nonzero(~positive))
     if fewest < 2:
@@ -82,7 +82,7 @@ def delong_interval(truth: ArrayLike, score: ArrayLike, *, level: float = LEVEL)
 def delong_test(
     truth: ArrayLike, first: ArrayLike, second: ArrayLike, *, level: float = LEVEL
 ) -> Comparison:
-    """Two scores of the same cases: difference of areas, first minus second."""
+    """Test two scores of the same cases: difference of areas, first minus second."""
     positive, values = binary(truth, first, second)
     areas, spread = covariance(positive, values)
     variance = float(spread[0, 0] + spread[1, 1] - 2 * spread[0, 1])
@@ -92,15 +92,15 @@ def delong_test(
 def delong_test_unpaired(
     first: tuple[ArrayLike, ArrayLike], second: tuple[ArrayLike, ArrayLike], *, level: float = LEVEL
 ) -> Comparison:
-    """Areas of two groups of different cases, each given as (truth, score).
+    """Test the areas of two groups of different cases, each given as (truth, score).
 
-    t distribution with Satterthwaite's degrees of freedom, as in pROC (Robin, BMC Bioinformatics
+    Uses the t distribution with Satterthwaite's degrees of freedom, as in pROC (Robin, BMC Bioinformatics
     2011;12:77).
     """
     areas, parts = [], []
     for truth, score in (first, second):
         positive, (values,) = binary(truth, score)
-        covariance(positive, [values])  # refuses what has no variance
+        covariance(positive, [values])  # raises if there is no variance
         of_positives, of_negatives = placements(positive, values)
         areas.append(of_positives.mean())
         parts.append(

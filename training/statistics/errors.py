@@ -1,7 +1,7 @@
-"""Errors of the statistics: a sample for which a figure is not defined."""
+"""Error of the statistics: a figure is not defined for a sample."""
 
 from models.errors import OsteoNodeError
 
 
 class UnusableSample(OsteoNodeError):
-    """A statistic is not defined for this sample; ``found`` says why."""
+    """A statistic is not defined for this sample; ``found`` contains the reason."""

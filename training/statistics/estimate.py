@@ -1,4 +1,4 @@
-"""What a statistic yields: a value with its interval, a comparison with its test."""
+"""Result types of the statistics: a value with its interval, a comparison with its test."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 LEVEL = 0.95
-"""Of every interval, unless stated."""
+"""Confidence level of every interval unless stated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class Estimate:
     Parameters
     ----------
     standard_error
-        ``nan`` where the interval does not rest on one (Clopper-Pearson).
+        ``nan`` if the interval does not use one (Clopper-Pearson).
     n
         Number of observations.
     """
@@ -37,7 +37,7 @@ class Comparison:
     Parameters
     ----------
     statistic
-        z, or t where ``degrees_of_freedom`` is finite.
+        z, or t if ``degrees_of_freedom`` is finite.
     p
         Two-sided.
     """
@@ -59,7 +59,7 @@ def wald(
     level: float = LEVEL,
     bounds: tuple[float, float] = (-math.inf, math.inf),
 ) -> Estimate:
-    """Symmetric normal interval, cut at the ``bounds`` of the quantity."""
+    """Return the symmetric normal interval, truncated at the ``bounds`` of the quantity."""
     half = norm.ppf(0.5 + level / 2) * standard_error
     return Estimate(
         value=value,
@@ -71,7 +71,7 @@ def wald(
 
 
 def central(values: ArrayLike, *, level: float = LEVEL) -> Estimate:
-    """Mean of simulated values with the central part of them: no interval of the mean."""
+    """Return the mean and central part of simulated values; not an interval of the mean."""
     array = np.asarray(values, np.float64)
     low, high = np.quantile(array, [0.5 - level / 2, 0.5 + level / 2])
     return Estimate(
@@ -84,7 +84,7 @@ def central(values: ArrayLike, *, level: float = LEVEL) -> Estimate:
 
 
 def normal_test(difference: float, standard_error: float, *, level: float = LEVEL) -> Comparison:
-    """Two-sided z test of a difference; two equal curves without variance give z = 0, p = 1."""
+    """Two-sided z test of a difference; equal curves without variance have z = 0, p = 1."""
     half = norm.ppf(0.5 + level / 2) * standard_error
     if standard_error > 0:
         z = difference / standard_error

@@ -1,4 +1,4 @@
-"""Are groups alike: tests that also run on the means and counts of a published table."""
+"""Tests for differences between groups, from data or from a published table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class GroupTest:
 def anova(
     means: Sequence[float], standard_deviations: Sequence[float], sizes: Sequence[int]
 ) -> GroupTest:
-    """One-way analysis of variance from what a table prints."""
+    """One-way analysis of variance from the means, SDs and sizes of a table."""
     m, s, n = (np.asarray(part, float) for part in (means, standard_deviations, sizes))
     if not len(m) == len(s) == len(n) >= 2 or (n < 2).any():
         raise UnusableSample(f"{len(m)} means of {sizes}", "two groups of two or more")
@@ -42,7 +42,7 @@ def chi_squared(table: ArrayLike) -> GroupTest:
 def standardized_difference(first: ArrayLike, second: ArrayLike) -> float:
     """Difference of two means over the pooled standard deviation (Austin 2009); 0 if both agree.
 
-    Infinite where the means differ and nothing varies.
+    Infinite if the means differ and the variance is 0.
     """
     a, b = finite("first", first), finite("second", second)
     spread = np.sqrt((a.var(ddof=min(1, len(a) - 1)) + b.var(ddof=min(1, len(b) - 1))) / 2)

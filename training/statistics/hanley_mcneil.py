@@ -1,4 +1,4 @@
-"""Interval of a published area under the ROC curve from nothing but the two group sizes.
+"""Interval of a published area under the ROC curve from the two group sizes alone.
 
 Source: Hanley and McNeil, Radiology 1982;143:29.
 """
@@ -11,12 +11,12 @@ from training.statistics.estimate import LEVEL, Estimate, wald
 
 
 def hanley_mcneil(area: float, positives: int, negatives: int, *, level: float = LEVEL) -> Estimate:
-    """Standard error and interval, under their exponential model.
+    """Return standard error and interval under the exponential model of the authors.
 
     Raises
     ------
     UnusableSample
-        Area outside 0 to 1, or an empty group.
+        The area is outside 0 to 1, or a group is empty.
     """
     if not 0 <= area <= 1 or min(positives, negatives) < 1:
         raise UnusableSample(

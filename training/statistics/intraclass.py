@@ -36,7 +36,7 @@ def icc_2_1(ratings: ArrayLike) -> FloatArray:
     Returns
     -------
     (features,)
-        0 for a feature that is the same everywhere: it tells no subjects apart.
+        0 for a constant feature, which does not distinguish subjects.
     """
     squares = mean_squares(ratings)
     k, n = squares.k, squares.n
@@ -85,7 +85,7 @@ def mean_squares(ratings: ArrayLike) -> MeanSquares:
     Raises
     ------
     UnusableSample
-        Fewer than two subjects or two raters.
+        There are fewer than two subjects or two raters.
     """
     table = finite("ratings", ratings, ndim=3)
     n, k, _ = table.shape

@@ -1,4 +1,4 @@
-"""Three classes: each against the rest, and the mean over them."""
+"""Area under the ROC curve of several classes: each against the rest, and their mean."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +14,7 @@ from training.statistics.sample import FloatArray, IndexArray, finite, same_leng
 def one_vs_rest(
     truth: ArrayLike, probabilities: ArrayLike, *, clusters: ArrayLike | None = None
 ) -> tuple[Estimate, ...]:
-    """Area under the ROC curve of each class against the others.
+    """Return the area under the ROC curve of each class against the others.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def one_vs_rest(
         Class numbers from 0.
     probabilities : (n, classes)
     clusters : (n,), optional
-        Patient of each case; the interval is then Obuchowski's, else DeLong's.
+        Patient of each case, for Obuchowski's interval; without it DeLong's.
     """
     labels, scores = _checked(truth, probabilities)
     estimates = []

@@ -1,4 +1,4 @@
-"""How well two segmentations agree; surface distances by MONAI."""
+"""Agreement of two segmentations: Dice, surface distances (MONAI), volume difference."""
 
 import math
 import warnings
@@ -21,7 +21,7 @@ class Overlap:
     hausdorff95_mm, surface_distance_mm
         95th percentile and mean of the symmetric surface distance; infinite if one mask is empty.
     volume_difference_cm3
-        Measured minus reference, signed: a median of absolute differences hides what fails
+        Measured minus reference, signed, because a median of absolute differences hides failures
         (docs/domain.md D4).
     volume_difference_percent
         The same as a share of the reference.
@@ -48,7 +48,7 @@ def overlap(
     Raises
     ------
     UnusableSample
-        Grids differ, or the reference is empty.
+        The grids differ, or the reference is empty.
     """
     if measured.shape != reference.shape or measured.ndim != len(spacing_mm):
         raise UnusableSample(
@@ -75,7 +75,7 @@ def overlap(
 def _surface_distances(
     measured: NDArray[np.bool_], reference: NDArray[np.bool_], spacing_mm: tuple[float, ...]
 ) -> tuple[float, float]:
-    """95th percentile and mean over both surfaces, in the box around them."""
+    """Return 95th percentile and mean over both surfaces, computed in the box around them."""
     box = tuple(
         slice(max(0, int(where.min()) - 1), int(where.max()) + 2)
         for where in np.nonzero(measured | reference)
@@ -85,7 +85,7 @@ def _surface_distances(
     )
     spacing = list(spacing_mm)
     with warnings.catch_warnings():
-        # MONAI 1.6 calls its own function with an argument that it has deprecated.
+        # MONAI 1.6 calls its own function with a deprecated argument.
         warnings.filterwarnings(
             "ignore", message=".*always_return_as_numpy", category=FutureWarning
         )

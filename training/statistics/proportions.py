@@ -1,4 +1,4 @@
-"""Intervals of a proportion, both that the studies name.
+"""Confidence intervals of a proportion, in the two forms that the studies use.
 
 Source: Wilson, JASA 1927;22:209; Clopper and Pearson, Biometrika 1934;26:404 (both in scipy).
 """
@@ -18,7 +18,7 @@ def wilson(successes: int, trials: int, *, level: float = LEVEL) -> Estimate:
 
 
 def clopper_pearson(successes: int, trials: int, *, level: float = LEVEL) -> Estimate:
-    """Exact interval. The intervals that study 3 calls Wilson's are these (docs/domain.md D1)."""
+    """Exact interval. Study 3 uses it under the name of Wilson (docs/domain.md D1)."""
     return _interval(successes, trials, "exact", level)
 
 

@@ -1,4 +1,4 @@
-"""Whole counts behind rounded percentages: checks a published table by arithmetic."""
+"""Recover whole counts from rounded percentages, to check a published table."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from training.statistics.errors import UnusableSample
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassMeasures:
-    """What a table prints of one class against the rest; ``None`` where it is not to be used."""
+    """Printed measures of one class against the rest; ``None`` excludes a measure."""
 
     sensitivity: float
     specificity: float
@@ -22,16 +22,16 @@ class ClassMeasures:
 
 
 def integer_counts(share: float, total: int, *, decimals: int = 3) -> tuple[int, ...]:
-    """All k for which k / total rounds to ``share``; none where the printed share is impossible."""
+    """Return all k for which k / total rounds to ``share``; empty if the share is impossible."""
     return tuple(k for k in range(total + 1) if _rounds_to(k / total, share, decimals))
 
 
 def recover_confusion(
     row_totals: Sequence[int], measures: Sequence[ClassMeasures], *, decimals: int = 3
 ) -> tuple[CountMatrix, ...]:
-    """All three-class confusion matrices (rows truth) that print as ``measures``.
+    """Return all three-class confusion matrices (rows truth) that round to ``measures``.
 
-    The off-diagonal counts have one free number once rows and columns are known; it is tried.
+    With known rows and columns the off-diagonal counts have one free number; all values are tried.
     """
     if len(row_totals) != 3 or len(measures) != 3:
         raise UnusableSample(f"{len(row_totals)} classes", "three")
@@ -45,7 +45,7 @@ def recover_confusion(
 
 
 def _candidates(size: int, total: int, printed: ClassMeasures, decimals: int) -> list[BinaryCounts]:
-    """Two by two tables of one class that print as stated."""
+    """Return the two by two tables of one class that round to the printed measures."""
     found = []
     for right in integer_counts(printed.sensitivity, size, decimals=decimals):
         for left_alone in integer_counts(printed.specificity, total - size, decimals=decimals):
@@ -85,5 +85,5 @@ def _matrices(classes: tuple[BinaryCounts, ...]) -> Iterator[CountMatrix]:
 
 
 def _rounds_to(value: float, printed: float, decimals: int) -> bool:
-    """Halves may have been rounded either way."""
+    """Whether a value may round to the printed one; halves may round either way."""
     return abs(value - printed) <= 0.5 * 10.0**-decimals + 1e-9

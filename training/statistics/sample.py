@@ -1,4 +1,4 @@
-"""Checks of what goes into a statistic."""
+"""Check the input of a statistic."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,12 +11,12 @@ IndexArray = NDArray[np.intp]
 
 
 def finite(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:
-    """Array of finite numbers.
+    """Return an array of finite numbers.
 
     Raises
     ------
     UnusableSample
-        Empty, of another number of axes, or with NaN or infinity.
+        The array is empty, has another number of axes, or contains NaN or infinity.
     """
     array = np.asarray(values, np.float64)
     if array.ndim != ndim or array.size == 0:
@@ -29,12 +29,12 @@ def finite(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:
 
 
 def binary(truth: ArrayLike, *scores: ArrayLike) -> tuple[BoolArray, list[FloatArray]]:
-    """Truth as booleans and each score beside it.
+    """Return truth as booleans, and the scores as arrays of the same length.
 
     Raises
     ------
     UnusableSample
-        Truth other than 0 and 1, one class missing, or scores of another length.
+        Truth has values other than 0 and 1, a class is missing, or a score has another length.
     """
     labels = finite("truth", truth)
     if not np.isin(labels, (0, 1)).all():
@@ -49,6 +49,6 @@ def binary(truth: ArrayLike, *scores: ArrayLike) -> tuple[BoolArray, list[FloatA
 
 
 def same_length(name: str, array: NDArray[np.generic], n: int) -> None:
-    """Refuse an array that does not belong to the others."""
+    """Raise `UnusableSample` if an array has not ``n`` values."""
     if len(array) != n:
         raise UnusableSample(f"{name} has {len(array)} values", f"{n}")

@@ -1,4 +1,4 @@
-"""Splits by patient: never one patient's vertebrae on both sides.
+"""Split data by patient, so that vertebrae of one patient are never in both parts.
 
 For folds use scikit-learn's ``StratifiedGroupKFold`` with the patient as group.
 """
@@ -15,7 +15,7 @@ from training.statistics.groups import standardized_difference
 from training.statistics.sample import FloatArray, IndexArray, finite, same_length
 
 CANDIDATES = 1000
-"""Random splits of which the most balanced is kept (docs/domain.md 1.A)."""
+"""Number of random splits; the most balanced one is kept (docs/domain.md 1.A)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Split:
     Parameters
     ----------
     largest_difference
-        Of the absolute standardised differences of the covariates.
+        Maximum absolute standardised difference of the covariates.
     """
 
     train: IndexArray
@@ -41,20 +41,20 @@ def balanced_split(
     candidates: int = CANDIDATES,
     seed: int = 0,
 ) -> Split:
-    """One row per patient: the most balanced of many random splits inside the strata.
+    """Return the most balanced of many random splits within the strata; one row per patient.
 
     Parameters
     ----------
     strata : (patients,) or (patients, k)
-        What both parts get in equal shares: class, sex, age tertile. The whole number of test
-        patients of each stratum is rounded so that the sum is right (largest remainder).
+        Variables with equal shares in both parts: class, sex, age tertile. The number of test
+        patients of each stratum is rounded so that the sum is correct (largest remainder).
     covariates : (patients, k)
-        What is balanced beyond that: age, height, weight, BMI.
+        Variables to balance in addition: age, height, weight, BMI.
 
     Raises
     ------
     UnusableSample
-        A share that leaves one part empty.
+        The share leaves one part empty.
     """
     values = finite("covariates", covariates, ndim=2)
     labels = np.asarray(strata).reshape(len(values), -1)
@@ -92,7 +92,7 @@ def repeated_splits(
     repeats: int = 200,
     seed: int = 0,
 ) -> Iterator[tuple[IndexArray, IndexArray]]:
-    """Random splits by patient with cases and controls in equal shares.
+    """Yield random splits by patient with equal shares of cases and controls.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def repeated_splits(
 
 
 def _test_counts(sizes: IndexArray, share: float) -> list[int]:
-    """Whole test counts per stratum whose sum is the rounded share of all."""
+    """Return test counts per stratum; their sum is the rounded share of all."""
     total = round(share * int(sizes.sum()))
     if not 0 < total < sizes.sum():
         raise UnusableSample(f"test share {share:g} of {sizes.sum()} patients", "both parts filled")

@@ -1,1 +1,1 @@
-"""Published numbers, result tables and figures shared by the four studies."""
+"""Published numbers, result tables and figures that the four studies share."""

@@ -1,6 +1,6 @@
-"""The plain method that stands beside every network: a line through the mean HU.
+"""Baseline for every network: a straight line from mean HU to density.
 
-A network that does not beat it has learned nothing beyond the mean of its region (docs/domain.md C5).
+A network that is not better has learned only the mean of its region (docs/domain.md C5).
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ T_SCORE_CUTS: Final = (-2.5, -1.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeanHuBaseline:
-    """Density as a line through mean HU, fitted on training rows.
+    """Density as a linear function of mean HU, fitted on training rows.
 
     Parameters
     ----------
     residual_sd
-        Of the density around the line: what the mean HU does not tell.
+        SD of the density around the line.
     """
 
     slope: float
@@ -33,21 +33,21 @@ class MeanHuBaseline:
     residual_sd: float
 
     def density(self, mean_hu: ArrayLike) -> FloatArray:
-        """Density of each row, in the unit of the reference."""
+        """Return the density of each row, in the unit of the reference."""
         return np.asarray(self.slope * finite("mean HU", mean_hu) + self.intercept)
 
     def probabilities(self, mean_hu: ArrayLike, cuts: tuple[float, float]) -> FloatArray:
-        """Class probabilities of each row, as `class_probabilities`."""
+        """Return the class probabilities of each row, as in `class_probabilities`."""
         return class_probabilities(self.density(mean_hu), self.residual_sd, cuts)
 
 
 def fit_baseline(mean_hu: ArrayLike, density: ArrayLike) -> MeanHuBaseline:
-    """Least-squares line.
+    """Fit the least-squares line.
 
     Raises
     ------
     UnusableSample
-        Fewer than three rows, or one mean HU only.
+        There are fewer than three rows, or only one value of mean HU.
     """
     x, y = finite("mean HU", mean_hu), finite("density", density)
     same_length("density", y, len(x))
@@ -65,7 +65,7 @@ def fit_baseline(mean_hu: ArrayLike, density: ArrayLike) -> MeanHuBaseline:
 def class_probabilities(
     reading: ArrayLike, error_sd: float, cuts: tuple[float, float]
 ) -> FloatArray:
-    """Chance that the truth behind a reading with normal error lies in each class.
+    """Return the probability of each class for a reading with a normal error.
 
     Parameters
     ----------

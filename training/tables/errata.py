@@ -1,4 +1,4 @@
-"""Errors found by arithmetic in what the four studies printed."""
+"""Errors in the numbers of the four publications, found by arithmetic."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erratum:
-    """Something printed that cannot be so.
+    """A printed statement that cannot be correct.
 
     Parameters
     ----------
@@ -14,9 +14,9 @@ class Erratum:
         Finding in ``docs/domain.md``, cited as ``docs/domain.md A9``: A study 1, B study 2,
         C study 4, D study 3.
     printed
-        What stands there.
+        The printed statement.
     finding
-        What the arithmetic says.
+        Result of the check.
     """
 
     code: str
@@ -28,28 +28,28 @@ ERRATA: Final = (
     Erratum(
         code="A1",
         printed="intensities of each crop scaled to [0, 1] by its own minimum and maximum",
-        finding="loses the absolute scale: correlation of the mean with true HU -0.07 inside the "
-        "ROI; r = 0.934 is implausible that way, so a fixed HU window is the default",
+        finding="removes the absolute scale: the mean has a correlation of -0.07 with true HU inside "
+        "the ROI, so r = 0.934 is implausible; a fixed HU window is the default here",
     ),
     Erratum(
         code="A2",
         printed='"5 mm thickness, 0.625 mm interval"; eight "64-slice" scanners',
-        finding="87 % overlap; the list holds 16-, 128- and 256-slice scanners",
+        finding="87 % overlap; the list contains 16-, 128- and 256-slice scanners",
     ),
     Erratum(
         code="A5",
         printed="ROC and DeLong over 552 vertebrae with patient labels",
-        finding="vertebrae of a patient are not independent: 138 patients bound the information",
+        finding="vertebrae of a patient are not independent: 138 patients limit the information",
     ),
     Erratum(
         code="A6",
         printed="fracture AUC 0.964 in group A",
-        finding="the test part holds about 34 patients with about 6 cases: very imprecise",
+        finding="the test part has about 34 patients with about 6 cases: very imprecise",
     ),
     Erratum(
         code="A7",
         printed="fracture AUC 0.464 by DXA in group B",
-        finding="needs 0.25 to 0.3 g/cm2 more artefact in cases than in controls: a property of "
+        finding="requires 0.25 to 0.3 g/cm2 more artefact in cases than in controls: a property of "
         "that cohort, not of hyperostosis as such",
     ),
     Erratum(
@@ -71,23 +71,23 @@ ERRATA: Final = (
     Erratum(
         code="B3",
         printed="test cuts 0.402 and -1.85",
-        finding="found again on the test data; the discussion calls -1.85 that of training",
+        finding="determined on the test data; in the discussion -1.85 is the cut of training",
     ),
     Erratum(
         code="B4",
         printed="stratified random split of 329 vertebrae",
-        finding="neighbours of one patient lie on both sides: leakage",
+        finding="vertebrae of one patient are in both parts: leakage",
     ),
     Erratum(
         code="B7",
         printed="collected January 2021 (abstract) or January 2022 (methods) to August 2022; "
         "height 155.2 (SD 30.8) cm; DeLong p < 0.001 (abstract) or 0.01 (Table 2, test)",
-        finding="they contradict each other; a standard deviation of 30.8 cm is impossible",
+        finding="the statements contradict each other; a standard deviation of 30.8 cm is impossible",
     ),
     Erratum(
         code="B9",
         printed="Energy, Dependence Non-Uniformity and 2D diameter among the eight features",
-        finding="they scale with volume and voxel count: body size and spacing",
+        finding="these features scale with volume and voxel count: body size and spacing",
     ),
     Erratum(
         code="B10",
@@ -103,7 +103,7 @@ ERRATA: Final = (
         code="C2",
         printed="abstract: model 2 above model 1 (0.990, 0.983); validation osteopenia of model 2 "
         "0.929 (0.971 to 0.987); validation NPV of osteopenia 0.242",
-        finding="reversed against Table 3; the interval leaves out its value; 62/67 = 0.925",
+        finding="reversed compared with Table 3; the interval excludes its value; 62/67 = 0.925",
     ),
     Erratum(
         code="C3",
@@ -119,7 +119,7 @@ ERRATA: Final = (
         code="C5",
         printed="network against QCT of the same images",
         finding="a plain mean-HU threshold is a near-deterministic predictor of that label and "
-        "must stand beside the network",
+        "must be reported beside the network",
     ),
     Erratum(
         code="C7",

@@ -1,4 +1,4 @@
-"""Tables of radiomic features as CSV: some named columns, and one for each feature."""
+"""Read tables of radiomic features in CSV: key columns, and one column per feature."""
 
 import csv
 from collections.abc import Collection
@@ -13,27 +13,28 @@ from training.statistics.sample import FloatArray
 def read_feature_rows(
     file: Path, keys: Collection[str], *, needed: Collection[str]
 ) -> tuple[list[dict[str, str]], tuple[str, ...], FloatArray]:
-    """Read a table.
+    """Read a table of features.
 
     Parameters
     ----------
     keys
-        Columns that are not features, where they are there.
+        Columns that are not features; they may be absent.
     needed
-        Those of them that must be.
+        Key columns that must be present.
 
     Returns
     -------
     rows
-        Every column as text.
+        All columns as text.
     names
-        Of the features.
+        Names of the features.
     values : (rows, features)
 
     Raises
     ------
     UnusableSample
-        A needed column is missing, no row or feature is there, or a feature is not a number.
+        A needed column is missing, the table has no row or no feature, or a feature is not a
+        number.
     """
     with file.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)

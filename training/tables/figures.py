@@ -1,6 +1,6 @@
-"""The pictures of a study, one function each, all in one style.
+"""Draw the figures of a study, one function each, in one style.
 
-Every picture says under its axes on whom it was measured.
+Every figure names its cohort below the axes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ DPI = 110
 def scatter(
     measured: ArrayLike, reference: ArrayLike, file: Path, *, quantity: str, cohort: str = VIRTUAL
 ) -> None:
-    """Measured against reference with the line of identity."""
+    """Draw measured against reference with the line of identity."""
     figure, axes = _new(cohort)
     x, y = finite("reference", reference), finite("measured", measured)
     ends = [min(x.min(), y.min()), max(x.max(), y.max())]
@@ -51,7 +51,7 @@ def scatter(
 def bland_altman_plot(
     measured: ArrayLike, reference: ArrayLike, file: Path, *, quantity: str, cohort: str = VIRTUAL
 ) -> None:
-    """Difference against mean with bias and limits of agreement."""
+    """Draw difference against mean with bias and limits of agreement."""
     figure, axes = _new(cohort)
     x, y = finite("reference", reference), finite("measured", measured)
     found = bland_altman(y, x)
@@ -71,7 +71,7 @@ def bland_altman_plot(
 def roc(
     curves: Mapping[str, tuple[ArrayLike, ArrayLike]], file: Path, *, cohort: str = VIRTUAL
 ) -> None:
-    """ROC curves by name, each (truth, score), with DeLong's interval of the area."""
+    """Draw ROC curves by name, each (truth, score), with DeLong's interval of the area."""
     figure, axes = _new(cohort)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     for number, (name, (truth, score)) in enumerate(curves.items()):
@@ -93,7 +93,7 @@ def roc(
 def confusion(
     matrix: CountMatrix, classes: Sequence[str], file: Path, *, cohort: str = VIRTUAL
 ) -> None:
-    """Counts, shaded by the share of their row."""
+    """Draw a confusion matrix; shades are shares of the row."""
     figure, axes = _new(cohort)
     shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -111,7 +111,7 @@ def confusion(
 def calibration_plot(
     models: Mapping[str, tuple[ArrayLike, ArrayLike]], file: Path, *, cohort: str = VIRTUAL
 ) -> None:
-    """Observed share against predicted probability by name, each (truth, probability)."""
+    """Draw observed share against predicted probability by name, each (truth, probability)."""
     figure, axes = _new(cohort)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     for number, (name, (truth, probability)) in enumerate(models.items()):
@@ -136,7 +136,7 @@ def _slope_and_intercept(truth: ArrayLike, probability: ArrayLike) -> str:
 def decision_curves(
     models: Mapping[str, tuple[ArrayLike, ArrayLike]], file: Path, *, cohort: str = VIRTUAL
 ) -> None:
-    """Net benefit by name, each (truth, calibrated probability); all share the same cases."""
+    """Draw net benefit by name, each (truth, calibrated probability), on the same cases."""
     figure, axes = _new(cohort)
     top = 0.0
     for number, (name, (truth, probability)) in enumerate(models.items()):
@@ -156,7 +156,7 @@ def decision_curves(
 def violins(
     groups: Mapping[str, ArrayLike], file: Path, *, quantity: str, cohort: str = VIRTUAL
 ) -> None:
-    """Distribution of a score in named groups, with median and quartiles."""
+    """Draw the distribution of a score in named groups, with median and quartiles."""
     figure, axes = _new(cohort)
     samples = [finite(name, values) for name, values in groups.items()]
     parts = axes.violinplot(samples, showextrema=False)

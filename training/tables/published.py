@@ -1,9 +1,9 @@
-"""What the four studies printed, each figure with its place.
+"""Published numbers of the four studies, each with its place in the paper.
 
 Study 1: DenseNet-121 on lumbar CT (460 patients). Study 2: radiomics R-score for vertebral
 fracture (145 women). Study 3: radiomics of the proximal femur on low-dose CT (456 patients). Study
 4: chest CT, L1 and L2 (1048 subjects). Figures are as printed; `training.tables.errata` lists those
-that arithmetic contradicts.
+that cannot be correct.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,9 +21,9 @@ class Published:
     key
         Short name, unique within its study.
     metric
-        In words, with unit and part of the cohort.
+        Description with unit and part of the cohort.
     source
-        Where it stands in the paper.
+        Place in the paper.
     """
 
     key: str
@@ -73,7 +73,7 @@ def _study_1() -> Iterable[Published]:
 STUDY_1: Final = _named(_study_1())
 
 STUDY_1_PATIENTS: Final = MappingProxyType({"train": (118, 133, 71), "test": (51, 57, 30)})
-"""Patients a class; each gives L1 to L4."""
+"""Patients per class; each has L1 to L4."""
 STUDY_1_FRACTURE: Final = MappingProxyType(
     {
         "group A fracture": 30,
@@ -150,8 +150,8 @@ STUDY_2_FEATURES: Final = (
     "original_ngtdm_Strength",
     "original_glcm_Imc2",
 )
-"""The eight of the R-score by pyradiomics' names (the text's "Slicer" is Slice); the coefficients
-stand only in a figure."""
+"""The eight features of the R-score by their names in pyradiomics ("Slicer" in the text is Slice).
+The paper shows the coefficients only in a figure."""
 
 STUDY_3_PATIENTS: Final = MappingProxyType(
     {"train": (105, 101, 42), "validation": (45, 44, 18), "test": (52, 30, 19)}
@@ -231,7 +231,7 @@ STUDY_4_CONFUSION: Final = MappingProxyType(
         2: ((245, 6, 0), (27, 74, 15), (0, 8, 43)),
     }
 )
-"""Recovered, not printed: the only test matrices (rows truth) that give Table 3, by model."""
+"""Recovered, not printed: the only test matrices (rows truth) that lead to Table 3, by model."""
 
 
 STUDY_4_TABLE_3: Final = MappingProxyType(
@@ -268,8 +268,8 @@ STUDY_4_TABLE_3: Final = MappingProxyType(
         ),
     }
 )
-"""By model and part: for each class the area with its interval, then sensitivity, specificity, PPV,
-NPV, accuracy."""
+"""By model and part, for each class: area with interval, sensitivity, specificity, PPV, NPV,
+accuracy."""
 
 
 def _study_4() -> Iterable[Published]:

@@ -1,4 +1,4 @@
-"""The table of a study, published beside reproduced: ``table.json`` and ``table.md``."""
+"""Write the result table of a study, published beside reproduced: ``table.json``, ``table.md``."""
 
 import json
 import math
@@ -14,25 +14,25 @@ from training.statistics.estimate import Estimate
 from training.tables.published import Published
 
 VIRTUAL = "virtual cohort"
-"""What every reproduced figure is labelled with, unless a hospital's own cohort was given."""
+"""Label of every reproduced figure, unless the data of a hospital were used."""
 DIGITS = 4
 PROSE_WIDTH = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One figure; the keys of ``table.json``.
+    """One figure; the fields are the keys of ``table.json``.
 
     Parameters
     ----------
     published
-        As printed; ``None`` where the study does not state it.
+        Printed value; ``None`` if the study does not state it.
     baseline
-        The same figure of the plain method beside it, a mean HU for one.
+        The same figure of a simple method, for example mean HU.
     n
-        What was counted: vertebrae, patients or images, as the metric says.
+        Number of vertebrae, patients or images, as named in the metric.
     cohort
-        On whom: "virtual cohort" with its part.
+        Cohort of the figure: "virtual cohort" with its part.
     """
 
     metric: str
@@ -47,12 +47,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """How a table came about.
+    """How a table was made.
 
     Parameters
     ----------
     command
-        As it can be typed again.
+        Command line that makes the table again.
     """
 
     command: str
@@ -68,7 +68,7 @@ class StudyTable:
     Parameters
     ----------
     notes
-        Sentences under the table: tuned parameters, what falls short.
+        Sentences below the table: tuned parameters, shortcomings.
     """
 
     study: str
@@ -78,7 +78,7 @@ class StudyTable:
 
 
 class Stopwatch:
-    """Command and duration of the run that it is made in."""
+    """Measure command and duration of the current run."""
 
     def __init__(self, *, module: str, seed: int, device: str = "cpu") -> None:
         self._start = time.perf_counter()
@@ -87,7 +87,7 @@ class Stopwatch:
         self._device = device
 
     def stop(self) -> Run:
-        """The run so far; the command is that of this process."""
+        """Return the run so far; the command is that of this process."""
         return Run(
             command=shlex.join(["python", "-m", self._module, *sys.argv[1:]]),
             seed=self._seed,
@@ -104,7 +104,7 @@ def row(
     cohort: str = VIRTUAL,
     baseline: float | None = None,
 ) -> Row:
-    """A row from a published figure (or the name of one that was not published) and an estimate."""
+    """Return a row from a published figure, or the name of an unpublished one, and an estimate."""
     name, printed = (
         (published, None) if isinstance(published, str) else (published.metric, published.value)
     )
@@ -126,7 +126,7 @@ def row(
 
 
 def write_table(table: StudyTable, folder: Path) -> None:
-    """Write ``table.json`` and ``table.md``; the folder is made."""
+    """Write ``table.json`` and ``table.md``; create the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     content = {
         "study": table.study,
@@ -140,7 +140,7 @@ def write_table(table: StudyTable, folder: Path) -> None:
 
 
 def markdown(table: StudyTable) -> str:
-    """The table for people."""
+    """Return the table as Markdown."""
     lines = [
         f"# {table.study}: published and reproduced",
         "",
@@ -171,7 +171,7 @@ def markdown(table: StudyTable) -> str:
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:
-    """Lines of prose, broken between words only."""
+    """Wrap prose into lines; break only between words."""
     return textwrap.wrap(
         text,
         PROSE_WIDTH,
@@ -188,7 +188,7 @@ def _number(value: float | None) -> str:
 
 
 def _rounded(value: float | None) -> float | None:
-    """Six significant digits; what is not a number is not a figure."""
+    """Round to six significant digits; NaN becomes ``None``."""
     if value is None or not math.isfinite(value):
         return None
     return float(f"{value:.6g}")

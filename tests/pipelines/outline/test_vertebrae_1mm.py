@@ -12,7 +12,7 @@ from pipelines.outline.vertebrae_1mm import refine_bodies, vertebra_grid, whole_
 from pipelines.read.oriented_crop import OrientedGrid, box_of, crop, on_ct
 from pipelines.read.volume import CtVolume, Segmentation
 from pipelines.space.coordinates import CanonicalGrid, Geometry, to_lps
-from training.cohort.scan.as_ct_volume import SILENT
+from training.cohort.scan.as_ct_volume import NO_HEADER
 
 SPACING_MM = np.array([2.0, 1.0, 1.0])
 SHAPE = (40, 90, 90)
@@ -31,7 +31,7 @@ def volume(up=(0.0, 0.0, 1.0)):
     axes = vertebra_grid(vertebra(up)).axes
     inside = (np.abs(places @ axes.T) < BODY_MM / 2).all(axis=-1)
     hu = np.where(inside, 500.0, 0.0).astype(np.float32)
-    return CtVolume(hu=hu, geometry=geometry, frames=(), header=SILENT), inside
+    return CtVolume(hu=hu, geometry=geometry, frames=(), header=NO_HEADER), inside
 
 
 def vertebra(up=(0.0, 0.0, 1.0)):
@@ -163,7 +163,7 @@ def test_values_return_to_the_places_they_came_from():
         hu=np.broadcast_to(np.arange(90, dtype=np.float32), SHAPE),
         geometry=ct.geometry,
         frames=(),
-        header=SILENT,
+        header=NO_HEADER,
     )
     grid = OrientedGrid(
         centre_lps_mm=CENTRE_MM, axes=np.eye(3)[::-1], shape=(24, 32, 32), spacing_mm=1.0

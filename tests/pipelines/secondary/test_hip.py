@@ -30,10 +30,10 @@ from pipelines.secondary.hip import (
 )
 from pipelines.space.coordinates import Geometry
 from tests.pipelines.hips import bone_of, located, pelvis
-from training.cohort.scan.as_ct_volume import SILENT
+from training.cohort.scan.as_ct_volume import NO_HEADER
 
 HEADER = replace(
-    SILENT,
+    NO_HEADER,
     kvp=120.0,
     convolution_kernel="STANDARD",
     slice_thickness_mm=2.0,

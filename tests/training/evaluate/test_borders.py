@@ -1,4 +1,4 @@
-"""An outline at the edge of a bone lies half way up its blurred slope, one around it below."""
+"""The HU on an outline at the edge of a bone is half way up the slope; around the bone it is lower."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ RADIUS_MM, CORTEX_MM = 15.0, 5.0
 
 @pytest.fixture(scope="module")
 def shaft():
-    """A tube of 1000 HU in muscle of 50, marrow of -50, blurred by 0.8 mm; and how far from its axis."""
+    """A tube of 1000 HU in muscle of 50, marrow of -50, blurred by 0.8 mm; distances to its axis."""
     _, rows, columns = np.indices((20, 64, 64))
     aside = np.hypot(rows - 31.5, columns - 31.5)
     sharp = np.where(aside < RADIUS_MM, 1000.0, 50.0)
@@ -29,12 +29,12 @@ def test_the_edge_of_a_bone_is_at_half_height(shaft):
 
 
 @pytest.mark.parametrize(("outward_mm", "low", "high"), [(1.5, 50, 150), (-1.5, 850, 1000)])
-def test_an_outline_beside_the_edge_is_told(shaft, outward_mm, low, high):
+def test_an_outline_off_the_edge_has_another_hu(shaft, outward_mm, low, high):
     hu, aside = shaft
     assert low < border_hu(hu, aside < RADIUS_MM + outward_mm, 0) < high
 
 
-def test_the_cut_of_a_shaft_is_no_border(shaft):
+def test_the_cut_of_a_shaft_does_not_count_as_border(shaft):
     """Half of the tube has the same outline."""
     hu, aside = shaft
     bone = aside < RADIUS_MM

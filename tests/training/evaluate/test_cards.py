@@ -1,4 +1,4 @@
-"""The cards of the segmentation tell what the last committed evaluation measured."""
+"""The cards of the segmentation networks contain the figures of the last committed evaluation."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.cards import Metric, card
-from training.evaluate.cards import TELLS, figures_of, with_figures
+from training.evaluate.cards import ROWS_OF_NETWORK, figures_of, with_figures
 
 RESULTS = Path(__file__).parents[3] / "docs" / "results" / "segmentation.json"
 
@@ -15,9 +15,9 @@ def row(on, what, value=0.9):
     return {"on": on, "what": what, "value": value, "goal": "0.88", "n": 1}
 
 
-@pytest.mark.parametrize("name", TELLS)
+@pytest.mark.parametrize("name", ROWS_OF_NETWORK)
 def test_a_card_holds_the_committed_figures(name):
-    """A network that was exported anew, or measured anew, needs ``training.evaluate.cards``."""
+    """Run ``training.evaluate.cards`` after a new export or a new measurement of a network."""
     rows = json.loads(RESULTS.read_text(encoding="utf-8"))
     found = figures_of(name, rows)
     assert found
@@ -42,13 +42,15 @@ def test_a_card_holds_the_committed_figures(name):
     ],
 )
 def test_a_figure_goes_to_the_network_it_depends_on(what, name):
-    assert {one for one in TELLS if figures_of(one, [row("a CT", what)])} == ({name} - {None})
+    assert {one for one in ROWS_OF_NETWORK if figures_of(one, [row("a CT", what)])} == (
+        {name} - {None}
+    )
 
 
 def test_figures_on_other_data_stay():
-    """Those on the same CT do not, though they may have another name now."""
+    """Figures on the same CT are replaced, even if they have another name now."""
     held_out = Metric(on="simulated patches", what="Dice sacrum", value=0.7, n=24)
     stale = Metric(on="a CT", what="Dice femora", value=0.5, n=1)
     before = card("hips_3mm").model_copy(update={"metrics": (held_out, stale)})
-    told = with_figures(before, [row("a CT", "Dice sacrum")])
-    assert told.metrics == (held_out, Metric(on="a CT", what="Dice sacrum", value=0.9, n=1))
+    updated = with_figures(before, [row("a CT", "Dice sacrum")])
+    assert updated.metrics == (held_out, Metric(on="a CT", what="Dice sacrum", value=0.9, n=1))

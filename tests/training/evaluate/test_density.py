@@ -1,4 +1,4 @@
-"""The density path against virtual patients: what is computed from scans, and one scan."""
+"""Measurement of the density path: figures from given scans, and one simulated scan."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ def scanned(value: float | None, *, phase: str = "none", right: bool = True) -> 
     )
 
 
-def test_bias_and_spread_are_those_of_what_is_not_withheld() -> None:
+def test_bias_and_sd_include_only_reported_densities() -> None:
     errors = [1.0, -2.0, 4.0]
     rows = rows_of([*(scanned(e) for e in errors), scanned(None, right=False)])
     found = {row.what: row for row in rows if "known masks" in row.on}
@@ -45,8 +45,8 @@ def test_bias_and_spread_are_those_of_what_is_not_withheld() -> None:
     assert [(row.value, row.n) for row in flagged] == [(3, 4)]
 
 
-def test_the_phantom_undoes_what_a_scanner_adds() -> None:
-    """Its line has the slope of the beam, and moves with the scanner's error of HU."""
+def test_the_phantom_line_corrects_the_error_of_the_scanner() -> None:
+    """The line has the slope of the beam and shifts with the HU error of the scanner."""
     scanner = Scanner(
         model=HELD_OUT[0], kernel=HELD_OUT[0].kernel("standard").name, slice_thickness_mm=5
     )
@@ -58,8 +58,8 @@ def test_the_phantom_undoes_what_a_scanner_adds() -> None:
 
 
 @pytest.mark.parametrize("kernel", ["smooth", "standard"])
-def test_rods_of_a_phantom_read_as_their_mineral(kernel: str) -> None:
-    """On a scanner without errors or noise; the disc of 5 mm lies clear of the border."""
+def test_rods_of_a_phantom_have_the_hu_of_their_mineral(kernel: str) -> None:
+    """On a scanner without errors or noise; the disc of 5 mm does not touch the border."""
     scanner = Scanner(model=GENERIC, kernel=kernel, noise=0, slice_thickness_mm=2.5)
     phantom = scan_phantom(scanner)
     ct = volume(phantom.image.hu, phantom.image.affine_lps)
@@ -68,7 +68,7 @@ def test_rods_of_a_phantom_read_as_their_mineral(kernel: str) -> None:
         assert pair.hu == pytest.approx(slope * pair.density_mg_cm3, abs=1)
 
 
-def test_a_scanned_patient_reads_near_the_truth_in_the_right_phase() -> None:
+def test_a_scanned_patient_has_nearly_the_true_density_and_the_right_phase() -> None:
     """5 mm, without and with contrast medium; limits are three SD of the committed figures."""
     scans = scan_patient(9)
     assert [one.phase for one in scans] == ["none", "portal"]
@@ -79,8 +79,8 @@ def test_a_scanned_patient_reads_near_the_truth_in_the_right_phase() -> None:
         assert one.asynchronous.is_covered
 
 
-def test_marrow_that_takes_up_more_reads_denser() -> None:
-    """The same patient and noise; publications' uptakes from none to 27 HU in healthy donors."""
+def test_more_marrow_uptake_increases_the_measured_density() -> None:
+    """The same patient and noise; published uptakes from none to 27 HU in healthy donors."""
     scans = scan_uptakes(9)
     assert [one.uptake for one in scans] == list(UPTAKES)
     errors = [one.asynchronous.value for one in scans if one.asynchronous is not None]
@@ -92,8 +92,8 @@ def test_marrow_that_takes_up_more_reads_denser() -> None:
     assert all(row.goal is None for row in rows)
 
 
-def test_a_whole_scan_is_measured_without_being_told_where_the_bones_are() -> None:
-    """5 mm: L1 to L4 in both phases, three or four found each; limits as above."""
+def test_a_whole_scan_is_measured_without_known_masks() -> None:
+    """5 mm: three or four of L1 to L4 are found in both phases; limits as above."""
     scans = scan_whole(4)
     assert [one.phase for one in scans] == ["none"] * 4 + ["portal"] * 4
     assert all(one.phase_is_right for one in scans)

@@ -1,4 +1,4 @@
-"""A changed CT says truly where its vertebrae went."""
+"""A changed CT has the correct positions of its vertebrae."""
 
 import numpy as np
 import pytest
@@ -22,8 +22,8 @@ def scan() -> Scan:
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
-def test_bodies_are_where_the_change_put_them(name):
-    """The brightest place near each body that is still shown is its centre, within a voxel and a half."""
+def test_a_change_moves_the_listed_centres_with_the_bodies(name):
+    """The brightest voxel near each visible body is within 1.5 voxels of its listed centre."""
     changed = ALL[name](scan())
     shown = {
         level: at
@@ -39,7 +39,7 @@ def test_bodies_are_where_the_change_put_them(name):
         np.testing.assert_allclose(bright.mean(axis=0), at, atol=1.5)
 
 
-def test_a_change_leaves_the_scan_that_it_was_given():
+def test_a_change_does_not_modify_its_input():
     """All changes start from the same CT."""
     given = scan()
     before = given.hu.copy()

@@ -1,4 +1,4 @@
-"""Tables that other programs were run on."""
+"""Tables on which other programs were run, for comparison."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Feature selection: glmnet's numbers, mRMR by hand, and no look at the test rows."""
+"""Feature selection: numbers of glmnet, mRMR by hand, and no use of test rows."""
 
 import numpy as np
 import pytest
@@ -143,7 +143,7 @@ def test_lambda_is_alpha_and_one_over_n_c(glmnet):
 
 
 def test_mutual_information_of_two_gaussians():
-    """rho 0.6: -0.5 ln(1 - 0.36) = 0.223 nats; a constant shares nothing."""
+    """rho 0.6: -0.5 ln(1 - 0.36) = 0.223 nats; a constant has 0."""
     x = np.array([1.0, -1, 1, -1])
     y = 0.6 * x + 0.8 * np.array([1.0, 1, -1, -1])
     found = mutual_information(np.column_stack([x, y, np.ones(4)]))
@@ -151,7 +151,7 @@ def test_mutual_information_of_two_gaussians():
     assert found[2].tolist() == [0, 0, 0]
 
 
-def test_mrmr_takes_the_weaker_feature_that_adds_something():
+def test_mrmr_selects_a_weaker_feature_that_adds_information():
     """By hand: orthogonal u, v, w, e of unit length and y = .7u + .5v + .1w + .5e.
 
     a = u (rho .7); b = (u + .1 v) / |.|, nearly a copy (rho .746 / .99^...), c = v (rho .5).
@@ -185,7 +185,7 @@ def test_mrmr_does_not_depend_on_units_or_signs(seed):
     )
 
 
-def test_mrmr_by_ranks_sees_through_a_monotone_map():
+def test_mrmr_by_ranks_does_not_depend_on_a_monotone_map():
     draws = np.random.default_rng(2)
     features, y = draws.normal(size=(40, 5)), draws.normal(size=40)
     found = [
@@ -196,14 +196,14 @@ def test_mrmr_by_ranks_sees_through_a_monotone_map():
 
 
 def rated(seed=0, n=40):
-    """Three features: one that segmentation does not touch, one that it does, one of noise."""
+    """Three features: one independent of the segmentation, one that depends on it, one of noise."""
     draws = np.random.default_rng(seed)
     true = draws.normal(size=(n, 3))
     readings = true[:, None] + draws.normal(size=(n, 3, 3)) * [0.05, 0.8, 5.0]
     return readings[:, 0], readings[:, 1:]
 
 
-def test_icc_filter_keeps_what_repeats():
+def test_icc_filter_keeps_repeatable_features():
     first, repeats = rated()
     chosen = IccFilter().fit(first, repeats=repeats)
     assert chosen.get_support().tolist() == [True, False, False]
@@ -231,7 +231,7 @@ def test_icc_filter_without_repeats_is_an_error():
 )
 @pytest.mark.filterwarnings("ignore")
 def test_estimators_keep_scikit_learns_rules(estimator):
-    """Not `IccFilter`: without repeats it refuses to fit."""
+    """Except `IccFilter`, which raises without repeats."""
     check_estimator(estimator, on_skip=None)
 
 
@@ -295,7 +295,7 @@ def ball(spacing):
     return sum((g - c) ** 2 for g, c in zip(grids, centre, strict=True)) < 8**2
 
 
-def test_repeated_masks_look_like_another_readers():
+def test_repeated_masks_differ_like_those_of_other_readers():
     spacing = (1.0, 1.0, 1.0)
     mask = ball(spacing)
     again = repeated_masks(mask, spacing, 6, seed=1)
@@ -315,13 +315,13 @@ def test_a_reader_without_error_draws_the_same_contour():
         assert np.array_equal(repeated_masks(mask, spacing, 1, reader=exact)[0], mask)
 
 
-def test_nothing_can_be_segmented_twice():
+def test_an_empty_mask_cannot_be_repeated():
     with pytest.raises(UnusableSample, match="empty"):
         repeated_masks(np.zeros((4, 4, 4), bool), (1.0, 1.0, 1.0), 1)
 
 
 def test_a_fold_that_leaves_one_class_is_refused():
-    """Three cases, all of one patient: without it nothing can be fitted."""
+    """All three cases are of one patient; without that patient no fit is possible."""
     features, truth = np.arange(24.0).reshape(12, 2), np.arange(12) < 3
     with pytest.raises(ValueError, match="one class only"):
         LassoPathClassifier(cv=GroupKFold(4), n_lambdas=3).fit(

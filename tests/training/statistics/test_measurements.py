@@ -37,7 +37,7 @@ PEAK_FLOW = np.array(
 
 
 def test_intraclass_correlation_is_that_of_shrout_and_fleiss():
-    """Their Table 4: ICC(2,1) 0.29, ICC(3,1) 0.71; pingouin gives more digits."""
+    """Their Table 4: ICC(2,1) 0.29, ICC(3,1) 0.71; pingouin prints more digits."""
     ratings = SHROUT_FLEISS[:, :, None]
     assert icc_2_1(ratings) == pytest.approx([0.289764], abs=1e-6)
     assert icc_3_1(ratings) == pytest.approx([0.714841], abs=1e-6)
@@ -45,18 +45,18 @@ def test_intraclass_correlation_is_that_of_shrout_and_fleiss():
     assert (round(found.ci_low, 2), round(found.ci_high, 2)) == (0.02, 0.76)
 
 
-def test_intraclass_correlation_takes_each_feature_for_itself():
+def test_intraclass_correlation_is_separate_for_each_feature():
     many = np.stack([SHROUT_FLEISS, -3 * SHROUT_FLEISS + 7, np.ones((6, 4))], axis=2)
     assert icc_2_1(many) == pytest.approx([0.289764, 0.289764, 0.0], abs=1e-6)
 
 
-def test_a_shift_between_raters_costs_absolute_agreement_only():
+def test_a_shift_between_raters_lowers_absolute_agreement_only():
     shifted = np.stack([SHROUT_FLEISS[:, 0], SHROUT_FLEISS[:, 0] + 5], axis=1)[:, :, None]
     assert icc_3_1(shifted) == pytest.approx([1.0])
     assert icc_2_1(shifted)[0] < 0.3
 
 
-def test_bland_altman_gives_the_peak_flow_example():
+def test_bland_altman_reproduces_the_peak_flow_example():
     """Lancet 1986: bias -2.1 (-22.0 to 17.8), SD 38.8, SE of a limit 16.3 l/min; limits at 1.96 SD."""
     found = bland_altman(PEAK_FLOW[:, 0], PEAK_FLOW[:, 1])
     assert found.standard_deviation == pytest.approx(38.8, abs=0.05)
@@ -97,7 +97,7 @@ def test_concordance_of_perfect_agreement_is_one():
     assert concordance([1, 2, 3, 4], [1, 2, 3, 4]).value == pytest.approx(1.0)
 
 
-def test_probabilities_that_are_right_have_slope_one_and_intercept_zero():
+def test_calibrated_probabilities_have_slope_one_and_intercept_zero():
     draws = np.random.default_rng(4)
     log_odds = draws.normal(-1, 1.5, 20_000)
     truth = draws.random(20_000) < 1 / (1 + np.exp(-log_odds))
@@ -167,7 +167,7 @@ def cube(start, size=4):
 
 
 def test_overlap_of_shifted_cubes():
-    """One voxel of shift along the columns: Dice 3/4, 2 mm at most."""
+    """A shift of one voxel along the columns: Dice 3/4, distance at most 2 mm."""
     found = overlap(cube(5), cube(4), (1.0, 1.0, 2.0))
     assert found.dice == pytest.approx(0.75)
     assert found.hausdorff95_mm == pytest.approx(2.0)
@@ -181,7 +181,7 @@ def test_overlap_counts_volume_with_its_sign():
     assert found.volume_difference_percent == pytest.approx(-25.0)
 
 
-def test_a_missed_structure_is_infinitely_far_and_a_missing_reference_an_error():
+def test_a_missed_structure_has_infinite_distance_and_a_missing_reference_raises():
     missed = overlap(np.zeros((12, 12, 12), bool), cube(4), (1.0, 1.0, 1.0))
     assert (missed.dice, missed.hausdorff95_mm) == (0.0, np.inf)
     with pytest.raises(UnusableSample, match="reference"):

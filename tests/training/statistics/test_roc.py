@@ -1,4 +1,4 @@
-"""Areas under ROC curves, against pROC, the published examples and each other."""
+"""Areas under ROC curves, compared with pROC, published examples and each other."""
 
 import numpy as np
 import pytest
@@ -91,7 +91,7 @@ def test_clustered_test_is_that_of_obuchowskis_program(vertebrae):
 
 
 def test_a_vertebra_copied_within_its_patient_adds_nothing(vertebrae):
-    """Four copies in one patient are one case: the patient-level variance stays."""
+    """Four copies in one patient count as one case: the variance stays the same."""
     truth, score, patient = (vertebrae[name] for name in ("truth", "a", "patient"))
     copied = clustered_interval(np.tile(truth, 4), np.tile(score, 4), np.tile(patient, 4))
     once = clustered_interval(truth, score, patient)
@@ -102,8 +102,8 @@ def test_a_vertebra_copied_within_its_patient_adds_nothing(vertebrae):
     )
 
 
-def test_clusters_of_one_give_delong_up_to_the_small_cross_term(vertebrae):
-    """No patient has both classes, so that only DeLong's two terms remain."""
+def test_clusters_of_one_equal_delong_up_to_the_small_cross_term(vertebrae):
+    """No patient has both classes, so only the two terms of DeLong remain."""
     truth, score = vertebrae["truth"], vertebrae["a"]
     alone = clustered_interval(truth, score, np.arange(len(truth)))
     assert alone.standard_error == pytest.approx(delong_interval(truth, score).standard_error)
@@ -147,13 +147,13 @@ def test_bootstrap_is_repeatable_and_refuses_a_statistic_that_is_mostly_undefine
         (0.92, 30, 108, 0.85, 0.99),
     ],
 )
-def test_hanley_mcneil_gives_the_intervals_of_study_1(area, positives, negatives, low, high):
+def test_hanley_mcneil_reproduces_the_intervals_of_study_1(area, positives, negatives, low, high):
     """docs/domain.md 1.A: for 552 independent vertebrae, and for 138 patients."""
     found = hanley_mcneil(area, positives, negatives)
     assert (found.ci_low, found.ci_high) == pytest.approx((low, high), abs=0.0051)
 
 
-def test_hanley_mcneil_gives_their_own_example():
+def test_hanley_mcneil_reproduces_the_example_of_the_authors():
     """Radiology 1982: area 0.893, 58 normal and 51 abnormal: SE 0.032."""
     assert hanley_mcneil(0.893, 51, 58).standard_error == pytest.approx(0.032, abs=0.0006)
 
@@ -162,7 +162,7 @@ SCORES = arrays(np.float64, st.integers(8, 40), elements=st.integers(-30, 30).ma
 
 
 @given(scores=SCORES, split=st.integers(2, 6), power=st.sampled_from([1.0, 3.0, 5.0]))
-def test_area_keeps_under_rising_maps_and_turns_under_falling_ones(scores, split, power):
+def test_increasing_maps_keep_the_area_and_decreasing_maps_invert_it(scores, split, power):
     truth = np.arange(len(scores)) % split == 0
     base = delong_interval(truth, scores)
     risen = delong_interval(truth, scores**power * 2 + 1)
@@ -211,7 +211,7 @@ def test_youden_cut_is_that_of_proc(vertebrae):
     assert counts.sensitivity().value == pytest.approx(0.577777777778)
 
 
-def test_a_useless_score_calls_nobody_positive():
+def test_a_useless_score_predicts_no_positive_case():
     counts = counts_at([0, 1], [1.0, 0.0], youden_cut([0, 1], [1.0, 0.0]))
     assert counts.false_positive == 0
 

@@ -1,4 +1,4 @@
-"""Splits never part a patient, and keep the shares."""
+"""Splits never divide a patient, and keep the shares."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from training.statistics.splits import balanced_split, repeated_splits
 
 
 def test_study_1_split_has_the_published_class_counts():
-    """460 patients of 169, 190 and 101 a class: 322 and 138, of which 51, 57 and 30 are tested."""
+    """460 patients (169, 190 and 101 per class): 322 in training, 138 in test (51, 57 and 30)."""
     classes = np.repeat([0, 1, 2], [169, 190, 101])
     age = np.random.default_rng(0).normal(55, 12, (460, 1))
     split = balanced_split(classes, age, candidates=5)
@@ -18,7 +18,7 @@ def test_study_1_split_has_the_published_class_counts():
     assert np.bincount(classes[split.test]).tolist() == [51, 57, 30]
 
 
-def test_more_candidates_balance_better():
+def test_more_candidates_improve_the_balance():
     draws = np.random.default_rng(1)
     covariates, strata = draws.normal(size=(120, 4)), draws.integers(0, 2, (120, 2))
     one = balanced_split(strata, covariates, candidates=1, seed=3)
@@ -31,7 +31,7 @@ def test_more_candidates_balance_better():
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_a_split_that_leaves_nobody_is_refused(share):
+def test_a_split_with_an_empty_part_is_refused(share):
     with pytest.raises(UnusableSample):
         balanced_split(np.zeros(20), np.zeros((20, 1)), test_share=share)
 

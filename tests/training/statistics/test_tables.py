@@ -30,7 +30,7 @@ RECOVERED = {
     "model 1": [[242, 9, 0], [14, 83, 19], [0, 3, 48]],
     "model 2": [[245, 6, 0], [27, 74, 15], [0, 8, 43]],
 }
-"""docs/domain.md 1.C, worked out apart from this code."""
+"""docs/domain.md 1.C, computed independently of this code."""
 
 
 @pytest.mark.parametrize("model", STUDY_4)
@@ -99,7 +99,7 @@ def test_an_impossible_table_has_no_matrix():
 def test_the_positive_class_of_study_2_is_no_fracture(
     sensitivity, specificity, swapped, correct, no_fracture, fracture
 ):
-    """docs/domain.md B1, B2: whole counts exist only that way, and its accuracies weigh the classes swapped."""
+    """docs/domain.md B1, B2: whole counts exist only this way; accuracies use swapped class sizes."""
     (found,) = integer_counts(sensitivity / 100, no_fracture)
     (left_alone,) = integer_counts(specificity / 100, fracture)
     other_way = (
@@ -127,7 +127,7 @@ def test_the_positive_class_of_study_2_is_no_fracture(
         (97, 101, 0.902, 0.989),
     ],
 )
-def test_study_3_prints_clopper_pearson_and_calls_it_wilson(successes, trials, low, high):
+def test_study_3_prints_clopper_pearson_under_the_name_of_wilson(successes, trials, low, high):
     """D1: Table 3, test cohort."""
     exact = clopper_pearson(successes, trials)
     assert (round(exact.ci_low, 3), round(exact.ci_high, 3)) == (low, high)
@@ -147,7 +147,7 @@ def test_wilson_interval_of_the_textbook():
 
 
 @given(trials=st.integers(1, 80), share=st.floats(0, 1))
-def test_intervals_hold_the_proportion_and_mirror(trials, share):
+def test_intervals_contain_the_proportion_and_are_symmetric(trials, share):
     successes = round(share * trials)
     for interval in (wilson, clopper_pearson):
         found, mirrored = interval(successes, trials), interval(trials - successes, trials)
@@ -157,7 +157,7 @@ def test_intervals_hold_the_proportion_and_mirror(trials, share):
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=60))
-def test_counts_of_all_classes_hold_every_case_once(pairs):
+def test_counts_of_all_classes_contain_every_case_once(pairs):
     truth, predicted = zip(*pairs, strict=True)
     matrix = counts(truth, predicted, 3)
     assert matrix.sum() == len(pairs)
@@ -166,9 +166,9 @@ def test_counts_of_all_classes_hold_every_case_once(pairs):
 
 
 def test_a_measure_without_cases_is_refused():
-    nobody = class_counts([[5, 0, 0], [0, 5, 0], [0, 0, 0]])[2]
+    empty = class_counts([[5, 0, 0], [0, 5, 0], [0, 0, 0]])[2]
     with pytest.raises(UnusableSample):
-        nobody.sensitivity()
+        empty.sensitivity()
 
 
 @pytest.mark.parametrize(
@@ -181,16 +181,16 @@ def test_a_measure_without_cases_is_refused():
         ((-1.95, -1.83), (1.185, 1.227), 0.400),
     ],
 )
-def test_analysis_of_variance_gives_table_1_of_study_2(means, spreads, p):
+def test_analysis_of_variance_reproduces_table_1_of_study_2(means, spreads, p):
     assert anova(means, spreads, (230, 99)).p == pytest.approx(p, abs=0.006)
 
 
-def test_analysis_of_variance_gives_the_age_of_study_3():
+def test_analysis_of_variance_reproduces_the_age_of_study_3():
     found = anova((67.17, 66.57, 67.65), (8.52, 8.42, 6.33), (248, 107, 101))
     assert found.p == pytest.approx(0.623, abs=0.002)
 
 
-def test_chi_squared_gives_the_tables_of_the_studies():
+def test_chi_squared_reproduces_the_tables_of_the_studies():
     """Study 3 Table 1, sex and class; study 4 Table 1, sex by age."""
     classes = [[105, 101, 42], [45, 44, 18], [52, 30, 19]]
     assert chi_squared(classes).p == pytest.approx(0.376, abs=0.0006)

@@ -1,4 +1,4 @@
-"""The mean-HU baseline, against the Monte Carlo of docs/domain.md C5."""
+"""The mean-HU baseline, compared with the Monte Carlo of docs/domain.md C5."""
 
 import numpy as np
 import pytest
@@ -34,8 +34,8 @@ def chest():
         (15, 0.849, (0.971, 0.915, 0.980)),
     ],
 )
-def test_a_reader_with_error_classifies_as_worked_out(chest, error, accuracy, areas):
-    """docs/domain.md C5: study 4's model 1 does as a reader with an error of 10 mg/cm3."""
+def test_a_reading_with_error_has_the_expected_accuracy(chest, error, accuracy, areas):
+    """docs/domain.md C5: model 1 of study 4 is equal to a reading with an error of 10 mg/cm3."""
     reading = chest + np.random.default_rng(1).normal(0, error, len(chest))
     probabilities = class_probabilities(reading, error, QCT_CUTS_MG_CM3)
     truth = qct_class(chest)
@@ -44,7 +44,7 @@ def test_a_reader_with_error_classifies_as_worked_out(chest, error, accuracy, ar
     assert np.mean(qct_class(reading) == truth) == pytest.approx(accuracy, abs=0.015)
 
 
-def test_the_line_is_found_with_its_spread():
+def test_the_fit_recovers_the_line_and_its_sd():
     draws = np.random.default_rng(2)
     hu = draws.normal(140, 40, 3000)
     found = fit_baseline(hu, 0.8 * hu + 5 + draws.normal(0, 7, 3000))
@@ -61,7 +61,7 @@ def test_probabilities_of_the_classes_add_up(readings, error):
     assert found.min() >= 0
 
 
-def test_what_cannot_be_fitted_is_refused():
+def test_data_without_a_fit_is_refused():
     with pytest.raises(UnusableSample, match="a spread"):
         fit_baseline([100.0, 100.0, 100.0], [1.0, 2.0, 3.0])
     with pytest.raises(UnusableSample, match="rising cuts"):

@@ -1,4 +1,4 @@
-"""One table and one set of pictures for all four studies, and what was published."""
+"""Result table, figures and published numbers that all four studies share."""
 
 import json
 import re
@@ -29,14 +29,14 @@ def table():
         run=Run(command="python -m x --out y", seed=3, device="cpu", duration_s=1.5),
         rows=[
             row(STUDY_1["r_test"], estimate(0.92345678), n=552, baseline=0.5),
-            row("a figure that nobody printed", None, n=1, cohort="a hospital"),
+            row("an unpublished figure", None, n=1, cohort="a hospital"),
             row("an undefined one", float("nan"), n=1),
         ],
         notes=["tuned to nothing"],
     )
 
 
-def test_the_table_has_the_agreed_keys_and_how_it_was_made(table, tmp_path):
+def test_the_table_has_the_agreed_keys_and_its_run(table, tmp_path):
     write_table(table, tmp_path / "study1")
     found = json.loads((tmp_path / "study1" / "table.json").read_text("utf-8"))
     assert [list(one) for one in found["rows"]] == [KEYS] * 3
@@ -54,7 +54,7 @@ def test_the_table_has_the_agreed_keys_and_how_it_was_made(table, tmp_path):
     assert {"command", "seed", "device", "duration_s", "study", "notes"} < set(found)
 
 
-def test_the_table_for_people_says_the_same(table, tmp_path):
+def test_the_markdown_table_has_the_same_values(table, tmp_path):
     write_table(table, tmp_path)
     text = (tmp_path / "table.md").read_text("utf-8")
     assert "| 0.934 | 0.9235 (0.1 to 0.9) | 0.5 | 552 | virtual cohort |" in text
@@ -62,7 +62,7 @@ def test_the_table_for_people_says_the_same(table, tmp_path):
     assert "* tuned to nothing" in text
 
 
-def test_every_picture_is_written_and_holds_something(tmp_path):
+def test_every_figure_is_written_and_not_empty(tmp_path):
     draws = np.random.default_rng(0)
     reference = draws.normal(0.9, 0.14, 80)
     measured = reference + draws.normal(0, 0.05, 80)
@@ -82,8 +82,8 @@ def test_every_picture_is_written_and_holds_something(tmp_path):
 
 
 @pytest.mark.parametrize("study", ALL)
-def test_published_figures_stand_where_they_were_printed(study):
-    """Unique keys, a place for each, and a value that its own interval holds (but for docs/domain.md C2)."""
+def test_published_figures_have_a_key_and_a_source(study):
+    """Unique keys, a source for each, and a value inside its interval (except docs/domain.md C2)."""
     broken = {"auc_osteopenia_model2_validation"}
     for key, one in ALL[study].items():
         assert one.key == key
@@ -93,7 +93,7 @@ def test_published_figures_stand_where_they_were_printed(study):
 
 
 def test_published_measures_of_study_4_come_from_whole_counts():
-    """In training one specificity (214 of 220) is cut off, not rounded."""
+    """In training one specificity (214 of 220) is truncated, not rounded."""
     sizes = published.STUDY_4_SUBJECTS
     for model in (1, 2):
         for part in ("validation", "test"):
@@ -105,20 +105,20 @@ def test_published_measures_of_study_4_come_from_whole_counts():
                     assert integer_counts(value, total), (model, part, name, word)
 
 
-def test_recovered_matrices_give_the_published_accuracies():
+def test_recovered_matrices_reproduce_the_published_accuracies():
     for model, matrix in published.STUDY_4_CONFUSION.items():
         for name, one in zip(published.CLASSES, class_counts(matrix), strict=True):
             printed = STUDY_4[f"accuracy_{name}_model{model}_test"].value
             assert round(one.accuracy().value, 3) == printed
 
 
-def test_every_erratum_says_what_stands_there_and_what_is_so():
+def test_every_erratum_has_the_printed_statement_and_the_finding():
     codes = [one.code for one in ERRATA]
     assert len(set(codes)) == len(codes)
     assert all(re.fullmatch(r"[A-D]\d+", code) for code in codes)
     assert all(one.printed and one.finding for one in ERRATA)
 
 
-def test_a_published_figure_is_a_row_on_its_own():
+def test_a_row_is_built_from_a_published_figure():
     found = row(Published(key="k", metric="m", value=1.0, source="Table 1"), 2.0, n=3)
     assert (found.published, found.reproduced, found.ci_low) == (1.0, 2.0, None)

@@ -12,7 +12,7 @@ from pipelines.read.volume import CtVolume
 from pipelines.space.coordinates import Geometry
 from training.cohort.body.plan import VertebraPlan
 
-SILENT: Final = AcquisitionHeader(
+NO_HEADER: Final = AcquisitionHeader(
     kvp=None,
     convolution_kernel=None,
     slice_thickness_mm=None,
@@ -31,7 +31,7 @@ HALF_MM: Final = 18.0
 def volume(
     hu: NDArray[np.int16] | NDArray[np.float32],
     affine_lps: NDArray[np.float64],
-    header: AcquisitionHeader = SILENT,
+    header: AcquisitionHeader = NO_HEADER,
 ) -> CtVolume:
     """Wrap an array as a volume of the pipelines.
 

@@ -250,9 +250,9 @@ def _bottom_mm(region: Region, body: BodyPlan) -> float:
 def _header(plan: ExaminationPlan) -> SeriesHeader:
     subject, scanner = plan.subject, plan.scanner
     kernel = scanner.reconstruction
-    said = [plan.region.replace("_", " "), f"{plan.slice_spacing_mm:g} mm", kernel.name.lower()]
+    words = [plan.region.replace("_", " "), f"{plan.slice_spacing_mm:g} mm", kernel.name.lower()]
     if plan.phase != "none":
-        said.append(plan.phase)
+        words.append(plan.phase)
     return SeriesHeader(
         key=plan.key,
         patient_name=f"VIRTUAL^COHORT{subject.seed}",
@@ -262,7 +262,7 @@ def _header(plan: ExaminationPlan) -> SeriesHeader:
         patient_size_m=subject.height_cm / 100,
         patient_weight_kg=subject.weight_kg,
         study_description=f"CT {plan.region.replace('_', ' ')}",
-        series_description=" ".join(said),
+        series_description=" ".join(words),
         protocol_name=plan.protocol or None,
         manufacturer=scanner.model.manufacturer,
         model_name=scanner.model.name,

@@ -104,7 +104,7 @@ def _alone(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise BadCohortConfig(
-                f"out = {folder}, where another process makes a dataset", "a folder of its own"
+                f"out = {folder}, which another process uses for a dataset", "another folder"
             ) from error
         yield
 

@@ -1,4 +1,4 @@
-"""Findings in the voxels: each changes what it must, and nothing else."""
+"""Painted findings: each changes its own voxels and no others."""
 
 from dataclasses import replace
 
@@ -69,7 +69,7 @@ LOCAL = [
 
 @pytest.mark.parametrize(("stated", "sign", "reach"), LOCAL, ids=[str(c[0]) for c in LOCAL])
 def test_a_finding_changes_its_place_and_nothing_else(healthy, stated, sign, reach):
-    """Random numbers of other parts stay: every other voxel is the same to the last bit."""
+    """Random numbers of other parts stay the same: every other voxel is equal bit for bit."""
     sick = painted(with_l2(**stated))
     change = sick.hu - healthy.hu
     where = np.argwhere(change != 0)
@@ -90,7 +90,7 @@ def test_a_haemangioma_is_fat_between_dense_trabeculae(healthy):
     assert change.max() > 80
 
 
-def test_lips_and_cement_are_named_in_the_parts():
+def test_osteophytes_and_cement_are_in_the_part_map():
     sick = painted(with_l2(kellgren_lawrence=3, osteophyte_mm=8.0, cement_ml=4.0))
     lips, cement = sick.parts == Part.OSTEOPHYTE, sick.parts == Part.CEMENT
     assert lips.sum() > 50
@@ -105,7 +105,7 @@ def test_lips_and_cement_are_named_in_the_parts():
     "stated", [{"kellgren_lawrence": 4, "osteophyte_mm": 12.0}, {"facet_sclerosis": 3}], ids=str
 )
 def test_degeneration_leaves_the_canal_open(healthy, stated):
-    """Lips end before the back of the body, articular processes grow aside and backwards."""
+    """Osteophytes end before the back of the body; articular processes grow sideways and backwards."""
     change = painted(with_l2(**stated)).hu != healthy.hu
     z, y, x = (GRID.axis(axis).astype(np.float32) for axis in (2, 1, 0))
     at = local_axes(L2, x[None, None, :], y[None, :, None], z[:, None, None])
@@ -123,7 +123,7 @@ def test_sclerotic_facets_are_larger_and_denser_with_each_grade(healthy):
     assert densities == sorted(set(densities))
 
 
-def test_longer_lips_reach_further():
+def test_longer_osteophytes_have_more_volume():
     def volume(reach):
         sick = painted(with_l2(kellgren_lawrence=3, osteophyte_mm=reach))
         return (sick.parts == Part.OSTEOPHYTE).sum()
@@ -157,7 +157,7 @@ def test_rods_join_neighbouring_screws_only():
     ("shape", "loss", "place"),
     [("wedge", 0.22, 0), ("wedge", 0.35, 0), ("biconcave", 0.3, 1), ("crush", 0.45, 1)],
 )
-def test_the_height_lost_is_the_height_stated(shape, loss, place):
+def test_the_loss_of_height_is_the_stated_one(shape, loss, place):
     found = with_l2(fracture=shape, height_loss=loss)
     broken = plan_body(replace(HEALTHY, findings=found)).vertebra(Level.L2)
     lost = 1 - np.array(body_heights_mm(broken)) / np.array(body_heights_mm(L2))
@@ -172,7 +172,7 @@ def test_the_height_lost_is_the_height_stated(shape, loss, place):
 
 
 @pytest.mark.parametrize("shape", ["wedge", "biconcave", "crush"])
-def test_the_painted_body_is_as_low_as_its_truth(shape):
+def test_the_painted_body_has_the_height_of_its_truth(shape):
     found = with_l2(fracture=shape, height_loss=0.4)
     plan = plan_body(replace(HEALTHY, findings=found))
     vertebra = plan.vertebra(Level.L2)
@@ -187,7 +187,7 @@ def test_the_painted_body_is_as_low_as_its_truth(shape):
         assert near.sum() / (5 * 2) == pytest.approx(expected, abs=1.5)
 
 
-def test_a_fracture_lowers_and_a_wedge_tilts_what_lies_above():
+def test_a_fracture_lowers_and_a_wedge_tilts_the_spine_above():
     def t12(**stated):
         return plan_body(replace(HEALTHY, findings=with_l2(**stated))).vertebra(Level.T12)
 
@@ -201,8 +201,8 @@ def test_a_fracture_lowers_and_a_wedge_tilts_what_lies_above():
     )
 
 
-def test_a_node_never_pierces_a_low_body():
-    """Even the deepest node in the lowest body leaves bone above it."""
+def test_a_schmorl_node_never_pierces_a_low_body():
+    """Above the deepest node in the lowest body there is still bone."""
     found = Findings(
         levels={Level.T3: LevelFindings(fracture="biconcave", height_loss=0.6, schmorl_mm=9.0)}
     )
@@ -210,8 +210,8 @@ def test_a_node_never_pierces_a_low_body():
     assert min(body_heights_mm(low)) > 1.5
 
 
-def test_crushed_trabeculae_are_denser():
-    """The band under the upper end plate of a crushed body adds what is stated."""
+def test_impacted_trabeculae_are_denser():
+    """The band under the upper end plate of a crushed body adds the stated HU."""
     found = with_l2(fracture="crush", height_loss=0.3, impaction_hu=140.0)
     light = with_l2(fracture="crush", height_loss=0.3, impaction_hu=60.0)
     assert (painted(found).hu - painted(light).hu).max() == pytest.approx(80, abs=8)
@@ -259,7 +259,7 @@ def test_the_proximal_femur_ends_below_the_lesser_trochanter():
     assert not shaft[heights >= end].any()
     assert (bone[heights < end] == shaft[heights < end]).all()
     assert shaft.any()
-    # The lesser trochanter stands out to the middle of the body just above, not below.
+    # The lesser trochanter protrudes medially just above that height, not below.
     width = bone.any(axis=1).sum(axis=1) * 2.0
     assert width[heights > end + 12][0] > width[heights < end - 12][-1] + 4
 
@@ -317,8 +317,8 @@ def test_the_truth_counts_vertebrae_and_ribs(stated, presacral, rib_bearing, low
     assert found["transitional"] == bool(stated)
 
 
-def test_a_sacralised_l5_is_one_with_the_sacrum():
-    """Where the wing lies, bone of L5 touches the sacrum; in a regular L5 it does not."""
+def test_a_sacralised_l5_is_fused_with_the_sacrum():
+    """At the wing bone of L5 touches the sacrum; in a regular L5 it does not."""
     centre = plan_body(HEALTHY).vertebra(Level.L5).lps(0, 20, -14)
     grid = grid_around(centre, (52.0, 20.0, 20.0), 2.0)
 

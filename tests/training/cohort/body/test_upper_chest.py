@@ -1,4 +1,4 @@
-"""A simulated chest: lungs from their apex, vertebrae from T1, great vessels, arms up or down."""
+"""A simulated chest: lungs up to the apex, vertebrae from T1, great vessels, arms up or down."""
 
 from dataclasses import replace
 

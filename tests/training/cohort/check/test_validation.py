@@ -1,4 +1,4 @@
-"""The cohort against published values where that takes no scan; the rest is in VALIDATION.md."""
+"""Compare the cohort with published values that need no scan; VALIDATION.md has the others."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ def test_attenuation_lies_in_the_published_ranges(comparison):
 
 
 def test_tube_voltage_acts_as_computed_from_spectra():
-    """The first three rows are physics; what was found in patients may differ, and is told."""
+    """The first three rows are physics; rows of patients may differ, and the page reports it."""
     assert all(row.agrees for row in tube_voltage().rows[:3])
 
 
@@ -29,7 +29,7 @@ def test_pictures_of_the_page_exist_and_are_small():
         assert 0 < (PAGE.parent / picture).stat().st_size < 300_000
 
 
-def test_mismatches_are_told_at_the_top():
+def test_mismatches_are_listed_at_the_top():
     """Every "no" of a table appears in the summary."""
     text = PAGE.read_text(encoding="utf-8")
     off = re.findall(r"^\| (.+?) \|.*\*\*no\*\* \|$", text, re.M)

@@ -1,4 +1,4 @@
-"""DXA of a virtual patient: mineral is found behind soft tissue, whatever holds it."""
+"""DXA of a virtual patient measures mineral behind soft tissue, in every structure."""
 
 import json
 import subprocess
@@ -62,8 +62,8 @@ def layered(mineral_g_cm2, fat_cm, muscle_cm=18.0):
 
 
 @pytest.mark.parametrize("fat_cm", [0.0, 4.0, 12.0])
-def test_mineral_is_found_whatever_the_soft_tissue(fat_cm):
-    """Two energies, two unknowns: exact where the soft tissue is the same beside the bone."""
+def test_mineral_does_not_depend_on_the_soft_tissue(fat_cm):
+    """Two energies, two unknowns: exact if the soft tissue beside the bone is the same."""
     shadow, soft = layered(1.1, fat_cm)
     areal = areal_image(shadow, soft).abmd_g_cm2 / VENDOR_SCALE
     assert areal[25:35, 25:35].mean() == pytest.approx(1.1, abs=1e-3)
@@ -103,15 +103,15 @@ def test_total_is_mineral_over_area(spine):
         (LevelFindings(facet_sclerosis=3), 0.25, 0.47),
     ],
 )
-def test_degeneration_adds_to_dxa_what_is_published(spine, found, low, high):
-    """All of L1 to L4 alike (docs/domain.md 3.6: Orwoll, Drinka)."""
+def test_degeneration_increases_dxa_as_published(spine, found, low, high):
+    """The same finding at L1 to L4 (docs/domain.md 3.6: Orwoll, Drinka)."""
     findings = Findings(levels=dict.fromkeys(DXA_LEVELS, found))
     sick = scan_spine(replace(WOMAN, findings=findings), precision_cv=0)
     rise = sick.total.abmd_g_cm2 - spine.total.abmd_g_cm2
     assert low <= rise <= high
 
 
-def test_dxa_sees_hyperostosis_and_trabecular_bone_does_not(spine):
+def test_hyperostosis_changes_dxa_and_not_trabecular_bone(spine):
     """Bridging osteophytes and plaques: +0.2 to +0.45 g/cm2 (docs/domain.md 3.6)."""
     other = scan_spine(DEGENERATED, precision_cv=0)
     rise = other.total.abmd_g_cm2 - spine.total.abmd_g_cm2
@@ -162,15 +162,15 @@ def test_hip_follows_the_hip_density_of_the_person(hip):
     assert weaker.total.abmd_g_cm2 / hip.total.abmd_g_cm2 == pytest.approx(0.6 / 0.85, abs=0.06)
 
 
-def test_both_hips_are_scanned_alike(hip):
-    """Left and right differ by what lies beside them only."""
+def test_both_hips_have_similar_values(hip):
+    """Left and right differ only by the tissue beside them."""
     right = scan_hip(WOMAN, -1, precision_cv=0)
     assert right.total.abmd_g_cm2 == pytest.approx(hip.total.abmd_g_cm2, rel=0.04)
     assert right.image.x_mm.mean() < 0 < hip.image.x_mm.mean()
 
 
 def test_repeated_positioning_moves_a_region_by_the_stated_precision(spine):
-    """1.3 %: the spine of one patient is within four of that."""
+    """1.3 %: the spine of one patient changes by less than four times that."""
     again = scan_spine(WOMAN)
     for level in DXA_LEVELS:
         ratio = again.levels[level].abmd_g_cm2 / spine.levels[level].abmd_g_cm2

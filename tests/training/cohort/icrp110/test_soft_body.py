@@ -1,4 +1,4 @@
-"""With ``data`` the soft body is that of an ICRP 110 phantom; the skeleton stays the plan's."""
+"""With ``data`` an ICRP 110 phantom is the soft body; the skeleton is still that of the plan."""
 
 from dataclasses import replace
 
@@ -45,7 +45,7 @@ def test_the_skeleton_and_its_cores_stay_those_of_the_plan(both):
 
 
 @pytest.mark.data
-def test_the_soft_body_is_another_one(both):
+def test_the_soft_body_differs_from_the_parametric_one(both):
     parametric, phantom = both
     soft = (parametric.labels == 0) & (parametric.hu > -500)
     assert (np.abs(phantom.hu - parametric.hu)[soft] > 20).mean() > 0.3
@@ -61,7 +61,7 @@ def test_no_air_touches_the_lumbar_spine(both):
 
 @pytest.mark.data
 def test_muscle_lies_on_both_sides_of_the_spine(both):
-    """Psoas and erector spinae: most of what lies beside and behind L3."""
+    """Psoas and erector spinae are most of the tissue beside and behind L3."""
     _, phantom = both
     body = phantom.plan.vertebra(Level.L3)
     x, y, z = (LUMBAR.axis(k) for k in range(3))
@@ -91,7 +91,7 @@ def test_a_part_of_the_patient_is_the_same_as_cut_from_the_whole(data):
 
 
 @pytest.mark.data
-def test_truth_says_which_body_it_is_and_uids_differ(data):
+def test_truth_contains_the_name_of_the_soft_body_and_uids_differ(data):
     plan = replace(usual_plan("lumbar", SUBJECTS["F"], GENERIC), size=48, slices=24)
     plan = replace(plan, slice_spacing_mm=6.0)
     phantom = simulate(replace(plan, data=data))
@@ -100,20 +100,20 @@ def test_truth_says_which_body_it_is_and_uids_differ(data):
     assert phantom.header.series_instance_uid != parametric.header.series_instance_uid
 
 
-def test_a_folder_without_phantoms_is_named(tmp_path):
+def test_the_error_for_a_folder_without_phantoms_names_it(tmp_path):
     plan = usual_plan("lumbar", SUBJECTS["F"], GENERIC)
     with pytest.raises(BadCohortConfig, match=str(tmp_path)):
         simulate(replace(plan, data=tmp_path))
 
 
-def test_a_dataset_of_phantom_bodies_is_another_one_wherever_the_data_lie(tmp_path):
+def test_a_dataset_of_phantom_bodies_has_its_own_digest_for_any_data_path(tmp_path):
     parametric = DatasetPlan(what="examinations")
     here, there = (replace(parametric, data=tmp_path / name) for name in "ab")
     assert here.digest == there.digest != parametric.digest
     assert "context" not in parametric.config
 
 
-def test_uids_do_not_depend_on_where_the_data_lie(tmp_path):
+def test_uids_do_not_depend_on_the_data_path(tmp_path):
     plan = usual_plan("lumbar", SUBJECTS["F"], GENERIC)
     here, there = (replace(plan, data=tmp_path / name) for name in "ab")
     assert here.key == there.key != plan.key

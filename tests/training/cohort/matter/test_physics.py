@@ -39,7 +39,7 @@ SPECTRAL = [(50, 0.62, 15), (80, 0.55, 67), (120, 0.47, 134), (150, 0.40, 184), 
 # The same at 120 mg/cm3 and a marrow fat of 0.47, by kVp (docs/domain.md 2.5).
 BY_KVP = [(80, 185), (100, 152), (120, 134), (140, 121)]
 
-# ESR/textbook ranges of HU of fat by kVp: fat is darker at low voltage.
+# ESR/textbook ranges of HU of fat by kVp: fat has lower HU at low voltage.
 FAT = [(80, (-125, -110)), (100, (-112, -98)), (120, (-105, -92)), (140, (-100, -88))]
 
 # Mean density by single-energy QCT (mg/cm3, study 4, table 1, both sexes) and mean L1 attenuation
@@ -75,18 +75,18 @@ def test_fat_is_darker_at_low_voltage(kvp, range_hu):
 
 @pytest.mark.parametrize(("age", "qct", "l1_hu"), QCT_AND_L1)
 def test_the_mean_patient_of_an_age_has_the_published_attenuation(age, qct, l1_hu):
-    """Two measurements of two populations: they agree within a quarter of a standard deviation."""
+    """Two measurements of two populations agree within a quarter of a standard deviation."""
     fat = mean_marrow_fat(age)
     assert spongiosa(fat, 120).at(mineral_mg_cm3(qct, fat)) == pytest.approx(l1_hu, abs=20)
 
 
 @given(vbmd=st.floats(0, 400), fat=st.floats(0.1, 0.9), kvp=st.sampled_from(KVPS))
-def test_qct_and_mineral_undo_each_other(vbmd, fat, kvp):
+def test_qct_and_mineral_are_inverse_functions(vbmd, fat, kvp):
     reading = qct_mg_cm3(float(spongiosa(fat, kvp).at(vbmd)), kvp)
     assert mineral_mg_cm3(reading, fat, kvp) == pytest.approx(vbmd, abs=1e-6)
 
 
-def test_fat_in_the_marrow_lowers_the_reading_of_qct():
+def test_fat_in_the_marrow_lowers_qct():
     """10 % more fat: 14 HU and 11 mg/cm3 less (docs/domain.md 2.4)."""
     low, high = (float(spongiosa(fat, 120).at(120.0)) for fat in (0.40, 0.50))
     assert low - high == pytest.approx(14, abs=2)
@@ -94,7 +94,7 @@ def test_fat_in_the_marrow_lowers_the_reading_of_qct():
 
 
 def test_a_large_patient_hardens_the_beam():
-    """Bone reads 5 to 15 HU less in the obese (docs/domain.md 2.5)."""
+    """Bone has 5 to 15 HU less in obese patients (docs/domain.md 2.5)."""
     slim, obese = (spongiosa(0.5, Beam(kvp=120, water_cm=cm)).at(150.0) for cm in (24.0, 36.0))
     assert 5 < slim - obese < 18
     assert mean_energy_kev(Beam(kvp=120, water_cm=36.0)) > mean_energy_kev(120)
@@ -143,7 +143,7 @@ def test_a_dose_of_contrast_medium_scales_the_rise():
     )
 
 
-def test_noise_goes_with_dose_slice_and_kernel():
+def test_noise_depends_on_dose_slice_and_kernel():
     reference = noise_hu(Scanner(slice_thickness_mm=5.0), 30.0)
     assert reference == pytest.approx(12.0)
     assert noise_hu(Scanner(slice_thickness_mm=5.0, mas=50), 30.0) == pytest.approx(2 * reference)

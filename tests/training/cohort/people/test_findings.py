@@ -1,4 +1,4 @@
-"""Findings of a virtual patient: refused where impossible, drawn as often as the literature says."""
+"""Findings of a virtual patient: impossible ones are refused; prevalences agree with literature."""
 
 import json
 import subprocess
@@ -86,8 +86,8 @@ def test_the_same_seed_draws_the_same_findings():
     )
 
 
-def test_density_moves_fractures_only():
-    """Every finding has random numbers of its own."""
+def test_density_changes_fractures_only():
+    """Every finding has its own random numbers."""
     for seed in range(40):
         weak = draw_findings(seed, age_years=80, sex="F", vbmd_mg_cm3=30.0)
         strong = draw_findings(seed, age_years=80, sex="F", vbmd_mg_cm3=200.0)
@@ -105,7 +105,7 @@ def test_density_moves_fractures_only():
 
 
 @pytest.mark.parametrize(("age", "share"), [(55, 0.35), (70, 0.80)])
-def test_osteophytes_come_with_age_as_often_as_published(age, share):
+def test_osteophytes_increase_with_age_as_published(age, share):
     """35 % at 55 and 80 % at 70 years; 400 draws have a standard error of 2.4 %."""
     drawn = [draw_findings(s, age_years=age, sex="M", vbmd_mg_cm3=110.0) for s in range(400)]
     grade_2 = [any(f.kellgren_lawrence >= 2 for f in one.levels.values()) for one in drawn]
@@ -120,7 +120,7 @@ def test_plaque_volume_at_l4_has_the_published_mean():
     assert sum(volumes) / len(volumes) == pytest.approx(214, abs=70)
 
 
-def test_low_density_breaks_more_bodies():
+def test_low_density_causes_more_fractures():
     def fractured(vbmd):
         drawn = [draw_findings(s, age_years=70, sex="F", vbmd_mg_cm3=vbmd) for s in range(300)]
         return sum(any(f.genant_grade for f in one.levels.values()) for one in drawn)
@@ -129,7 +129,7 @@ def test_low_density_breaks_more_bodies():
 
 
 def test_the_command_paints_drawn_findings_on_a_formed_skeleton(tmp_path):
-    """The options reach the truth and the maps beside it."""
+    """The options change the truth and the label maps."""
     command = [sys.executable, "-m", "training.cohort", "simulate", "--out", str(tmp_path)]
     options = ["--seed", "3", "--age", "80", "--findings", "--family", "stout", "--labels"]
     options += ["--region", "slab", "--size", "64", "--spacing-mm", "5"]

@@ -1,4 +1,4 @@
-"""Forms of skeletons: families differ, and every form is a whole spine."""
+"""Forms of skeletons: families differ, and every form makes a complete spine."""
 
 from dataclasses import fields, replace
 
@@ -21,7 +21,7 @@ SUBJECT = draw_subject(4)
 
 
 @pytest.mark.parametrize("name", POSSIBLE)
-def test_a_form_beyond_what_can_be_painted_names_the_field(name):
+def test_the_error_for_a_form_outside_its_limits_names_the_field(name):
     with pytest.raises(BadCohortConfig, match=rf"form\.{name} = "):
         Form(**{name: POSSIBLE[name][1] * 1.01 + 0.01})
 
@@ -41,7 +41,7 @@ def test_a_family_draws_within_its_limits(family):
     assert draw_form(3, family) == draw_form(3, family) != draw_form(4, family)
 
 
-def test_the_family_to_hold_out_shares_no_form_with_the_others():
+def test_the_held_out_family_has_no_form_in_common_with_the_others():
     least = FAMILIES["stout"]["body_exponent"][0]
     assert all(FAMILIES[other]["body_exponent"][1] <= least for other in ("common", "slender"))
 
@@ -52,8 +52,8 @@ def test_an_unknown_family_is_refused():
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_formed_vertebra_is_whole(family):
-    """Body, arch and an open canal; the core keeps the density of the patient."""
+def test_a_vertebra_of_every_family_is_complete(family):
+    """Body, arch and an open canal; the core has the density of the patient."""
     subject = replace(SUBJECT, form=draw_form(7, family))
     plan = plan_body(subject)
     l2 = plan.vertebra(Level.L2)

@@ -1,4 +1,4 @@
-"""People as numbers: the published strata, scenarios and shares come back, within sampling error."""
+"""Drawn people agree with published strata, scenarios and shares within sampling error."""
 
 import csv
 import json
@@ -43,7 +43,7 @@ REPORTED_SHARES = (0.593, 0.282, 0.125)
 
 @pytest.fixture(scope="module")
 def chest():
-    """Twenty times the study's number."""
+    """Twenty times as many people as in the study."""
     return draw_population(seeds_of(1, 20 * 1048), study_groups("chest"))
 
 
@@ -55,7 +55,7 @@ def test_the_chest_cohort_has_the_published_mean_and_spread(chest):
 
 
 def test_the_chest_cohort_has_the_class_shares_of_its_strata(chest):
-    """Three standard errors, and 0.7 % because density falls within a decade too."""
+    """Three standard errors, and 0.7 % because density also decreases within a decade."""
     n = len(chest)
     found = np.bincount(qct_class(chest.qct_vbmd_mg_cm3)) / n
     for share, expected in zip(found, SHARES, strict=True):
@@ -65,7 +65,7 @@ def test_the_chest_cohort_has_the_class_shares_of_its_strata(chest):
 
 
 def test_a_cohort_of_the_published_size_agrees_with_the_reported_counts():
-    """At n = 1048 the strata and the reported 621, 296 and 131 cannot be told apart."""
+    """At n = 1048 the strata do not differ significantly from the reported 621, 296 and 131."""
     people = draw_population(seeds_of(2, 1048), study_groups("chest"))
     found = np.bincount(qct_class(people.qct_vbmd_mg_cm3)) / 1048
     for share, expected in zip(found, REPORTED_SHARES, strict=True):
@@ -74,7 +74,7 @@ def test_a_cohort_of_the_published_size_agrees_with_the_reported_counts():
 
 @pytest.mark.parametrize("sex", ["M", "F"])
 def test_every_decade_has_its_published_mean_and_spread(chest, sex):
-    """Table 1, stratum by stratum, where at least 200 people were drawn."""
+    """Table 1, in every stratum with at least 200 drawn people."""
     for stratum, (low, high) in enumerate(pairwise(EDGES_YEARS)):
         mine = (chest.sex == sex) & (chest.age_years >= low) & (chest.age_years < high)
         if mine.sum() < 200:
@@ -104,7 +104,7 @@ def test_levels_differ_as_specified(chest):
 
 
 def test_a_person_is_the_same_in_any_table():
-    """A row depends on its seed alone."""
+    """A row depends only on its seed."""
     seeds = seeds_of(5, 50)
     all_rows = columns(draw_population(seeds, study_groups("femur")))
     some_rows = columns(draw_population(seeds[20:30], study_groups("femur")))
@@ -113,8 +113,8 @@ def test_a_person_is_the_same_in_any_table():
 
 
 @pytest.mark.parametrize("study", ["lumbar", "chest", "ovcf", "femur"])
-def test_a_patient_of_flesh_is_a_row_of_the_table(study):
-    """The first and the second tier share one definition."""
+def test_a_subject_equals_its_row_of_the_table(study):
+    """``draw_subject`` and ``draw_population`` have the same numbers."""
     people = draw_population(np.array([77]), study_groups(study))
     subject = draw_subject(77, study=study, with_findings=True)
     assert subject.sex == people.sex[0]
@@ -125,7 +125,7 @@ def test_a_patient_of_flesh_is_a_row_of_the_table(study):
     assert subject_of(people, 0).age_years == subject.age_years
 
 
-def test_hip_and_spine_go_together():
+def test_hip_and_spine_are_correlated():
     """Latent correlation 0.65 at one age and sex; three standard errors."""
     people = draw_population(seeds_of(6, 4000), study_groups("chest"))
     hip = people.total_hip_g_cm2 - total_hip_mean(people.sex, people.age_years.astype(float))
@@ -137,7 +137,7 @@ def test_hip_and_spine_go_together():
 
 
 def test_the_femur_cohort_has_the_classes_of_its_study():
-    """Study 3: 202, 175 and 79 of 456; the American hip values are shifted to reach them."""
+    """Study 3: 202, 175 and 79 of 456; a shift of the American hip values leads to them."""
     people = draw_population(seeds_of(7, 4000), study_groups("femur"))
     found = np.bincount(who_class(people.hip_t_score)) / 4000
     np.testing.assert_allclose(found, [0.44, 0.38, 0.17], atol=0.05)
@@ -151,8 +151,8 @@ def test_osteophytes_are_as_common_as_published():
         assert share == pytest.approx(expected, abs=0.025)
 
 
-def test_the_first_study_leaves_hyperostosis_out_of_its_main_cohort():
-    """Kellgren-Lawrence 2 or more is an exclusion there, and the entry to group B."""
+def test_study_1_excludes_hyperostosis_from_its_main_cohort():
+    """Kellgren-Lawrence 2 or more is an exclusion there, and required in group B."""
     people = draw_population(seeds_of(9, 2000), study_groups("lumbar"))
     worst = people.spondylosis.max(axis=1)
     main = np.isin(people.group, ["main", "fracture"])
@@ -178,7 +178,7 @@ def test_t_scores_and_classes_at_their_borders():
 
 
 def test_the_command_writes_the_table(tmp_path: Path):
-    """CSV and JSON hold the same people."""
+    """CSV and JSON contain the same people."""
     for name in ("people.csv", "people.json"):
         command = [sys.executable, "-m", "training.cohort", "table", "--study", "ovcf"]
         subprocess.run(
@@ -204,6 +204,6 @@ def test_the_command_writes_the_table(tmp_path: Path):
         ("out", lambda: write_table(draw_population(seeds_of(1, 2)), Path("x.doc"), study="")),
     ],
 )
-def test_a_bad_value_names_its_field(field, call):
+def test_the_error_for_a_bad_value_names_its_field(field, call):
     with pytest.raises(BadCohortConfig, match=field):
         call()

@@ -1,4 +1,4 @@
-"""A crop is a part of the whole patient, and a field is the same however it is asked for."""
+"""A crop equals a part of the whole patient, and every part of a random field is the same."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -33,7 +33,7 @@ def crop():
 
 
 def test_a_crop_is_the_patient_voxel_for_voxel():
-    """What lies beside the grid changes nothing in it."""
+    """Structures outside the grid do not change it."""
     wide = Grid(origin_lps_mm=(-80.0, -120.0, 60.0), spacing_mm=(1.6,) * 3, shape=(40, 100, 100))
     small = Grid(origin_lps_mm=(-32.0, -48.0, 72.8), spacing_mm=(1.6,) * 3, shape=(20, 37, 31))
     media = Media(kvp=120)
@@ -53,7 +53,7 @@ def test_threads_change_nothing():
     assert side_by_side.labels.tobytes() == one_by_one.labels.tobytes()
 
 
-def test_the_masks_of_a_vertebra_lie_in_one_another(crop):
+def test_the_masks_of_a_vertebra_are_nested(crop):
     bone, body, core = crop.bone(Level.L2), crop.body(Level.L2), crop.core(Level.L2)
     assert (bone | body).sum() == bone.sum()
     assert (body | core).sum() == body.sum()
@@ -68,7 +68,7 @@ def test_the_body_has_the_volume_of_its_sizes(crop):
     assert 0.62 * np.prod(size) < volume < 0.76 * np.prod(size)
 
 
-def test_the_inner_core_reads_the_true_hu(crop):
+def test_the_inner_core_has_the_true_hu(crop):
     truth = crop.truth["levels"]["L2"]
     slices, rows, columns = np.nonzero(crop.core(Level.L2))
     middle = [int(v.mean()) for v in (slices, rows, columns)]
@@ -89,7 +89,7 @@ def test_a_femur_crop_holds_head_to_shaft(side):
     slices, rows, columns = (
         np.flatnonzero(bone.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))
     )
-    assert slices[0] == 0  # the shaft leaves the grid below
+    assert slices[0] == 0  # the shaft extends beyond the grid below
     assert slices[-1] < 53 - 3
     assert rows[0] > 3 < columns[0]
     assert rows[-1] < 50 > columns[-1]
@@ -108,7 +108,7 @@ def test_the_same_crop_has_the_same_bytes():
 )
 @settings(max_examples=25, deadline=None)
 def test_any_part_of_a_field_is_the_same(start, size):
-    """Its blocks are drawn from their place, not in the order of use."""
+    """The position of a block determines its values, not the order of use."""
     x, y, z = (_axis(s, s + n) for s, n in zip(start, size, strict=True))
     wide = [_axis(s - 19, s + n + 7) for s, n in zip(start, size, strict=True)]
     alone = smooth_field(np.random.default_rng(3), 3.0).at(x, y, z)
@@ -121,7 +121,7 @@ def _axis(start: int, stop: int) -> Floats:
     return np.arange(start, stop, dtype=np.float32) * np.float32(1.5)
 
 
-def test_a_field_has_no_mean_unit_deviation_and_its_length():
+def test_a_field_has_mean_0_sd_1_and_its_correlation_length():
     """Correlation of smoothed white noise: exp(-(lag / 2 steps)^2), as for a Gaussian."""
     axis = np.arange(-60, 60, dtype=np.float32) * 2
     values = smooth_field(np.random.default_rng(1), 4.0).at(axis, axis, axis)
@@ -131,7 +131,7 @@ def test_a_field_has_no_mean_unit_deviation_and_its_length():
     assert lags == pytest.approx([np.exp(-(lag**2) / 4) for lag in (1, 2, 3, 5)], abs=0.04)
 
 
-def test_water_is_measured_alike_with_all_organs():
+def test_water_profile_agrees_with_the_whole_patient():
     """Wall and lungs on the coarse grid against the whole patient (gas in the bowel differs)."""
     profile = water_profile(BODY, 20.0, 120.0)
     grid = Grid(

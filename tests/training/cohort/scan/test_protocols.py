@@ -1,4 +1,4 @@
-"""Protocols: their region, their headers, and what cannot be scanned."""
+"""Protocols: scanned region, headers, and plans that are refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_every_drawn_scan_is_within_its_protocol(seed, name):
     assert draw_plan(name, SUBJECT, seed=seed) == plan
 
 
-def test_draws_differ_and_a_test_set_uses_the_scanner_it_is_given():
+def test_draws_differ_and_a_test_set_uses_the_given_scanner():
     plans = [draw_plan("abdomen", SUBJECT, seed=k) for k in range(60)]
     assert {p.scanner.model.name for p in plans} == {m.name for m in TRAINING}
     assert {p.phase for p in plans} == {"none", "portal", "arterial", "delayed"}
@@ -80,7 +80,7 @@ def test_draws_differ_and_a_test_set_uses_the_scanner_it_is_given():
 
 
 def test_a_chest_may_end_inside_l1_or_l2():
-    """As routine chests do: the draw cuts the lower end."""
+    """Routine chest CTs end there; the draw changes the lower end."""
     ends = [covered(draw_plan("chest", SUBJECT, seed=k)) for k in range(40)]
     assert any("L2" in levels for levels in ends)
     assert any("L2" not in levels and "L1" in levels for levels in ends)
@@ -89,7 +89,7 @@ def test_a_chest_may_end_inside_l1_or_l2():
 
 @pytest.mark.peer("dciodvfy")
 @pytest.mark.parametrize("name", PROTOCOLS)
-def test_each_protocol_writes_valid_objects_that_say_how_they_were_made(tmp_path: Path, name):
+def test_each_protocol_writes_valid_objects_with_their_acquisition(tmp_path: Path, name):
     """Classic in three compressed syntaxes and Enhanced, read back by pydicom."""
     plan = draw_plan(name, SUBJECT, seed=5, models=HELD_OUT)
     plan = replace(plan, size=32, slices=4, slice_spacing_mm=15.0, cut_below_mm=0.0)
@@ -136,7 +136,7 @@ def test_the_truth_repeats_the_acquisition():
     assert scan["contrast_phase"] == plan.phase
 
 
-def test_an_unknown_protocol_names_the_known_ones():
+def test_the_error_for_an_unknown_protocol_lists_the_known_ones():
     with pytest.raises(BadCohortConfig, match=r"protocol = 'knee'.*lumbar"):
         usual_plan("knee", SUBJECT)
 
@@ -164,7 +164,7 @@ NAMES = {"region": st.text(max_size=8), "phase": st.text(max_size=8)}
 
 @given(data=st.data())
 @settings(deadline=None)
-def test_any_bad_value_of_a_plan_is_named(data):
+def test_the_error_for_any_bad_value_of_a_plan_names_it(data):
     field = data.draw(st.sampled_from([*NUMBERS, *NAMES]))
     value = data.draw(NUMBERS[field] if field in NUMBERS else NAMES[field])
     if value in REGIONS or value in {"none", "portal", "arterial", "delayed"}:
@@ -177,8 +177,8 @@ def test_any_bad_value_of_a_plan_is_named(data):
 
 @given(data=st.data())
 @settings(deadline=None)
-def test_any_bad_value_of_a_patient_is_named(data):
-    """Negative densities among them."""
+def test_the_error_for_any_bad_value_of_a_patient_names_it(data):
+    """This includes negative densities."""
     level = data.draw(st.sampled_from(list(SUBJECT.vbmd_mg_cm3)))
     density = data.draw(st.one_of(st.floats(-1e6, -0.01), st.floats(601, 1e9), st.just(np.nan)))
     with pytest.raises(BadCohortConfig, match=rf"vbmd_mg_cm3\[{level.name}\]"):

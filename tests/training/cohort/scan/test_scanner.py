@@ -1,4 +1,4 @@
-"""The imaging chain, measured in images of a cylinder of water as a physicist would."""
+"""The imaging chain, measured in images of a cylinder of water."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ def profile(section=ROUND):
 
 
 def image_of(scanner, *, water=None, slices=8, spacing=(0.8, 0.8, 5.0), side=96, hu=None):
-    """Scan a grid that lies in the middle of homogeneous water (or of ``hu``: x, y, z -> HU)."""
+    """Scan a grid in the middle of homogeneous water (or of ``hu``: x, y, z -> HU)."""
     x = -(side - 1) / 2 * spacing[0]
     grid = Grid(origin_lps_mm=(x, x, 0.0), spacing_mm=spacing, shape=(slices, side, side))
     fine = fine_grid(grid, scanner)
@@ -67,7 +67,7 @@ def image_of(scanner, *, water=None, slices=8, spacing=(0.8, 0.8, 5.0), side=96,
         Scanner(slice_thickness_mm=5.0, mas=40, iterative=0.6),
     ],
 )
-def test_the_noise_in_the_image_is_what_the_formula_says(scanner):
+def test_the_noise_in_the_image_agrees_with_the_formula(scanner):
     """In the middle; up to 12 % lower towards the rim of the part that is measured."""
     flat = replace(scanner.model, cupping_hu=0.0)
     measured = image_of(replace(scanner, model=flat))[:, 32:64, 32:64].std()
@@ -91,7 +91,7 @@ def test_the_noise_power_has_the_frequencies_of_its_kernel():
 
 
 def test_overlapping_slices_share_noise():
-    """As the autocorrelation of the profile says: a box of 5 mm with an edge of 0.5 mm."""
+    """Expected: the autocorrelation of the profile, a box of 5 mm with an edge of 0.5 mm."""
     noise = image_of(Scanner(slice_thickness_mm=5.0), spacing=(0.8, 0.8, 1.25), slices=40, side=64)
     place = np.arange(-10, 10, 0.05)
     soft = np.exp(-(np.arange(-2, 2.01, 0.05) ** 2) / (2 * 0.5**2))
@@ -107,7 +107,7 @@ def test_overlapping_slices_share_noise():
 
 
 def test_a_wide_patient_has_streaks_from_side_to_side():
-    """Long ways along x: noise varies along y more than along x (shoulders, hips)."""
+    """Long paths along x: noise varies more along y than along x (shoulders, hips)."""
     wide = Section(diameter_cm=32.0, lateral_cm=44.0, frontal_cm=22.0, middle_lps_mm=(0.0, 0.0))
     noise = image_of(Scanner(slice_thickness_mm=2.5, mas=60), water=profile(wide))
     along_x = (noise[:, :, 1:] - noise[:, :, :-1]).std()
@@ -118,8 +118,8 @@ def test_a_wide_patient_has_streaks_from_side_to_side():
     assert ratio == pytest.approx(1, abs=0.05)
 
 
-def test_each_slice_has_the_noise_of_its_own_thickness_of_patient():
-    """Half as much again in diameter: 16 cm of water, a factor exp(0.19 * 16 / 2) in noise."""
+def test_the_noise_of_a_slice_depends_on_its_own_diameter():
+    """A diameter 1.5 times as large: 16 cm more water, a factor exp(0.19 * 16 / 2) in noise."""
     ways = np.array([20.0, 36.0])
     grows = replace(
         profile(),
@@ -165,7 +165,7 @@ def test_an_edge_is_as_wide_as_the_kernel(family):
     assert rise * 0.2 == pytest.approx(1.09 * GENERIC.kernel(family).fwhm_mm, abs=0.25)
 
 
-def test_a_sharp_kernel_overshoots_where_its_scanner_does():
+def test_a_sharp_kernel_overshoots_if_its_scanner_has_overshoot():
     model = TRAINING[1]
     scanner = Scanner(model=replace(model, cupping_hu=0.0), kernel="sharp", noise=0.0)
     image = image_of(
@@ -175,7 +175,7 @@ def test_a_sharp_kernel_overshoots_where_its_scanner_does():
     assert image[0, 48].min() < model.hu_drift - 10
 
 
-def test_drift_moves_everything_and_cupping_only_the_middle():
+def test_drift_shifts_all_hu_and_cupping_only_the_middle():
     model = replace(GENERIC, hu_drift=3.0, cupping_hu=-6.0)
     image = image_of(
         Scanner(model=model, noise=0.0, hu_drift=1.0), spacing=(4.0, 4.0, 5.0), slices=1
@@ -184,7 +184,7 @@ def test_drift_moves_everything_and_cupping_only_the_middle():
     assert image[2, 2] == pytest.approx(4, abs=0.6)
 
 
-def test_rings_run_round_the_middle_of_the_gantry():
+def test_rings_are_centred_on_the_isocentre():
     image = image_of(Scanner(noise=0.0, ring_hu=60.0), spacing=(1.0, 1.0, 5.0), slices=1, side=160)
     assert image.std() > 1
     turned = np.roll(image[0], 24, axis=0)[40:120, 40:120]  # isocentre 24 mm in front
@@ -195,7 +195,7 @@ def screw(x, y, z):
     return np.where((x**2 + y**2 < 36) & (abs(z - 10) < 4), 11000.0, 0)
 
 
-def test_metal_throws_streaks_in_its_slices_only():
+def test_metal_causes_streaks_in_its_slices_only():
     scanner = Scanner(noise=0.0, slice_thickness_mm=2.5)
     image = image_of(scanner, spacing=(1.5, 1.5, 2.5), slices=16, side=128, hu=screw)
     clean = image_of(
@@ -205,10 +205,10 @@ def test_metal_throws_streaks_in_its_slices_only():
     assert error[4, :, 20:50].mean() > 2
     assert error[-3:].max() == 0
     far, near = error[4, 60:68, 5:15].mean(), error[4, 60:68, 48:56].mean()
-    assert near > far  # they fade with the distance
+    assert near > far  # streaks become weaker with the distance
 
 
-def test_nothing_but_metal_throws_streaks():
+def test_only_metal_causes_streaks():
     grid = Grid(origin_lps_mm=(-20.0, -20.0, 0.0), spacing_mm=(2.0,) * 3, shape=(4, 20, 20))
     bone = np.full(grid.shape, 2800, np.float32)
     empty = np.zeros(grid.shape, np.uint8)
@@ -218,14 +218,14 @@ def test_nothing_but_metal_throws_streaks():
 
 @given(ways=st.lists(st.floats(0, 30), min_size=2, max_size=10))
 def test_a_beam_hardens_in_metal(ways):
-    """The shown attenuation grows with the way, but less than in proportion."""
+    """The measured attenuation increases with the path, but less than proportionally."""
     ideal = np.sort(np.array(ways))
     shown = polychromatic_attenuation("titanium", ideal, 120)
     assert np.all(np.diff(shown) >= -1e-12)
     assert np.all(shown <= ideal + 1e-6)
 
 
-def test_the_held_out_scanner_lies_outside_the_training_scanners():
+def test_the_held_out_scanner_differs_from_the_training_scanners():
     """By name, maker, filtration and the width of every kernel."""
     makers = {model.manufacturer for model in TRAINING}
     for model in HELD_OUT:
@@ -249,7 +249,7 @@ def test_every_scanner_has_a_kernel_of_every_family_by_name_and_family(model):
     assert smooth.noise < standard.noise < sharp.noise
 
 
-def test_an_unknown_scanner_or_kernel_names_the_known_ones():
+def test_the_error_for_an_unknown_scanner_or_kernel_lists_the_known_ones():
     with pytest.raises(BadCohortConfig, match=r"scanner = 'X'.*Aquila 64"):
         find_model("X")
     with pytest.raises(BadCohortConfig, match=r"kernel = 'SHARP'.*Nb30f, Nb40f, Nb60f"):
@@ -262,7 +262,7 @@ def test_an_unknown_scanner_or_kernel_names_the_known_ones():
     ),
     value=st.one_of(st.integers(-9, -1), st.integers(10**10, 10**12), st.just(float("nan"))),
 )
-def test_a_value_that_cannot_be_is_refused_by_its_name(field, value):
+def test_the_error_for_an_impossible_value_names_the_field(field, value):
     if field == "hu_drift" and -50 <= value <= 50:
         return
     with pytest.raises(BadCohortConfig, match=rf"^{field} = "):

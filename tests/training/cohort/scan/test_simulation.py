@@ -1,4 +1,4 @@
-"""A simulated examination: what is measured in it is what its truth says."""
+"""A simulated examination: measurements in the image agree with its truth."""
 
 import json
 import subprocess
@@ -55,8 +55,8 @@ def index_of(image, place_lps_mm):
 
 
 @pytest.mark.parametrize("level", ["L1", "L2", "L3"])
-def test_the_core_of_a_body_reads_its_true_hu(slab, level):
-    """Front two thirds, away from cortex, end plates and vein; texture leaves a few percent."""
+def test_the_core_of_a_body_has_its_true_hu(slab, level):
+    """Front two thirds, away from cortex, end plates and vein; texture changes a few percent."""
     truth = slab.truth["levels"][level]
     s, r, c = index_of(slab.image, truth["body_centroid_lps_mm"])
     core = slab.image.hu[s - 2 : s + 3, r - 4 : r + 2, c - 4 : c + 5]
@@ -94,7 +94,7 @@ def test_the_whole_abdomen_holds_every_bone_in_its_place(whole):
 
 
 def test_left_is_left(whole):
-    """Patient x grows to the left, and so do the columns of a head-first supine stack."""
+    """Patient x and the columns of a head-first supine stack increase to the left."""
     columns = {
         side: np.argwhere(whole.labels == LABEL_FEMUR[side])[:, 2].mean() for side in (1, -1)
     }
@@ -123,8 +123,8 @@ def test_a_given_sex_changes_no_other_draw():
     )
 
 
-def test_a_thin_shell_weighs_what_it_should():
-    """A shell of a tenth of a voxel adds its volume times its HU, wherever the voxels lie."""
+def test_a_thin_shell_has_its_correct_weight():
+    """A shell of a tenth of a voxel adds its volume times its HU at any position of the voxels."""
     totals = []
     for shift in (0.0, 0.37):
         grid = Grid(
@@ -155,7 +155,7 @@ def test_the_painted_stack_holds_every_slice_and_room_for_its_profile():
     assert fine.axis(1)[-1] > grid.axis(1)[-1]
 
 
-def test_the_spine_curves_as_asked():
+def test_the_spine_has_the_given_lordosis():
     bent = replace(draw_subject(3), lordosis_deg=60.0)
     straight = replace(bent, lordosis_deg=35.0)
     assert plan_body(bent).sacral_slope_deg > plan_body(straight).sacral_slope_deg + 10
@@ -171,7 +171,7 @@ def test_the_spine_curves_as_asked():
         ("slices", {"slices": 2}),
     ],
 )
-def test_a_plan_that_cannot_be_simulated_names_the_field(field, change):
+def test_the_error_for_an_impossible_plan_names_the_field(field, change):
     with pytest.raises(BadCohortConfig, match=field):
         simulate(replace(SLAB, **change))
 
@@ -181,7 +181,7 @@ def test_a_plan_that_cannot_be_simulated_names_the_field(field, change):
     [("age_years", {"age_years": 7}), ("sex", {"sex": "X"}), ("bmi_kg_m2", {"bmi_kg_m2": 80.0}),
      (r"vbmd_mg_cm3\[L2\]", {"vbmd_mg_cm3": {**draw_subject(1).vbmd_mg_cm3, Level.L2: -3.0}})],
 )  # fmt: skip
-def test_an_impossible_patient_names_the_field(field, change):
+def test_the_error_for_an_impossible_patient_names_the_field(field, change):
     with pytest.raises(BadCohortConfig, match=field):
         replace(draw_subject(1), **change)
 
@@ -219,7 +219,7 @@ def test_a_wrong_option_is_one_clear_line(tmp_path: Path):
 
 
 def test_a_folder_with_another_series_is_refused(tmp_path: Path):
-    """An examination must not be mixed with what an earlier, longer one left there."""
+    """An examination must not be mixed with the files of an earlier, longer one."""
     stale = tmp_path / "ct" / "IM0999.dcm"
     stale.parent.mkdir()
     stale.touch()

@@ -80,7 +80,7 @@ def test_a_slice_is_valid_in_every_transfer_syntax(tmp_path, image, syntax):
 @pytest.mark.peer("dciodvfy")
 @pytest.mark.parametrize("header", [KNOWN, UNKNOWN, CONTRAST], ids=["known", "unknown", "contrast"])
 def test_every_object_kind_is_valid(tmp_path, image, header):
-    """Slices, multi-frame and localizer; with, without and with partial knowledge."""
+    """Slices, multi-frame and localizer; with complete, partial and no acquisition data."""
     files = [
         write_series(image, header, tmp_path)[0],
         write_enhanced(image, header, tmp_path / "enhanced.dcm"),
@@ -99,7 +99,7 @@ def test_values_survive_every_transfer_syntax(tmp_path, image, syntax):
 
 @pytest.mark.parametrize("syntax", ["explicit", "rle", "jpeg-ls", "jpeg-2000"])
 def test_values_below_the_usual_intercept_are_kept(tmp_path, image, syntax):
-    """Padding and noise below -1024 HU must not wrap round."""
+    """Padding and noise below -1024 HU must not wrap around."""
     low = CtImage(hu=image.hu - np.int16(500), affine_lps=image.affine_lps)
     write_series(low, KNOWN, tmp_path, transfer_syntax=TRANSFER_SYNTAXES[syntax])
     np.testing.assert_array_equal(np.stack([hu_of(ds) for ds in read(tmp_path)]), low.hu)
@@ -148,8 +148,8 @@ def test_a_turned_patient_gives_an_oblique_orthonormal_stack(tmp_path, image):
     np.testing.assert_allclose(step, 2.5 * np.cross(row, column), atol=1e-6)
 
 
-def test_a_tilted_gantry_sees_the_same_patient():
-    """A linear ramp in patient space reads the same at every place, tilted or not."""
+def test_a_tilted_gantry_scans_the_same_patient():
+    """A linear ramp in patient coordinates has the same value at every position after the tilt."""
     affine = np.array([[0, 0, 1.0, -8], [0, 1.0, 0, -10], [1.0, 0, 0, 100], [0, 0, 0, 1]])
     index = np.indices((60, 20, 16))
     ramp = 5 * index[0] + 3 * index[1] + 2 * index[2]
@@ -166,7 +166,7 @@ def test_a_tilted_gantry_sees_the_same_patient():
     assert normal_step == pytest.approx(np.cos(np.deg2rad(20.0)))
 
 
-def test_the_header_says_what_is_known_and_nothing_else(tmp_path, image):
+def test_the_header_contains_the_known_attributes_only(tmp_path, image):
     write_series(image, KNOWN, tmp_path / "known")
     write_series(image, UNKNOWN, tmp_path / "unknown")
     known, unknown = read(tmp_path / "known")[0], read(tmp_path / "unknown")[0]

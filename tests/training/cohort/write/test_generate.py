@@ -1,4 +1,4 @@
-"""A dataset on disk: the same bytes however it came about, and nothing lost to a kill."""
+"""A dataset on disk: equal bytes for any kind of run, and no loss after a kill."""
 
 import json
 import signal
@@ -47,7 +47,7 @@ def made(tmp_path_factory):
 
 
 def test_a_killed_run_is_resumed_with_the_same_bytes(made, tmp_path):
-    """kill -9 of the command with its processes, amid the work; then the same command again."""
+    """kill -9 of the command with its processes during the work; then the same command again."""
     command = [*COMMAND, "--subjects", "2", "--out", str(tmp_path), "--jobs", "2"]
     process = subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.DEVNULL)
     wait_until(lambda: bool(list(tmp_path.glob("*_L1.npz"))), timeout_s=300)
@@ -60,7 +60,7 @@ def test_a_killed_run_is_resumed_with_the_same_bytes(made, tmp_path):
     assert unfinished
 
     again = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True)
-    assert f"{len(unfinished)} made, {2 - len(unfinished)} were there" in again.stderr
+    assert f"{len(unfinished)} made, {2 - len(unfinished)} already existed" in again.stderr
     assert digests(tmp_path) == digests(made)
     first, second = (folder / "manifest.json" for folder in (made, tmp_path))
     assert first.read_bytes() == second.read_bytes()
@@ -76,7 +76,7 @@ def test_the_manifest_lists_every_file_with_its_digest(made):
     assert listed == there
 
 
-def test_a_crop_read_back_knows_its_masks_and_its_truth(made):
+def test_a_crop_is_read_with_its_masks_and_its_truth(made):
     seed = PLAN.seeds[0]
     crop = read_crop(made / f"{seed:012d}_L3.npz")
     assert crop.image.hu.shape == (64, 128, 128)
@@ -100,7 +100,7 @@ def test_a_finished_item_is_not_made_again(made):
     assert file.stat().st_mtime_ns == before
 
 
-def test_a_longer_set_begins_with_the_shorter_one():
+def test_a_larger_dataset_contains_the_smaller_one():
     assert replace(PLAN, subjects=5).seeds[:2] == PLAN.seeds
     assert replace(PLAN, subjects=5).digest == PLAN.digest
     assert not set(replace(PLAN, seed=78, subjects=5).seeds) & set(PLAN.seeds)
@@ -121,8 +121,8 @@ def test_two_commands_do_not_work_in_one_folder(tmp_path):
     generate(replace(PLAN, subjects=1), tmp_path, on_item=second)
 
 
-def test_a_killed_worker_is_an_error_that_says_how_to_go_on(tmp_path):
-    """For want of memory, say: what is finished stays."""
+def test_a_killed_worker_raises_an_error_with_the_next_step(tmp_path):
+    """A kill because of low memory, for example; finished items stay."""
     killed = []
 
     def kill(seed: int) -> None:
@@ -152,7 +152,7 @@ def test_a_killed_worker_is_an_error_that_says_how_to_go_on(tmp_path):
 
 
 def test_an_examination_is_an_item_too(tmp_path, monkeypatch):
-    """On a coarse matrix here; the folder appears whole."""
+    """On a coarse matrix; the folder appears only when it is complete."""
     monkeypatch.setattr(
         dataset, "draw_plan",
         lambda *a, **k: replace(draw_plan(*a, **k), size=48, slice_spacing_mm=15.0),

@@ -1,4 +1,4 @@
-"""NIfTI to an axial stack: every voxel keeps its value and its place in the patient."""
+"""NIfTI to an axial stack: every voxel keeps its value and its position in the patient."""
 
 from itertools import permutations, product
 from pathlib import Path
@@ -28,7 +28,7 @@ def placed_values(values, affine_lps):
 @pytest.mark.parametrize("oblique", [False, True])
 @pytest.mark.parametrize("axes", AXES, ids=str)
 def test_every_orientation_keeps_values_and_places(axes, oblique):
-    """All 48 ways to store axes, and the same turned by some degrees."""
+    """All 48 orders and directions of axes, and the same rotated by some degrees."""
     values = np.arange(3 * 4 * 5).reshape(3, 4, 5).astype(np.int16)
     for signs in SIGNS:
         affine = np.eye(4)
@@ -44,7 +44,7 @@ def test_every_orientation_keeps_values_and_places(axes, oblique):
 
 
 @pytest.mark.data
-def test_a_real_ct_arrives_in_dicom_voxel_for_voxel(tmp_path: Path, data: Path):
+def test_a_real_ct_is_written_to_dicom_voxel_for_voxel(tmp_path: Path, data: Path):
     source = nibabel.nifti1.load(data / "ct" / "abdomen_pelvis_3mm.nii.gz")
     values = np.rint(source.get_fdata())
     image = read_nifti(data / "ct" / "abdomen_pelvis_3mm.nii.gz")
@@ -66,7 +66,7 @@ def test_a_real_ct_arrives_in_dicom_voxel_for_voxel(tmp_path: Path, data: Path):
 
 
 def test_a_sheared_plane_is_refused():
-    """Rows and columns of a DICOM image are at right angles."""
+    """Rows and columns of a DICOM image are orthogonal."""
     affine = np.eye(4)
     affine[0, 1] = 0.2
     with pytest.raises(UnsuitableImage, match="right angles"):
