@@ -83,7 +83,7 @@ def test_a_fresh_run_in_the_same_folder_forgets_the_earlier_one(tmp_path):
     run_steps(tmp_path / "run", [VIRTUAL])
     card = card_of(tmp_path / "run", tmp_path)
     assert "hospital" not in card.training_data
-    assert card.training_data.endswith("No real CT.")
+    assert card.training_data.endswith("No real patient.")
 
 
 def test_a_run_on_patients_is_no_simulation(tmp_path):
@@ -92,7 +92,7 @@ def test_a_run_on_patients_is_no_simulation(tmp_path):
     text = card_of(tmp_path / "run", tmp_path).training_data
     assert "real CT: 7 abdominal CTs of a hospital" in text
     assert "Simulation only" not in text
-    assert "No real CT" not in text
+    assert "No real" not in text
 
 
 def test_a_run_without_a_record_claims_nothing(tmp_path):

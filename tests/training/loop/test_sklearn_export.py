@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,15 +19,16 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from models import coefficients, forest
 from models.cards import ModelCard, checked_content
 from models.errors import DigestMismatch, ModelError, UnknownModel
+from training.loop.about import Kind, Source
 from training.loop.sklearn_export import forest_model_of, linear_model_of, save_model, shrink
 from training.selection.mrmr import MrmrSelector
 
 ROWS, COLUMNS = 160, 30
 NAMES = [f"feature_{index}" for index in range(COLUMNS)]
 CLASSES = ("normal", "osteopenia", "osteoporosis")
-WORDS = {
+WORDS: dict[str, Any] = {
     "task": "test",
-    "training_data": "scikit-learn's make_classification",
+    "sources": [Source(kind=Kind.VIRTUAL, count=40, what="rows of make_classification")],
     "training": "this test",
     "metrics": (),
     "intended_use": "none",
