@@ -133,7 +133,7 @@ def time_networks(check: Check, *, rehearse: bool) -> None:
     """Time both networks of study 1 on four vertebrae, as the product runs them."""
     for device in ("cpu",) if rehearse else ("cuda", "cpu"):
         name = f"networks_{device}"
-        command = ["-m", "benchmarks.lumbar_networks", "--device", device, "--json"]
+        command = ["-m", "benchmarks.dxa_equivalent", "--device", device, "--json"]
         if check.run(name, [sys.executable, *command]):
             line = (check.out / f"{name}.log").read_text(encoding="utf-8").splitlines()[-1]
             check.figures[name] = json.loads(line)

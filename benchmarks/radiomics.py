@@ -38,6 +38,7 @@ from scipy import ndimage
 from pipelines.radiomics.extract import RadiomicFeatures, extract_features
 from pipelines.radiomics.region import ScalarImage, tight_box
 from pipelines.radiomics.settings import FeatureSettings, feature_settings
+from pipelines.space.masks import largest_part
 
 CORES: Final = 2
 FEMUR_LENGTH_MM: Final = 110.0
@@ -186,7 +187,7 @@ def real_vertebrae(data: Path) -> Subject:
     values = np.round(ndimage.zoom(hu[box], zoom, order=1))
     return Subject(
         image=ScalarImage(values=values, spacing_mm=np.asarray(STUDY2_VOXEL_MM)),
-        masks=tuple(largest(mask) for mask in masks),
+        masks=tuple(largest_part(mask) for mask in masks),
     )
 
 
@@ -195,13 +196,6 @@ def read(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     image: Any = nibabel.load(path)
     values = np.ascontiguousarray(np.asarray(image.dataobj, np.float32).T)
     return values, np.asarray(image.header.get_zooms()[::-1], np.float64)
-
-
-def largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    parts, _ = ndimage.label(mask)
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    return np.asarray(parts == sizes.argmax())
 
 
 def widened(mask: NDArray[np.bool_], spacing_mm: NDArray[np.float64]) -> tuple[slice, slice, slice]:

@@ -1,4 +1,4 @@
-"""Model cards: what each model is, learned from and is good for. Free of torch.
+"""Model cards: description, training data and intended use of each model. Free of torch.
 
 A card is a JSON file beside its weights in ``models/weights``.
 """
@@ -29,8 +29,8 @@ class Metric(BaseModel):
 class ModelCard(BaseModel):
     """Description of one network or formula.
 
-    ``sha256`` is that of the weights file; any other content is refused. ``kind`` tells who
-    loads it: ``models.registry`` a network, ``models.coefficients`` coefficients,
+    ``sha256`` is that of the weights file; any other content is refused. ``kind``
+    decides which module loads it: ``models.registry`` a network, ``models.coefficients`` coefficients,
     ``models.forest`` a random forest.
     """
 

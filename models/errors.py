@@ -50,3 +50,12 @@ class DigestMismatch(ModelError):
 
 class UnknownModel(ModelError):
     """No card of that name is in the registry."""
+
+
+class OutOfMemory(ModelError, MemoryError):
+    """A network does not fit into the memory of the processor or of the accelerator.
+
+    Also a ``MemoryError``, so that one ``except MemoryError`` covers NumPy, PyTorch and OpenVINO.
+    """
+
+    retryable: ClassVar[bool] = True

@@ -38,7 +38,7 @@ ARRAYS: Final = {
     "share": np.float64,
 }
 REACH: Final = {"middle": np.float64, "precision": np.float64}
-"""Arrays of a forest that knows what it was trained on."""
+"""Arrays of a forest that describe the distribution of its training cases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class ForestModel:
     share : (nodes, classes)
         Shares of the classes among the training cases at the node, weighted.
     reach
-        What is like the training cases; ``None``: not known.
+        Distribution of the training cases; ``None`` where the file has none.
     """
 
     outcome: str
@@ -137,7 +137,7 @@ class ForestModel:
         ValueError
             An input is not a finite number.
         """
-        # scikit-learn compares in single precision; so do these trees, to take the same branches.
+        # Single precision, as in scikit-learn, so that the same branches are taken.
         scaled = self._scaled(values).astype(np.float32)
         node = self.roots
         while (inner := self.left[node] != LEAF).any():

@@ -1,7 +1,13 @@
-"""Run the spine network: probabilities from an array. Whole volume, then tiles, then the CPU."""
+"""Run a network of the registry: from an array to probabilities.
 
+The 3 mm networks run on the whole volume; where memory runs out, on tiles, then on tiles on the CPU.
+Every function raises `models.errors.OutOfMemory` where no memory is left.
+"""
+
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -9,18 +15,25 @@ from monai.inferers import sliding_window_inference
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from models.errors import OutOfMemory
+from models.memory import lack_of_memory_raised
 from models.registry import network
-from models.runtime import Forward, forward
+from models.runtime import forward
 from models.structures_1mm import FINE_HU_CENTRE, FINE_HU_RANGE, FINE_HU_SCALE
-from models.structures_3mm import CENTRE_CHANNEL, HU_CENTRE, HU_RANGE, HU_SCALE
+from models.structures_3mm import CENTRE_CHANNEL, FEMORA, HU_CENTRE, HU_RANGE, HU_SCALE
 
+LOGGER = logging.getLogger(__name__)
 MULTIPLE = 16
+"""Sizes that a 3 mm network can halve four times."""
 TILE = (128, 96, 128)
+
+Image = TypeVar("Image", torch.Tensor, NDArray[np.float32])
+Output = TypeVar("Output")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpineProbabilities:
-    """What the network says of every voxel of its 3 mm grid.
+    """Output of the spine network for every voxel of its 3 mm grid.
 
     Parameters
     ----------
@@ -32,6 +45,12 @@ class SpineProbabilities:
 
     structures: NDArray[np.float32]
     centre: NDArray[np.float32]
+
+    def turned_back(self) -> "SpineProbabilities":
+        """Those of a mirror image as those of the image itself: left and right exchanged."""
+        structures = exchanged(self.structures)
+        structures[list(FEMORA)] = structures[list(FEMORA[::-1])]
+        return SpineProbabilities(structures=structures, centre=exchanged(self.centre))
 
 
 def default_device() -> str:
@@ -100,9 +119,9 @@ def fine_probabilities(
     -------
     (parts, slices, rows, columns) float32
     """
-    scaled = (np.clip(hu, *FINE_HU_RANGE) - FINE_HU_CENTRE) / FINE_HU_SCALE
-    image = torch.from_numpy(scaled.astype(np.float32))[None, None]
-    with torch.inference_mode():
+    with lack_of_memory_raised(f"{name} on {device}"), torch.inference_mode():
+        scaled = (np.clip(hu, *FINE_HU_RANGE) - FINE_HU_CENTRE) / FINE_HU_SCALE
+        image = torch.from_numpy(scaled.astype(np.float32))[None, None]
         logits = forward(name, device)(_placed(image, device))[0]
         return functional.softmax(logits.float(), dim=0).cpu().numpy()
 
@@ -121,7 +140,7 @@ def slice_probability(
     -------
     (rows, columns) float32
     """
-    with torch.inference_mode():
+    with lack_of_memory_raised(f"{name} on {device}"), torch.inference_mode():
         logits = network(name, device)(torch.from_numpy(image)[None, None].to(device))
         return torch.sigmoid(logits.float())[0, 0].cpu().numpy()
 
@@ -140,14 +159,47 @@ def class_probabilities(
     (3,) float64
         Normal, osteopenia, osteoporosis.
     """
-    with torch.inference_mode():
+    with lack_of_memory_raised(f"{name} on {device}"), torch.inference_mode():
         logits = network(name, device)(torch.from_numpy(image)[None].to(device))
         return torch.softmax(logits.double(), dim=1)[0].cpu().numpy()
 
 
-def mirror_mean(run: Forward, images: torch.Tensor) -> torch.Tensor:
-    """Mean of what ``run`` says of images and of their mirror images, left and right exchanged."""
-    return (run(images) + run(images.flip(-1))) / 2
+def mirror_passes(run: Callable[[Image], Output], image: Image) -> tuple[Output, Output]:
+    """Run on an image and on its mirror image, left and right exchanged.
+
+    Parameters
+    ----------
+    image : (..., columns)
+        Columns run along left and right.
+
+    Returns
+    -------
+    of the image, of the mirror image
+        The second as it comes: maps of places are turned back by `exchanged`.
+    """
+    with lack_of_memory_raised("an image and its mirror image"):
+        return run(image), run(exchanged(image))
+
+
+def mirror_mean(run: Callable[[Image], Image], image: Image, *, maps: bool = True) -> Image:
+    """Mean over an image and its mirror image.
+
+    Parameters
+    ----------
+    maps
+        Whether the output has the columns of the image, which are then turned back.
+    """
+    plain, mirrored = mirror_passes(run, image)
+    mean = plain + (exchanged(mirrored) if maps else mirrored)
+    mean /= 2
+    return mean
+
+
+def exchanged(image: Image) -> Image:
+    """Left and right exchanged: the last axis in reverse order."""
+    if isinstance(image, torch.Tensor):
+        return image.flip(-1)
+    return np.ascontiguousarray(image[..., ::-1])
 
 
 def _placed(image: torch.Tensor, device: str) -> torch.Tensor:
@@ -155,26 +207,36 @@ def _placed(image: torch.Tensor, device: str) -> torch.Tensor:
 
 
 def _ladder(name: str, image: torch.Tensor, device: str) -> torch.Tensor:
-    """Whole volume; tiles when memory runs out; the CPU when tiles do not fit either."""
+    """Run on the whole volume; where memory runs out, on tiles; then on tiles on the CPU.
+
+    Raises
+    ------
+    OutOfMemory
+        No step fits.
+    """
     image = image.contiguous(memory_format=torch.channels_last_3d)
-
-    def whole(place: str) -> torch.Tensor:
-        return forward(name, place)(image.to(place))
-
-    def tiled(place: str) -> torch.Tensor:
-        run: Forward = forward(name, place)
-        output = sliding_window_inference(image, TILE, 1, run, 0.25, sw_device=place)
-        assert isinstance(output, torch.Tensor)
-        return output
-
-    steps: list[tuple[Callable[[str], torch.Tensor], str]] = [(whole, device), (tiled, device)]
+    steps = [(_whole, device), (_tiled, device)]
     if device != "cpu":
-        steps.append((tiled, "cpu"))
-    with torch.inference_mode():
-        for run, place in steps[:-1]:
-            try:
-                return run(place).float().cpu()
-            except torch.OutOfMemoryError:
-                torch.cuda.empty_cache()
-        run, place = steps[-1]
-        return run(place).float().cpu()
+        steps.append((_tiled, "cpu"))
+    failures = []
+    for run, place in steps:
+        try:
+            with lack_of_memory_raised(f"{name} on {place}"), torch.inference_mode():
+                return run(name, image, place).float().cpu()
+        except OutOfMemory as error:
+            LOGGER.warning("memory_step_failed: %s", error)
+            failures.append(error.found)
+        # Only here: until the except clause ends, its traceback holds tensors of the failed step.
+        if place != "cpu":
+            torch.cuda.empty_cache()
+    raise OutOfMemory("; then ".join(failures), "more free memory", "run fewer workers at once")
+
+
+def _whole(name: str, image: torch.Tensor, device: str) -> torch.Tensor:
+    return forward(name, device)(image.to(device))
+
+
+def _tiled(name: str, image: torch.Tensor, device: str) -> torch.Tensor:
+    output = sliding_window_inference(image, TILE, 1, forward(name, device), 0.25, sw_device=device)
+    assert isinstance(output, torch.Tensor)
+    return output

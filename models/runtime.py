@@ -2,9 +2,9 @@
 
 OpenVINO (the optional extra ``openvino``) runs the larger networks 1.3 to 3.4 times as fast as
 PyTorch on a CPU (measured in pairs on two shared cores). A network is converted from its
-digest-checked weights when it is first needed; the converted graph is kept in the user's cache
-folder under the digest of the weights, and taken from there only where its own digest is the one
-that was noted beside it. Precision is float32.
+digest-checked weights at its first use. The converted graph is cached in the user's cache folder
+under the digest of the weights, and read from there only if its own digest is the recorded one.
+Precision is float32.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.cards import card
+from models.memory import is_lack_of_memory, lack_of_memory_raised
 from models.registry import network
 
 try:
@@ -33,7 +34,7 @@ except ImportError:
 LOGGER = logging.getLogger(__name__)
 CACHE_FOLDER: Final = Path.home() / ".cache" / "osteonode" / "openvino"
 EXAMPLE_SIZE: Final = {2: 64, 3: 32}
-"""Side of the image that a network is traced with, by its dimensions; the sizes stay free."""
+"""Side of the image for tracing, by the number of dimensions; the traced network accepts any size."""
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 
@@ -46,16 +47,19 @@ def forward(name: str, device: str = "cpu") -> Forward:
     name
         Of a model card.
     device
-        OpenVINO takes ``cpu`` only.
+        OpenVINO runs on ``cpu`` only.
 
     Raises
     ------
     UnknownModel, DigestMismatch
         As `models.registry.network`.
+    OutOfMemory
+        The weights do not fit.
     """
-    if device == "cpu" and (compiled := openvino_forward(name)) is not None:
-        return compiled
-    return network(name, device)
+    with lack_of_memory_raised(f"loading {name} on {device}"):
+        if device == "cpu" and (compiled := openvino_forward(name)) is not None:
+            return compiled
+        return network(name, device)
 
 
 @cache
@@ -73,23 +77,30 @@ def openvino_forward(name: str, folder: Path = CACHE_FOLDER) -> Forward | None:
             _keep_graph(graph, folder, digest)
         compiled = core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     except RuntimeError as error:  # what OpenVINO raises, for any reason
+        if is_lack_of_memory(error):
+            raise  # It may fit at the next call, and this answer is kept.
         LOGGER.warning("openvino_failed: %s runs on PyTorch (%s)", name, error)
         return None
 
     def run(image: torch.Tensor) -> torch.Tensor:
-        found: NDArray[np.float32] = compiled(np.ascontiguousarray(image.numpy()))[0]
-        return torch.from_numpy(found.copy())
+        try:
+            found: NDArray[np.float32] = compiled(np.ascontiguousarray(image.numpy()))[0]
+            return torch.from_numpy(found.copy())
+        except (MemoryError, RuntimeError) as error:
+            if is_lack_of_memory(error):
+                compiled.release_memory()  # What it has allocated so far would stay taken.
+            raise
 
     return run
 
 
 def _converted(name: str) -> Any:
-    """Graph of a network. The frontend is called itself: the convenience function reports use."""
+    """Graph of a network, by the frontend itself: OpenVINO's convenience function sends telemetry."""
     built = network(name, "cpu")
     dimensions = 2 if any(p.dim() == 4 for p in built.parameters()) else 3
     example = torch.zeros(1, 1, *(EXAMPLE_SIZE[dimensions],) * dimensions)
     with warnings.catch_warnings():
-        # OpenVINO traces; PyTorch calls that old, and warns of sizes that it traces as such.
+        # PyTorch warns that tracing is deprecated, and that sizes are traced as constants.
         warnings.simplefilter("ignore")
         decoder = TorchScriptPythonDecoder(built, example_input=(example,))
         frontend = FrontEndManager().load_by_framework("pytorch")

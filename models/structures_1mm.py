@@ -1,4 +1,4 @@
-"""What the 1 mm networks tell apart, and how their input is normalised. Free of torch."""
+"""Classes of the 1 mm networks, and how their input is normalised. Free of torch."""
 
 from enum import IntEnum
 from typing import Final
@@ -11,7 +11,7 @@ FINE_HU_RANGE: Final = (-250.0, 1250.0)
 
 
 class FemurStructure(IntEnum):
-    """Softmax channels of the femur networks (a right femur enters mirrored)."""
+    """Softmax channels of the femur networks (a right femur is mirrored first)."""
 
     BACKGROUND = 0
     FEMUR = 1

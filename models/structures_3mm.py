@@ -1,4 +1,4 @@
-"""What the spine network tells apart: the order of its output channels."""
+"""Classes of the 3 mm networks, in the order of their output channels."""
 
 from enum import IntEnum
 from typing import Final
@@ -19,8 +19,11 @@ class Structure(IntEnum):
     RIB = 9
 
 
+FEMORA: Final = (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT)
+
+
 class HipStructure(IntEnum):
-    """One softmax channel of the 3 mm hip network; the side of a femur comes from its place."""
+    """One softmax channel of the 3 mm hip network; the side of a femur follows from its position."""
 
     BACKGROUND = 0
     FEMUR = 1

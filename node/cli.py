@@ -1,12 +1,11 @@
-"""The door for people: ``osteonode``.
+"""The command line: ``osteonode``.
 
-Takes  command line
-Gives  exit code
-Next   node.serve.supervisor, node.tools.demo, node.tools.selftest, node.tools.send_folder, node.tools.process_folder
+Exit codes: 0 done, 1 something failed, 2 a mistake in the call or in the settings. A mistake of
+the user prints one red line with its remedy, never a traceback. ``python -m node.cli_docs``
+writes ``docs/cli.md`` from this module.
 
-Exit codes: 0 done, 1 something failed, 2 a mistake in the call or the settings. A mistake of the
-user is one red line with what to do, never a traceback. ``docs/cli.md`` is written from this
-module by ``python -m node.cli_docs``.
+Each command imports its own module when it runs, so that ``osteonode --help`` loads neither the
+settings nor DICOM libraries.
 """
 
 import dataclasses
@@ -16,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -24,13 +23,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from models.cards import model_cards
-from node import __version__
-from node.config import load_settings
 from node.errors import ConfigError, OsteoNodeError, PeerRefused, PeerUnreachable
-from node.logs import configure_logging
 from pipelines.contract.calibration import Standard
-from pipelines.contract.generation import model_set_version
+
+if TYPE_CHECKING:
+    from node.config import Settings
 
 app = typer.Typer(
     name="osteonode",
@@ -41,8 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-config_app = typer.Typer(help="Explain and check the settings.", no_args_is_help=True)
-models_app = typer.Typer(help="The networks and what is known of them.", no_args_is_help=True)
+config_app = typer.Typer(help="Check and print the settings.", no_args_is_help=True)
+models_app = typer.Typer(help="List the networks.", no_args_is_help=True)
 calibrate_app = typer.Typer(
     help="Calibrate density for a scanner, from a phantom scan or from pairs.",
     no_args_is_help=True,
@@ -67,14 +64,26 @@ ConfigOption = Annotated[
 
 
 def main() -> None:
-    """Run the command; turn every foreseen error into one line."""
+    """Run the command; print each `OsteoNodeError` as one line."""
     try:
         app()
     except OsteoNodeError as error:
         _explain(error)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
-    except BrokenPipeError:  # the reader of our output went away (head, less)
+    except BrokenPipeError:  # the reader of the output has ended (head, less)
         sys.exit(0)
+
+
+def _settings(file: Path | None) -> "Settings":
+    from node.config import load_settings
+
+    return load_settings(file)
+
+
+def _log(process: str, settings: "Settings | None" = None) -> None:
+    from node.logs import configure_logging
+
+    configure_logging(process, None if settings is None else settings.node)
 
 
 def _explain(error: OsteoNodeError) -> None:
@@ -91,7 +100,10 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
-        out.print(f"osteonode {__version__} (models {model_set_version()})", highlight=False)
+        from node.version import VERSION
+        from pipelines.contract.generation import model_set_version
+
+        out.print(f"osteonode {VERSION} (models {model_set_version()})", highlight=False)
         raise typer.Exit
 
 
@@ -102,20 +114,20 @@ def serve(
         bool, typer.Option("--no-worker", help="Workers run elsewhere (osteonode worker).")
     ] = False,
 ) -> None:
-    """Run the node: receive, choose, compute and return, until Ctrl-C."""
+    """Run the node until Ctrl-C: receive CTs, measure them and return results."""
     from node.serve import supervisor
 
-    settings = load_settings(config)
-    configure_logging("supervisor", settings.node)
+    settings = _settings(config)
+    _log("supervisor", settings)
     supervisor.serve(settings, with_worker=not no_worker)
 
 
 @app.command()
 def worker(config: ConfigOption = None) -> None:
-    """Run a worker alone; it needs the data folder and the broker of the node."""
+    """Run a worker without a node; it needs the data folder and the broker of the node."""
     from node.serve.supervisor import worker_command
 
-    settings = load_settings(config)
+    settings = _settings(config)
     command = worker_command(settings)
     sys.stdout.flush()
     os.execv(command[0], command)  # noqa: S606  the worker takes the place of this process
@@ -130,11 +142,11 @@ def demo(
         ),
     ] = None,
     out_folder: Annotated[
-        Path, typer.Option("--out", help="Where all files go; emptied first.")
+        Path, typer.Option("--out", help="Folder for all files; emptied first.")
     ] = Path("demo-out"),
     timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to wait.")] = 1200,
 ) -> None:
-    """Show everything once: a CT goes in, SEG and report come back to a small archive."""
+    """Demonstrate the node on this machine: send a CT, receive SEG and report."""
     from node.tools.demo import run_demo
 
     raise typer.Exit(run_demo(ct, out_folder, timeout_s=timeout_s, console=out))
@@ -156,16 +168,16 @@ def selftest(
     ] = 900,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Test the running node: simulated examinations with a known answer go in by C-STORE.
+    """Test the running node with simulated examinations of known truth.
 
-    Run it on the host of the node, with its settings. The results are delivered like any other,
-    to every destination, for the patient VIRTUAL^COHORT. Exit code 0 when every value is within
-    its tolerance, 1 when not, 2 when the node cannot be reached.
+    Run it on the host of the node, with its settings. The node delivers the results to every
+    destination, for the patient VIRTUAL^COHORT. Exit code 0: every value is within its tolerance;
+    1: a value is not; 2: the node cannot be reached.
     """
     from node.tools.selftest import EXAMINATIONS, run_selftest
 
-    settings = load_settings(config)
-    configure_logging("selftest")
+    settings = _settings(config)
+    _log("selftest")
     known = [one.name for one in EXAMINATIONS]
     for name in only or ():
         if name not in known:
@@ -182,17 +194,19 @@ def selftest(
 
 @app.command()
 def send(
-    folder: Annotated[Path, typer.Argument(help="Folder (or one file) of DICOM, searched deeply.")],
+    folder: Annotated[
+        Path, typer.Argument(help="DICOM file, or folder that is searched with its subfolders.")
+    ],
     to: Annotated[str, typer.Option("--to", help="Receiver, as AET@HOST:PORT.")],
     calling: Annotated[str, typer.Option("--from", help="Own AE title.")] = "OSTEOSEND",
 ) -> None:
-    """Send DICOM files by C-STORE, as they are; exit code 1 if any was refused."""
+    """Send DICOM files by C-STORE, unchanged; exit code 1 if the receiver refused any."""
     from node.dicom_peer import Peer
     from node.tools.send_folder import send_folder
 
-    configure_logging("send")
+    _log("send")
     if not folder.exists():
-        raise ConfigError(f"no such folder: {folder}", "", "name a folder with DICOM files")
+        raise ConfigError(f"no such folder: {folder}", "", "choose a folder with DICOM files")
     peer = Peer.parse(to, calling_ae_title=calling)
     with progress_bar() as progress:
         task = progress.add_task(f"sending to {peer}", total=None)
@@ -206,7 +220,7 @@ def send(
         table.add_row(words, str(count))
     out.print(table)
     if report.not_dicom:
-        out.print(f"{report.not_dicom} other files were not sent: no DICOM")
+        out.print(f"{report.not_dicom} files were not sent: they are not DICOM")
     raise typer.Exit(1 if report.failed else 0)
 
 
@@ -215,11 +229,11 @@ def status(
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Print the balance of the ledger: what became of every object received."""
+    """Print the balance of the ledger: the state of every received object."""
     from node.ledger.ledger import Ledger
     from node.serve.health import process_states
 
-    settings = load_settings(config)
+    settings = _settings(config)
     balance = Ledger.open(settings.ledger_url).balance()
     processes = process_states(settings.run_folder)
     values = {**dataclasses.asdict(balance), "is_balanced": balance.is_balanced}
@@ -246,10 +260,10 @@ def health(
     timeout_s: Annotated[float, typer.Option("--timeout", help="Longest wait, in seconds.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Say whether every process is ready and a worker answers; exit code 1 if not."""
+    """Print the state of processes and workers; exit code 1 if the node is not ready."""
     from node.serve.health import health_of
 
-    found = health_of(load_settings(config), timeout_s=timeout_s)
+    found = health_of(_settings(config), timeout_s=timeout_s)
     if as_json:
         values = {**dataclasses.asdict(found), "is_ready": found.is_ready}
         sys.stdout.write(json.dumps(values) + "\n")
@@ -278,35 +292,38 @@ def redeliver(
         str | None, typer.Option("--to", help="Name of one destination.", show_default="all")
     ] = None,
 ) -> None:
-    """Send again what a destination refused, was not reached for, or was removed before.
+    """Send undelivered results again, after their cause is removed.
 
-    First mend the cause: osteonode status names it.
+    These are results that a destination refused, that were given up, or whose destination was
+    removed from the settings before. osteonode status prints the reasons.
     """
     from node.ledger.ledger import Ledger
 
-    settings = load_settings(config)
+    settings = _settings(config)
     names = [destination.name for destination in settings.destinations]
     if to is not None and to not in names:
         raise ConfigError(f"no destination {to}", ", ".join(names) or "destinations", "")
     count = Ledger.open(settings.ledger_url).outbox.redeliver(names if to is None else [to])
-    out.print(f"{count} results are sent again", highlight=False)
+    out.print(f"{count} results will be sent again", highlight=False)
 
 
 @app.command()
 def process(
-    folder: Annotated[Path, typer.Argument(help="Folder of DICOM, searched deeply.")],
-    out_folder: Annotated[Path, typer.Option("--out", help="Where SEG, SR and result.json go.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of DICOM files, searched with its subfolders.")
+    ],
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder for SEG, SR and result.json.")],
     density_table: Annotated[
-        Path | None, typer.Option(help="Density table of `osteonode calibrate`.")
+        Path | None, typer.Option(help="Density table that `osteonode calibrate` wrote.")
     ] = None,
 ) -> None:
-    """Measure a folder with no network: writes the SEG and SR files and result.json.
+    """Measure a folder without a network: write the SEG and SR files and result.json.
 
-    Exit code 0 also when nothing can be reported: result.json then says why.
+    Exit code 0 also when no result can be reported; result.json then holds the reason.
     """
     from node.tools.process_folder import process_folder
 
-    configure_logging("process")
+    _log("process")
     raise typer.Exit(process_folder(folder, out_folder, console=out, density_table=density_table))
 
 
@@ -315,10 +332,10 @@ def config_check(
     file: Annotated[Path | None, typer.Argument(help="Settings file.", show_default=False)] = None,
     peers: Annotated[bool, typer.Option("--peers", help="C-ECHO every destination.")] = False,
 ) -> None:
-    """Explain every mistake in the settings, one line each; exit code 2 if there is one."""
+    """Print every mistake in the settings, one line each; exit code 2 if there is one."""
     from node.tools.config_check import findings
 
-    settings = load_settings(file)
+    settings = _settings(file)
     found = findings(settings, with_peers=peers)
     for one in found:
         style = "red" if one.is_mistake else "yellow"
@@ -330,39 +347,44 @@ def config_check(
 
 @config_app.command("show")
 def config_show(config: ConfigOption = None) -> None:
-    """Print the settings in force, as JSON, without passwords."""
+    """Print the current settings as JSON, without passwords."""
     from node.tools.config_check import without_passwords
 
-    sys.stdout.write(without_passwords(load_settings(config)) + "\n")
+    sys.stdout.write(without_passwords(_settings(config)) + "\n")
 
 
 StandardOption = Annotated[
-    Standard, typer.Option("--standard", help="Material whose density the numbers tell.")
+    Standard, typer.Option("--standard", help="Reference material of the densities.")
 ]
 SourceOption = Annotated[
-    str, typer.Option("--source", help="Phantom (with serial number) or comparison, in words.")
+    str,
+    typer.Option(
+        "--source", help="Description of the phantom (with serial number) or of the comparison."
+    ),
 ]
 
 
 @calibrate_app.command("phantom")
 def calibrate_phantom(
-    folder: Annotated[Path, typer.Argument(help="Folder of DICOM with a scan of the phantom.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of DICOM files with a scan of the phantom.")
+    ],
     rod: Annotated[
         list[str],
         typer.Option(
             "--rod",
-            help="DENSITY@COLUMN,ROW: density in mg/cm3, and the pixel in the middle of the rod in "
-            "the middle slice (from 0). Three or more.",
+            help="DENSITY@COLUMN,ROW: density in mg/cm3, and the pixel at the centre of the rod in "
+            "the middle slice (from 0). Give three or more.",
         ),
     ],
     standard: StandardOption,
     source: SourceOption,
     config: ConfigOption = None,
 ) -> None:
-    """Fit the rods of a phantom scan; scanner, voltage and kernel come from its header."""
+    """Fit a calibration to the rods of a phantom scan; the header names the scanner."""
     from node.tools.calibrate import calibrate_from_phantom, show_entries
 
-    table = load_settings(config).density_table_file
+    table = _settings(config).density_table_file
     entry = calibrate_from_phantom(folder, rod, table, standard=standard, source=source)
     show_entries([entry], out)
 
@@ -378,13 +400,13 @@ def calibrate_pairs(
     kernel: Annotated[str, typer.Option(help="Convolution kernel of the scans.")] = "STANDARD",
     config: ConfigOption = None,
 ) -> None:
-    """Fit pairs of trabecular HU and density, e.g. of patients with QCT."""
+    """Fit a calibration to pairs of trabecular HU and density, such as patients with QCT."""
     from node.tools.calibrate import Scanner, calibrate_from_pairs, show_entries
 
     scanner = Scanner(
         manufacturer=manufacturer, model_name=model_name, kvp=kvp, convolution_kernel=kernel
     )
-    table = load_settings(config).density_table_file
+    table = _settings(config).density_table_file
     entry = calibrate_from_pairs(file, scanner, table, standard=standard, source=source)
     show_entries([entry], out)
 
@@ -395,13 +417,16 @@ def calibrate_list(config: ConfigOption = None) -> None:
     from node.jobs.site_table import site_table
     from node.tools.calibrate import show_entries
 
-    table = site_table(load_settings(config).density_table_file)
+    table = site_table(_settings(config).density_table_file)
     show_entries(() if table is None else table.calibrations, out)
 
 
 @models_app.command("list")
 def models_list() -> None:
-    """List the networks: version, task, digest, limits."""
+    """List the networks: version, task, digest, licence."""
+    from models.cards import model_cards
+    from pipelines.contract.generation import model_set_version
+
     table = Table("name", "version", "task", "SHA-256", "licence", box=None)
     for card in model_cards():
         table.add_row(card.name, card.version, card.task, card.sha256[:16], card.licence)

@@ -1,4 +1,4 @@
-"""The page of the command line, written from the commands themselves.
+"""Write the page of the command line from the commands.
 
 usage: python -m node.cli_docs
 """
@@ -16,8 +16,8 @@ HEAD: Final = """\
 <!-- Written by "python -m node.cli_docs". -->
 # Command line
 
-`osteonode COMMAND --help` prints what stands here. Exit codes: 0 done, 1 something failed (an
-object was refused, no result came), 2 a mistake in the call or in the settings, told in one line.
+`osteonode COMMAND --help` prints the same text. Exit codes: 0 done, 1 something failed (an object was
+refused, no result was returned), 2 a mistake in the call or in the settings, printed in one line.
 """
 
 
@@ -30,7 +30,7 @@ def page() -> str:
 
 
 def _helps(command: Any, name: str, parent: Any = None) -> Iterator[tuple[str, str]]:
-    """Name and help of a command and of those below it (typer carries a click of its own)."""
+    """Name and help of a command and of those below it (typer bundles its own click)."""
     context = command.context_class(
         command, info_name=name.split()[-1], parent=parent, terminal_width=WIDTH
     )

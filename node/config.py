@@ -1,11 +1,7 @@
-"""Settings: one TOML file and the environment, read here and nowhere else.
+"""Settings, from one TOML file and the environment. No other module reads these.
 
-Takes  osteonode.toml, OSTEONODE_SECTION__KEY
-Gives  Settings
-Next   node.serve.supervisor
-
-``python -m node.tools.config_docs --example`` and ``--markdown`` write ``deploy/osteonode.example.toml`` and
-``docs/configuration.md``; a test compares them.
+``python -m node.tools.config_docs --example`` writes ``deploy/osteonode.example.toml`` and
+``--markdown`` writes ``docs/configuration.md``; a test compares them.
 """
 
 import os
@@ -19,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from node.errors import ConfigError
+from pipelines.contract.feature_engine import Engine
 
 ENVIRONMENT_PREFIX: Final = "OSTEONODE_"
 CONFIG_VARIABLE: Final = "OSTEONODE_CONFIG"
@@ -45,28 +42,32 @@ class _Section(BaseModel):
 
 
 class NodeSection(_Section):
-    """The node as the PACS sees it, and where it keeps its files."""
+    """Network address of the node, its files and its log."""
 
     ae_title: AeTitle = Field("OSTEONODE", description="AE title of the node.")
-    bind: str = Field("0.0.0.0", description="Address to listen on; 127.0.0.1 for this host only.")  # noqa: S104  a PACS calls from another host
+    bind: str = Field(
+        "0.0.0.0",  # noqa: S104  a PACS calls from another host
+        description="Address to listen on; 127.0.0.1 for this host only.",
+    )
     port: Port = Field(11112, description="DICOM port.")
     data_folder: Path = Field(
         Path("osteonode-data"),
-        description="Spool, ledger, job folders and queue. One local file system with room for "
-        "the CTs in work; shared with workers on other machines.",
+        description="Folder for spool, ledger, jobs and queue, on one local file system with room "
+        "for the CTs in work. Workers on other machines need access to it.",
     )
     listener_processes: int = Field(
         2,
         ge=1,
         le=64,
-        description="Processes that receive on the one port. More than one helps when several "
+        description="Processes that receive on the port. More than one is faster when several "
         "associations send at once.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="Only DEBUG may show patient data."
+        "INFO", description="Lowest level that is logged. Only DEBUG may show patient data."
     )
     log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="auto: coloured lines on a terminal, else one JSON object a line."
+        "auto",
+        description="auto: coloured lines on a terminal, otherwise one JSON object per line.",
     )
 
     @field_validator("data_folder")
@@ -76,31 +77,31 @@ class NodeSection(_Section):
 
 
 class IntakeSection(_Section):
-    """Who may send, and how much."""
+    """Which senders are accepted, and the limits of an association."""
 
     accepted_calling_ae_titles: tuple[AeTitle, ...] = Field(
-        (), description="AE titles that may send; empty: everybody."
+        (), description="AE titles that may send. Empty: any AE title."
     )
     require_called_ae_title: bool = Field(
-        True, description="Reject an association that calls the node by another AE title."
+        True, description="Reject an association whose called AE title is not node.ae_title."
     )
     max_pdu_bytes: int = Field(
         131072,
         ge=4096,
         le=1 << 20,
-        description="Longest PDU to receive. Above 256 KiB nothing is gained.",
+        description="Longest PDU to receive. Values above 256 KiB are not faster.",
     )
     min_free_gb: float = Field(
         2.0,
         ge=0,
-        description="Watermark: with less free space in the data folder objects are refused with "
-        "0xA700 (out of resources) and the sender tries again. Nothing unprocessed is deleted.",
+        description="With less free space in the data folder the node refuses objects with status "
+        "0xA700 (out of resources); the sender can send them again. No file is deleted.",
     )
     max_associations: int = Field(
-        32, ge=1, description="Associations at once, per listener process."
+        32, ge=1, description="Most simultaneous associations per listener process."
     )
     idle_timeout_s: Seconds = Field(
-        60.0, description="Associations without traffic for this time are aborted."
+        60.0, description="Abort idle associations after this many seconds."
     )
     server: Literal["fast", "stock"] = Field(
         "fast",
@@ -115,7 +116,7 @@ class IntakeSection(_Section):
 
 
 class LedgerSection(_Section):
-    """The database that knows every object and every state."""
+    """The database of received objects, jobs and deliveries."""
 
     url: str = Field(
         "",
@@ -128,14 +129,16 @@ class SeriesSection(_Section):
     """When a series and a study count as complete."""
 
     quiet_time_s: Seconds = Field(
-        15.0, description="A series without gaps closes so long after its last object."
+        15.0,
+        description="A series without gaps is complete this many seconds after its last object.",
     )
     study_quiet_time_s: Seconds = Field(
         20.0,
-        description="The best series of a study is chosen so long after its last object.",
+        description="The node selects the series of a study this many seconds after its last object.",
     )
     incomplete_wait_s: Seconds = Field(
-        120.0, description="A series with gaps waits so long for the missing slices."
+        120.0,
+        description="A series with gaps waits this many seconds for the missing slices.",
     )
 
 
@@ -151,76 +154,90 @@ class QueueSection(_Section):
     @classmethod
     def _known(cls, value: str) -> str:
         if value != EMBEDDED and "://" not in value:
-            msg = 'say "embedded" or a URL such as redis://127.0.0.1:6379/0'
+            msg = 'expected "embedded" or a URL such as redis://127.0.0.1:6379/0'
             raise ValueError(msg)
         return value
 
 
 class JobsSection(_Section):
-    """What becomes of a job that nobody finishes."""
+    """When a job without an outcome is enqueued again."""
 
     requeue_after_s: Seconds = Field(
         60.0,
-        description="A job without an outcome and without a running worker is enqueued again "
-        "after so long.",
+        description="A job without an outcome that no worker runs is enqueued again after this "
+        "many seconds.",
     )
 
 
 class WorkerSection(_Section):
-    """The processes that compute."""
+    """The processes that measure examinations."""
 
-    concurrency: int = Field(1, ge=1, description="Examinations at once, per worker.")
+    concurrency: int = Field(1, ge=1, description="Simultaneous examinations per worker.")
     time_limit_s: int = Field(
-        1800, ge=10, description="An examination that takes longer is stopped."
+        1800, ge=10, description="Stop an examination that takes longer, in seconds."
     )
     stop_wait_s: Seconds = Field(
         20.0,
-        description="On a stop of the node the examination in work may take so long to finish; "
-        "else it starts again with the next start.",
+        description="When the node stops, a running examination gets this many seconds to finish; "
+        "an unfinished one is measured after the next start.",
     )
 
 
 class DensitySection(_Section):
-    """How attenuation becomes density."""
+    """How the node converts attenuation to density."""
 
     table: str = Field(
         "",
         description="Density table that `osteonode calibrate` writes. Empty: density.json in "
-        "the data folder; without the file density is estimated from fat and muscle of each scan.",
+        "the data folder. Without a table the node estimates density from fat and muscle in each scan.",
+    )
+
+
+class RadiomicsSection(_Section):
+    """How radiomic features are computed."""
+
+    engine: Engine = Field(
+        Engine.NATIVE,
+        description='"native", or "pyradiomics": the same features to 1e-10, about ten times slower; '
+        "needs the optional dependency radiomics in the environment of every worker.",
     )
 
 
 class DeliverySection(_Section):
     """How results are returned."""
 
-    first_retry_s: Seconds = Field(5.0, description="Wait before the second try; doubles then.")
+    first_retry_s: Seconds = Field(5.0, description="Wait before the second try.")
+    retry_factor: float = Field(
+        2.0, ge=1, le=100, description="Each further wait is this many times the wait before it."
+    )
     max_retry_s: Seconds = Field(600.0, description="Longest wait between two tries.")
     give_up_after_h: float = Field(
-        72.0, gt=0, description="A destination that cannot be reached for so long: failed."
+        72.0, gt=0, description="A result that is not delivered after this many hours has failed."
     )
     connect_timeout_s: Seconds = Field(10.0, description="Longest wait for a connection.")
     response_timeout_s: Seconds = Field(60.0, description="Longest wait for an answer.")
 
 
 class Destination(_Section):
-    """A PACS that takes the results."""
+    """A PACS that receives the results."""
 
-    name: str = Field(description="Name in the log and in the status.", min_length=1)
+    name: str = Field(description="Name in the log and in `osteonode status`.", min_length=1)
     ae_title: AeTitle = Field(description="AE title of the destination.")
     host: str = Field(description="Host name or address.", min_length=1)
     port: Port = Field(description="DICOM port.")
     calling_ae_title: AeTitle | None = Field(
-        None, description="Name under which the node calls; node.ae_title if not given."
+        None,
+        description="Calling AE title of the node at this destination. Default: node.ae_title.",
     )
     radiomics: bool = Field(
         False,
-        description="Also send the radiomic features of the vertebral bodies, as a Structured "
-        "Report of their own with IBSI codes; of examinations received from then on.",
+        description="Also send the radiomic features of the vertebral bodies, as a separate "
+        "Structured Report with IBSI codes. Applies to examinations that are measured from then on.",
     )
 
 
 class Settings(BaseSettings):
-    """Everything that can be set; passed as an argument, never global."""
+    """All settings. Functions get them as an argument; there is no global instance."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -237,6 +254,7 @@ class Settings(BaseSettings):
     jobs: JobsSection = JobsSection()
     worker: WorkerSection = WorkerSection()
     density: DensitySection = DensitySection()
+    radiomics: RadiomicsSection = RadiomicsSection()
     delivery: DeliverySection = DeliverySection()
     destinations: tuple[Destination, ...] = ()
 
@@ -258,12 +276,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment before file; the file comes in as the initial values."""
+        """Sources in order of precedence: the environment, then the file (as initial values)."""
         return (env_settings, init_settings)
 
     @property
     def data_folder(self) -> Path:
-        """Where everything lies."""
+        """Folder of everything that the node writes."""
         return self.node.data_folder
 
     @property
@@ -278,7 +296,7 @@ class Settings(BaseSettings):
 
     @property
     def density_table_file(self) -> Path:
-        """The site's calibrations."""
+        """File with the calibrations of the site."""
         named = self.density.table
         return Path(named).expanduser() if named else self.data_folder / "density.json"
 
@@ -289,7 +307,7 @@ class Settings(BaseSettings):
 
     @property
     def run_folder(self) -> Path:
-        """Process numbers and the ready mark."""
+        """Process numbers and ready files."""
         return self.data_folder / "run"
 
     @property
@@ -299,7 +317,7 @@ class Settings(BaseSettings):
 
 
 def find_settings_file() -> Path | None:
-    """File named by ``OSTEONODE_CONFIG``, else the first default file that is there."""
+    """File that ``OSTEONODE_CONFIG`` names, else the first default file that exists."""
     named = os.environ.get(CONFIG_VARIABLE)
     if named:
         return Path(named)
@@ -312,7 +330,7 @@ def load_settings(path: Path | None = None) -> Settings:
     Parameters
     ----------
     path
-        Without one: see `find_settings_file`; defaults if there is no file at all.
+        ``None``: the file of `find_settings_file`, or the defaults if there is no file.
 
     Raises
     ------
@@ -353,7 +371,7 @@ def _mistake(error: Any) -> str:
 
 
 def unknown_variables(names: Iterable[str] | None = None) -> list[str]:
-    """``OSTEONODE_*`` names of the environment that set nothing (pydantic ignores them)."""
+    """``OSTEONODE_*`` variables of the environment that are no setting (pydantic ignores them)."""
     known = {name.upper() for name in _variables()} | {CONFIG_VARIABLE}
     return sorted(
         name

@@ -15,20 +15,21 @@
     * PipelineError
       - GeometryMismatch
       - UnreadablePixels
-      - OutOfMemory
+      - EngineNotInstalled
     * ModelError
       - DigestMismatch
       - UnknownModel
+      - OutOfMemory
 
-An error means that something cannot go on; a value that is withheld is data, not an error.
-Every class takes three positional arguments (found, expected, remedy), so that it survives
-pickling. ``retryable`` is a class attribute: nobody matches strings.
+An error means that a step cannot continue; a withheld value is data, not an error. Every class
+has three positional arguments (found, expected, remedy), so that it survives pickling.
+``retryable`` is a class attribute, so that no caller compares strings.
 """
 
 from typing import ClassVar, Final
 
-from models.errors import DigestMismatch, ModelError, OsteoNodeError, UnknownModel
-from pipelines.errors import GeometryMismatch, OutOfMemory, PipelineError, UnreadablePixels
+from models.errors import DigestMismatch, ModelError, OsteoNodeError, OutOfMemory, UnknownModel
+from pipelines.errors import EngineNotInstalled, GeometryMismatch, PipelineError, UnreadablePixels
 
 __all__ = [
     "ConfigError",
@@ -36,6 +37,7 @@ __all__ = [
     "DeliveryError",
     "DigestMismatch",
     "DuplicateContent",
+    "EngineNotInstalled",
     "ForbiddenTransition",
     "GeometryMismatch",
     "LedgerError",
@@ -56,17 +58,17 @@ PROCESSING_FAILURE: Final = 0x0110
 
 
 class ConfigError(OsteoNodeError):
-    """The settings are wrong; one line per mistake."""
+    """The settings or the call have mistakes; one line per mistake."""
 
 
 class RefusedObject(OsteoNodeError):
-    """An object is not taken; the sender gets ``status`` (table in ``node.intake.acceptance``)."""
+    """The node refuses an object with ``status`` (table in ``node.intake.acceptance``)."""
 
     status: ClassVar[int] = PROCESSING_FAILURE
 
 
 class UnsupportedObject(RefusedObject):
-    """The data set is of another SOP class than the request says."""
+    """The SOP class of the data set differs from that of the request."""
 
     status: ClassVar[int] = 0xA900
 
@@ -78,24 +80,24 @@ class CorruptObject(RefusedObject):
 
 
 class SpoolFull(RefusedObject):
-    """Free disk space is under the watermark; send again later."""
+    """Free disk space is below ``intake.min_free_gb``; a later try can succeed."""
 
     status: ClassVar[int] = 0xA700
     retryable: ClassVar[bool] = True
 
 
 class DuplicateContent(RefusedObject):
-    """Another object with the same SOP Instance UID is already here; the first one stays."""
+    """The node has another object with the same SOP Instance UID, and keeps that one."""
 
     status: ClassVar[int] = 0xC002
 
 
 class LedgerError(OsteoNodeError):
-    """The ledger cannot do what was asked."""
+    """The ledger cannot be opened, read or written."""
 
 
 class ForbiddenTransition(LedgerError):
-    """No arrow leads from the present state to the one asked for."""
+    """The table of states has no step from the present state to the new one."""
 
 
 class DeliveryError(OsteoNodeError):
@@ -103,10 +105,10 @@ class DeliveryError(OsteoNodeError):
 
 
 class PeerUnreachable(DeliveryError):
-    """No connection, no association, or it broke; try again later."""
+    """No connection or no association, or it ended early; a later try can succeed."""
 
     retryable: ClassVar[bool] = True
 
 
 class PeerRefused(DeliveryError):
-    """The destination answered with a failure; trying again does not help."""
+    """The destination responded with a failure; another try would fail too."""

@@ -1,4 +1,4 @@
-"""Wait for a condition or for the stop signal: the only place of the node that sleeps."""
+"""Wait for a condition or for the stop signal. No other module of the node sleeps."""
 
 import time
 from collections.abc import Callable
@@ -13,16 +13,16 @@ DEFAULT_POLL_S = 0.05
 def wait_until(
     predicate: Callable[[], T], timeout_s: float, poll_s: float = DEFAULT_POLL_S
 ) -> T | None:
-    """First true value of ``predicate``, or ``None`` when the time is up.
+    """First true value of ``predicate``, or ``None`` after the time limit.
 
     Parameters
     ----------
     predicate
-        Asked at least once, and once more at the very end.
+        Called at least once, and once more after the time limit.
     timeout_s
         Longest wait.
     poll_s
-        Time between two questions.
+        Time between two calls.
     """
     deadline = time.monotonic() + timeout_s
     while True:
@@ -36,16 +36,16 @@ def wait_until(
 
 
 def pause(stop_event: Event, seconds: float) -> bool:
-    """Sleep, but not longer than until the stop signal.
+    """Sleep until the time is over or the stop signal comes.
 
     Returns
     -------
     bool
-        Whether to stop.
+        Whether the stop signal came.
     """
     return stop_event.wait(seconds)
 
 
 def nap(seconds: float) -> None:
-    """Sleep a moment where nothing can be waited for (a reactor of a library that polls)."""
+    """Sleep a moment, for a loop of a library that polls."""
     time.sleep(seconds)

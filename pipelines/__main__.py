@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     log_to(sys.stderr, process="process")
     job = Job.model_validate_json(chosen.job.read_text(encoding="utf-8"))
-    outcome = attempt(job, partial(process, listener=_tell))
+    outcome = attempt(job, partial(process, listener=_write_event))
     if outcome is None:
         _write(event="already_running", job=job.key)
         return 1
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if outcome.failure is None else 1
 
 
-def _tell(event: StationEvent) -> None:
+def _write_event(event: StationEvent) -> None:
     if event.seconds is None:
         _write(event="station_started", station=event.station)
     else:

@@ -3,8 +3,6 @@
 A value that is withheld is no error: it is data (``pipelines.contract.findings.Abstained``).
 """
 
-from typing import ClassVar
-
 from models.errors import OsteoNodeError
 
 
@@ -20,10 +18,8 @@ class UnreadablePixels(PipelineError):
     """The pixel data of an instance cannot be decoded to Hounsfield units."""
 
 
-class OutOfMemory(PipelineError):
-    """Every step of the memory ladder failed."""
-
-    retryable: ClassVar[bool] = True
+class EngineNotInstalled(PipelineError):
+    """The settings name a radiomics engine that this environment lacks."""
 
 
 class BadDensityTable(PipelineError):

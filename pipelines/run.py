@@ -1,4 +1,4 @@
-"""One examination from stored slices to DICOM output, as one readable flow.
+"""One examination from stored slices to DICOM output.
 
 Takes  Job
 Gives  Outcome
@@ -17,20 +17,20 @@ from pydicom.dataset import Dataset
 
 from pipelines.contract.density_table import default_table
 from pipelines.contract.durable import write_durably, write_outcome
+from pipelines.contract.feature_engine import require_engine
 from pipelines.contract.job import RESULT_FILE, Job, Outcome, OutputObject, read_outcome
 from pipelines.contract.models_used import models_used
-from pipelines.contract.progress import Listener, Stations, nobody, peak_rss_mb
+from pipelines.contract.progress import Listener, Stations, no_listener, peak_rss_mb
 from pipelines.contract.secondary_findings import Pipeline
 from pipelines.density.choose import choose_density
-from pipelines.gates.all_gates import Quality, check_header, check_image
-from pipelines.gates.concern import Concern, Reach
+from pipelines.gates.all_gates import check_header, check_image
 from pipelines.locate.localize import SPINE_MODEL, Localization, localize
 from pipelines.lumbar.examination import Examination, ExaminationResult
 from pipelines.lumbar.measure import measure_lumbar, nothing_reported
 from pipelines.outline.vertebrae_1mm import VERTEBRA_MODEL, segment_vertebrae
 from pipelines.read.sources import SourceSeries, open_job
 from pipelines.read.volume import CtVolume, Segmentation, read_volume
-from pipelines.reporting.result_document import make_result
+from pipelines.reporting.make_result import make_result
 from pipelines.reporting.seg import make_segmentation, segment_numbers
 from pipelines.reporting.sr import make_report
 from pipelines.secondary.registry import SECONDARY, SecondaryPipeline, run_secondary
@@ -42,32 +42,37 @@ RADIOMICS_FILE: Final = "radiomics.dcm"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Networks:
-    """The steps that need a network; tests put known anatomy in their place."""
+    """The steps that run networks. Tests replace them by known anatomy."""
 
     localize: Callable[[CtVolume], Localization] = localize
     segment: Callable[[CtVolume, Localization], Segmentation] = segment_vertebrae
     secondary: Mapping[Pipeline, SecondaryPipeline] = field(default_factory=lambda: SECONDARY)
 
 
-def process(job: Job, *, networks: Networks | None = None, listener: Listener = nobody) -> Outcome:
-    """Process one job; a job that is done already is not done again.
+def process(
+    job: Job, *, networks: Networks | None = None, listener: Listener = no_listener
+) -> Outcome:
+    """Process one job. If it has an outcome already, return that.
 
     Returns
     -------
     Outcome
-        As written to ``outcome.json``, the last file of all.
+        As written to ``outcome.json``, the last file that is written.
 
     Raises
     ------
     UnreadablePixels, GeometryMismatch
-        The series is not what the node took it for.
+        Pixels or positions of the series cannot be used.
     OutOfMemory
-        It does not fit.
+        The examination needs more memory than there is.
+    EngineNotInstalled
+        The job names a radiomics engine that is not installed.
     """
     folder = Path(job.output_folder)
     done = read_outcome(folder)
     if done is not None:
         return done
+    require_engine(job.radiomics_engine)
     stations = Stations(listener)
     with stations.at("read"):
         series = open_job(job)
@@ -99,7 +104,7 @@ def process(job: Job, *, networks: Networks | None = None, listener: Listener = 
 def measure(ct: CtVolume, job: Job, networks: Networks, stations: Stations) -> ExaminationResult:
     """From the volume to the results; the header is checked before any network runs."""
     models = models_used(SPINE_MODEL, VERTEBRA_MODEL)
-    quality = _with_flags(job, check_header(ct))
+    quality = check_header(ct)
     if quality.withheld_because is not None:
         lumbar = nothing_reported(quality.withheld_because, quality.reasons, models)
         return ExaminationResult(lumbar=lumbar)
@@ -124,19 +129,13 @@ def measure(ct: CtVolume, job: Job, networks: Networks, stations: Stations) -> E
     return ExaminationResult(lumbar=lumbar, secondary=secondary)
 
 
-def _with_flags(job: Job, quality: Quality) -> Quality:
-    """Concerns that the node has already, before those of the header."""
-    flags = tuple(Concern(reason=reason, reach=Reach.FLAG) for reason in job.flags)
-    return Quality(concerns=flags + quality.concerns)
-
-
 def _report(
     job: Job, series: SourceSeries, ct: CtVolume, result: ExaminationResult
 ) -> tuple[SegmentationObject | None, Comprehensive3DSR]:
-    """Segmentation (none where nothing is reported) and Structured Report."""
+    """Segmentation (``None`` if nothing is reported) and Structured Report."""
     segmentation = None
     with warnings.catch_warnings():
-        # highdicom warns of names without a caret, and quotes them.
+        # highdicom warns about names without a caret and quotes them.
         warnings.filterwarnings("ignore", message=r"[\s\S]*person name")
         regions = result.lumbar.regions
         if regions or result.masks:
@@ -151,14 +150,14 @@ def _radiomics(
     result: ExaminationResult,
     segmentation: SegmentationObject,
 ) -> Comprehensive3DSR:
-    """Report of the radiomic features; imported here because few jobs want it and it is slow."""
+    """Report of the radiomic features. The imports are slow and few jobs need them."""
     from pipelines.lumbar.vertebral_features import vertebral_features
     from pipelines.reporting.radiomics import make_radiomics_report
 
     return make_radiomics_report(
         job,
         series,
-        vertebral_features(ct, result.lumbar),
+        vertebral_features(ct, result.lumbar, engine=job.radiomics_engine),
         segmentation,
         segment_numbers(result.lumbar.regions),
         result.models,

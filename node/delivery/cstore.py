@@ -1,4 +1,4 @@
-"""Send files to one destination by C-STORE; errors of the network library end here.
+"""Send files to one destination by C-STORE; translate the errors of the network library.
 
 Takes  Delivery
 Gives  Receipt
@@ -34,13 +34,13 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """Answer to one C-STORE.
+    """Response to one C-STORE.
 
     Parameters
     ----------
     status
-        DIMSE status (PS3.4 Annex B.2.3); ``None`` where nothing was sent, because the receiver
-        takes no objects of the class or the file cannot be read.
+        DIMSE status (PS3.4 Annex B.2.3); ``None`` if the object was not sent, because the receiver
+        accepts no objects of the class or the file cannot be read.
     """
 
     delivery: Delivery
@@ -55,7 +55,7 @@ class Receipt:
 
     @property
     def is_retryable(self) -> bool:
-        """Out of resources (0xA7xx): later there may be room."""
+        """Out of resources (0xA7xx): a later try may succeed."""
         return self.status is not None and self.status & 0xFF00 == 0xA700
 
 
@@ -71,7 +71,7 @@ def send(
     Raises
     ------
     PeerUnreachable
-        No connection or association, or it broke before an answer.
+        No connection or association, or it ended before the response.
     """
     entity = AE(ae_title=peer.calling_ae_title)
     entity.maximum_pdu_size = MAX_PDU
@@ -93,11 +93,11 @@ def send(
 def _associated(entity: AE, peer: Peer) -> Iterator[Association]:
     association = entity.associate(peer.host, peer.port, ae_title=peer.ae_title)
     if not association.is_established:
-        # Every SOP class refused looks the same as no association to pynetdicom; both may change.
+        # pynetdicom reports "all SOP classes refused" like "no association"; both can be temporary.
         raise PeerUnreachable(
             f"no association with {peer}",
-            "a PACS that accepts it",
-            "check address, AE titles and whether it takes SEG and SR objects",
+            "a PACS that accepts the association",
+            "check address and AE titles, and that the PACS accepts SEG and SR objects",
         )
     try:
         yield association
@@ -109,13 +109,13 @@ def _store(association: Association, peer: Peer, delivery: Delivery) -> int | No
     try:
         dataset = pydicom.dcmread(delivery.path)
     except (InvalidDicomError, OSError, ValueError):
-        return None  # our own file is gone or damaged: no receiver can help
+        return None  # the file is missing or damaged: another try would fail too
     try:
         answer = association.send_c_store(dataset)
     except AttributeError:
-        return None  # it lacks its identifiers
+        return None  # the file has no identifiers
     except (RuntimeError, ValueError) as error:
-        raise PeerUnreachable(f"{peer.ae_title}: {error}", "", "it is tried again") from error
+        raise PeerUnreachable(f"{peer.ae_title}: {error}", "", "the node tries again") from error
     if "Status" not in answer:
-        raise PeerUnreachable(f"{peer.ae_title}: no answer", "", "it is tried again")
+        raise PeerUnreachable(f"{peer.ae_title}: no response", "", "the node tries again")
     return int(answer.Status)

@@ -1,15 +1,16 @@
-"""What is due, to whom, and what becomes of it.
+"""Send the results that are due to a destination, and record each receipt.
 
 Takes  DueOutput
 Gives  Delivery
 Next   node.delivery.cstore
 
-Retries wait twice as long each time. A refusal is final: the object waits for a person, and the
-balance shows it as failed.
+The wait grows with each try (``delivery.retry_factor``). A refusal is final: the balance counts the
+objects as failed until an operator runs ``osteonode redeliver``.
 """
 
 import time
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -23,9 +24,18 @@ from pipelines.contract.reasons import Reason
 
 log = structlog.get_logger(__name__)
 
+MOST_STEPS: Final = 30
+"""Steps after which the wait stops growing; no power overflows."""
+
 
 def deliver_due(ledger: Ledger, settings: Settings, destination: Destination) -> int:
-    """Send everything that is due now to one destination; how many objects arrived."""
+    """Send everything that is due now to one destination.
+
+    Returns
+    -------
+    int
+        Number of delivered objects.
+    """
     now = time.time()
     delivered = 0
     while outputs := ledger.outbox.claim_due(destination.name, now):
@@ -34,14 +44,14 @@ def deliver_due(ledger: Ledger, settings: Settings, destination: Destination) ->
 
 
 def abandon_unknown(ledger: Ledger, settings: Settings) -> None:
-    """Close what is due to a destination that is no longer in the settings."""
+    """Close what is due to destinations that are no longer in the settings."""
     names = [destination.name for destination in settings.destinations]
     for name, count in ledger.outbox.abandon_unknown(names).items():
         log.error(
             "destination_removed",
             destination=name,
             count=count,
-            remedy="put it back and run osteonode redeliver, or accept it",
+            remedy="add the destination again and run osteonode redeliver, or leave it",
         )
 
 
@@ -62,7 +72,7 @@ def _deliver(
             delivered += _enter(ledger, settings, output, receipt)
     except PeerUnreachable as error:
         log.warning("destination_unreachable", destination=destination.name, error=str(error))
-        for output in outputs[answered:]:  # a refused or postponed one has its state already
+        for output in outputs[answered:]:  # those before have their receipt
             _try_later(ledger, settings, output, None)
     return delivered
 
@@ -83,7 +93,7 @@ def _enter(ledger: Ledger, settings: Settings, output: DueOutput, receipt: Recei
         log.warning("output_postponed", **fields)
         return False
     ledger.outbox.record_dead(output, receipt.status, Reason.DELIVERY_REFUSED)
-    remedy = "let the destination accept this SOP class, then run osteonode redeliver"
+    remedy = "configure the destination for this SOP class, then run osteonode redeliver"
     log.error("output_refused", **fields, remedy=remedy)
     return False
 
@@ -92,17 +102,18 @@ def _try_later(ledger: Ledger, settings: Settings, output: DueOutput, status: in
     rules = settings.delivery
     now = time.time()
     if now - output.created_at > rules.give_up_after_h * 3600:
-        remedy = "when the destination answers again, run osteonode redeliver"
+        remedy = "run osteonode redeliver when the destination is reachable"
         fields = {"job": output.job_key, "destination": output.destination}
         log.error("output_given_up", **fields, remedy=remedy)
         ledger.outbox.record_dead(output, status, Reason.DELIVERY_GIVEN_UP)
         return
-    wait_s = min(rules.first_retry_s * 2.0 ** min(output.attempts, 30), rules.max_retry_s)
+    growth = rules.retry_factor ** min(output.attempts, MOST_STEPS)
+    wait_s = min(rules.first_retry_s * growth, rules.max_retry_s)
     ledger.outbox.record_retry(output, now + wait_s, status)
 
 
 def destination_peer(settings: Settings, destination: Destination) -> Peer:
-    """Application entity of a destination, called under the name that the settings give."""
+    """Application entity of a destination, with the calling AE title of the settings."""
     return Peer(
         ae_title=destination.ae_title,
         host=destination.host,

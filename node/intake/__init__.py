@@ -1,1 +1,1 @@
-"""Station 1: what comes in over the network becomes durable, or is refused with a reason."""
+"""Station 1: received objects are stored durably, or refused with a reason."""

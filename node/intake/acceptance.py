@@ -1,4 +1,4 @@
-"""Who and what is accepted, and the DIMSE status of each refusal.
+"""Accepted senders and objects, and the DIMSE status of each refusal.
 
 Takes  A-ASSOCIATE-RQ, C-STORE-RQ
 Gives  RefusedObject
@@ -65,7 +65,7 @@ TRANSFER_SYNTAXES: Final[tuple[UID, ...]] = (
     HTJ2KLosslessRPCL,
     HTJ2K,
 )
-"""All in which a CT can travel and a worker can decode it; the sender's preference decides."""
+"""All transfer syntaxes of CT that a worker can decode; the order of the sender decides."""
 
 SUCCESS: Final = 0x0000
 CANNOT_UNDERSTAND: Final = 0xC000
@@ -80,7 +80,7 @@ class DimseStatus:
     name
         As in PS3.4 Table B.2-1 or PS3.7 Annex C.
     meaning
-        When this node gives it.
+        When this node returns it.
     """
 
     code: int
@@ -94,44 +94,44 @@ STATUSES: Final[tuple[DimseStatus, ...]] = (
     DimseStatus(
         code=SUCCESS,
         name="Success",
-        meaning="The object and its ledger row are on disk; or the same object already was.",
+        meaning="The object and its ledger row are on disk, now or since an earlier transfer.",
     ),
     DimseStatus(
         code=RefusedObject.status,
         name="Processing failure",
-        meaning="An object that is not taken for a reason without a status of its own.",
+        meaning="The object is refused for a reason without a status of its own.",
         error=RefusedObject,
     ),
     # PS3.4 Table B.2-1
     DimseStatus(
         code=SpoolFull.status,
         name="Refused: Out of resources",
-        meaning="Free disk space is under the watermark, or the ledger cannot be written. "
-        "Send again later.",
+        meaning="Free disk space is below intake.min_free_gb, or the ledger cannot be written. "
+        "Send the object again later.",
         error=SpoolFull,
     ),
     DimseStatus(
         code=UnsupportedObject.status,
         name="Error: Data Set does not match SOP Class",
-        meaning="The SOP Class UID in the data set is another than in the request.",
+        meaning="The SOP Class UID of the data set differs from that of the request.",
         error=UnsupportedObject,
     ),
     DimseStatus(
         code=CANNOT_UNDERSTAND,
         name="Error: Cannot understand",
-        meaning="An internal error; the log has the details, the association stays up.",
+        meaning="An internal error; see the log. The association stays open.",
     ),
     DimseStatus(
         code=CorruptObject.status,
         name="Error: Cannot understand",
-        meaning="No readable data set, a UID is missing or contradicts the request, or the pixel "
-        "data is cut off.",
+        meaning="The data set cannot be read, a UID is missing or differs from the request, or "
+        "the pixel data are truncated.",
         error=CorruptObject,
     ),
     DimseStatus(
         code=DuplicateContent.status,
         name="Error: Cannot understand",
-        meaning="Another object with the same SOP Instance UID is already here. The first stays.",
+        meaning="The node has another object with the same SOP Instance UID, and keeps that one.",
         error=DuplicateContent,
     ),
 )
@@ -139,7 +139,7 @@ STATUSES: Final[tuple[DimseStatus, ...]] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """Why an association is rejected, and what to change."""
+    """Reason for the rejection of an association, and its remedy."""
 
     reason: str
     remedy: str
@@ -149,8 +149,8 @@ REJECTIONS: Final[dict[tuple[int, int], Rejection]] = {
     # (source, reason) of A-ASSOCIATE-RJ, PS3.8 Table 9-21
     (1, 7): Rejection(
         reason="called_ae_title_not_recognized",
-        remedy="set the AE title of this node at the sender, or intake.require_called_ae_title = "
-        "false",
+        remedy="configure the AE title of this node at the sender, or set "
+        "intake.require_called_ae_title = false",
     ),
     (1, 3): Rejection(
         reason="calling_ae_title_not_recognized",

@@ -1,10 +1,11 @@
-"""The little that the intake must know of an object: its identifiers, and that it is whole.
+"""Read the identifiers of an object, and check that its pixel data are complete.
 
 Takes  encoded data set
 Gives  ObjectHeader
 Next   node.intake.spool
 
-Reads up to the pixel data and never decodes them. Whether they are whole is seen from lengths.
+The reader stops at the pixel data and does not decode them; it compares their length with the
+header.
 """
 
 import struct
@@ -51,19 +52,19 @@ class ObjectHeader:
 
 
 def read_header(encoded: BinaryIO, transfer_syntax: UID) -> ObjectHeader:
-    """Read the identifiers of an encoded data set, and check that it is whole.
+    """Read the identifiers of an encoded data set, and check that it is complete.
 
     Parameters
     ----------
     encoded
         Seekable, at the start of the data set.
     transfer_syntax
-        In which it was sent.
+        Of the association.
 
     Raises
     ------
     CorruptObject
-        It cannot be parsed, lacks an identifier, or ends too early.
+        The data set cannot be parsed, has no identifier, or is truncated.
     """
     if transfer_syntax == DeflatedExplicitVRLittleEndian:
         encoded = BytesIO(_inflate(encoded.read()))
@@ -80,7 +81,7 @@ def read_header(encoded: BinaryIO, transfer_syntax: UID) -> ObjectHeader:
 
 @dataclass(slots=True)
 class _PixelElement:
-    """Where the value of the pixel data element starts, and the length that it claims."""
+    """Start of the value of the pixel data element, and the length that the element declares."""
 
     offset: int
     length: int
@@ -94,7 +95,7 @@ def _inflate(deflated: bytes) -> bytes:
     except zlib.error as error:
         raise CorruptObject(f"deflated data set: {error}", "", "send it again") from error
     if not stream.eof:
-        raise CorruptObject("deflated data set is cut off", "", "send it again")
+        raise CorruptObject("deflated data set is truncated", "", "send it again")
     return content
 
 
@@ -115,19 +116,19 @@ def _read_until_pixels(encoded: BinaryIO, transfer_syntax: UID) -> tuple[Dataset
             stop_when=at_pixels,
             specific_tags=_TAGS,
         )
-    except Exception as error:  # pydicom meets broken bytes with many kinds of error
+    except Exception as error:  # pydicom raises many kinds of error for damaged data
         raise CorruptObject(
             f"data set cannot be parsed ({type(error).__name__})", "", "send it again"
         ) from error
     if not pixels:
-        raise CorruptObject("no pixel data; cut off before them?", "a CT image", "send it again")
+        raise CorruptObject("no pixel data", "a complete CT image", "send it again")
     return dataset, pixels[0]
 
 
 def _identifier(dataset: Dataset, keyword: str) -> str:
     try:
         value = str(dataset.get(keyword) or "").strip(" \0")
-    except Exception as error:  # values are converted on access, with many kinds of error
+    except Exception as error:  # pydicom converts values on access, with many kinds of error
         raise CorruptObject(f"{keyword} cannot be read", "", "send it again") from error
     if not value:
         raise CorruptObject(f"{keyword} is missing or empty", "a unique identifier", "")
@@ -143,15 +144,17 @@ def _check_pixels(
         return
     if present < pixels.length:
         raise CorruptObject(
-            f"pixel data are cut off at {present} bytes", f"{pixels.length}", "send it again"
+            f"pixel data are truncated at {present} bytes", f"{pixels.length}", "send it again"
         )
     needed = _needed_bytes(dataset)
     if not transfer_syntax.is_encapsulated and pixels.length < needed:
-        raise CorruptObject(f"{pixels.length} bytes of pixel data", f"{needed} by the header", "")
+        raise CorruptObject(
+            f"{pixels.length} bytes of pixel data", f"{needed} bytes by the header", ""
+        )
 
 
 def _needed_bytes(dataset: Dataset) -> int:
-    """PS3.5 8.1.1: size of native pixel data, zero if the header does not tell."""
+    """PS3.5 8.1.1: size of native pixel data; 0 if the header has no size."""
     try:
         bits = (
             int(dataset.Rows)
@@ -179,7 +182,9 @@ def _check_fragments(encoded: BinaryIO, offset: int, present: int) -> None:
         if (group, element) != ITEM or encoded.tell() + length > end:
             break
         encoded.seek(length, 1)
-    raise CorruptObject("compressed pixel data are cut off", "a delimitation item", "send it again")
+    raise CorruptObject(
+        "compressed pixel data are truncated", "a delimitation item", "send it again"
+    )
 
 
 def _size(stream: BinaryIO) -> int:

@@ -1,11 +1,11 @@
-"""Do the files that the books name still hold what was acknowledged? Asked once, on start.
+"""Check on start that every file of the ledger still holds the acknowledged object.
 
 Takes  FileRow
 Gives  FileRow
 Next   node.ledger.files
 
-A flush that returned can still have been a lie of the disk, and people move files. Every file is
-looked at for its size; one of which nothing has been made yet is read and its digest compared.
+fsync can report success without durability, and files can be moved. The check compares the size
+of every file, and the digest of each file that is not yet processed.
 """
 
 import hashlib
@@ -28,7 +28,13 @@ GROUP_LENGTH: Final = slice(140, 144)
 
 
 def check_files(ledger: Ledger, stop_event: threading.Event) -> int:
-    """Mark objects whose file is lost, and those whose file is back; how many are newly lost."""
+    """Mark objects whose file is lost, and those whose file is found again.
+
+    Returns
+    -------
+    int
+        Number of files that are lost since the last check.
+    """
     after, lost = 0, 0
     try:
         while rows := ledger.files.page(after=after, limit=ROWS_AT_ONCE):
@@ -37,7 +43,7 @@ def check_files(ledger: Ledger, stop_event: threading.Event) -> int:
                 if stop_event.is_set():
                     return lost
             after = rows[-1].id
-    except OSError as error:  # no verdict on files that cannot be looked at
+    except OSError as error:  # the disk cannot be read: the states stay as they are
         log.error("files_unchecked", error=str(error), remedy="check the disk")  # noqa: TRY400
     return lost
 
@@ -61,12 +67,12 @@ def _check(ledger: Ledger, row: FileRow) -> bool:
 
 
 def flaw_of(row: FileRow) -> str | None:
-    """``missing``, ``size`` or ``content``; ``None`` where the file is as it was acknowledged.
+    """``missing``, ``size`` or ``content``; ``None`` if the file is as it was acknowledged.
 
     Raises
     ------
     OSError
-        The file may be there, but it cannot be read.
+        The file cannot be read.
     """
     try:
         with Path(row.path).open("rb") as file:

@@ -1,11 +1,11 @@
-"""Bytes to disk, for certain: temporary file, rename, flush of the file and its folder.
+"""Store objects durably: temporary file, rename, flush of the file and of its folder.
 
 Takes  encoded data set
 Gives  StoredInstance
 Next   node.ledger.received
 
-The final name holds the digest of the content: the same object again falls on its own place, and
-another object with the same SOP Instance UID can never overwrite the first.
+The file name contains the digest of the content: the same object sent again replaces its own file,
+and another object with the same SOP Instance UID cannot overwrite the first.
 """
 
 import errno
@@ -27,7 +27,7 @@ from pipelines.contract.durable import sync_folder
 INCOMING: Final = "incoming"
 GIGABYTE: Final = 10**9
 CHECK_SPACE_EVERY: Final = 16
-"""Objects between two looks at the free space."""
+"""Objects between two checks of the free space."""
 FLUSHERS: Final = 16
 IMPLEMENTATION_CLASS_UID: Final = "2.25.318260457113904163118127826034985172063"
 IMPLEMENTATION_VERSION_NAME: Final = "OSTEONODE"
@@ -39,11 +39,11 @@ class Spool:
     Parameters
     ----------
     folder
-        On one file system with everything below it.
+        On one file system with its subfolders.
     writer
-        Name of this process among the listeners; its unfinished files carry it.
+        Name of this process among the listeners; part of the name of its unfinished files.
     min_free_gb
-        Watermark under which nothing is taken.
+        Free space below which objects are refused.
     """
 
     def __init__(self, folder: Path, *, writer: str = "listener", min_free_gb: float = 0) -> None:
@@ -59,18 +59,18 @@ class Spool:
             leftover.unlink()
 
     def check_space(self) -> None:
-        """Look at the free space now and then.
+        """Check the free space, once for several objects.
 
         Raises
         ------
         SpoolFull
-            It is under the watermark.
+            Less than ``min_free_gb`` is free.
         """
         if next(self._numbers) % CHECK_SPACE_EVERY:
             return
         free_bytes = shutil.disk_usage(self._folder).free
         if free_bytes < self._min_free_bytes:
-            self._numbers = itertools.count()  # look again at the very next object
+            self._numbers = itertools.count()  # check again at the next object
             raise SpoolFull(
                 f"{free_bytes / GIGABYTE:.1f} GB free for the spool",
                 f"{self._min_free_bytes / GIGABYTE:.1f} GB",
@@ -78,7 +78,7 @@ class Spool:
             )
 
     def place(self, study: str, series: str, instance: str, sha256: str) -> Path:
-        """Give the final path of an object."""
+        """Final path of an object."""
         name = f"{_safe(instance)}.{sha256[:12]}.dcm"
         return self._folder / _safe(study) / _safe(series) / name
 
@@ -88,7 +88,7 @@ class Spool:
         Raises
         ------
         SpoolFull
-            The file system is full, or under the watermark.
+            The file system is full, or less than ``min_free_gb`` is free.
         """
         self.check_space()
         name = f"{self._writer}.{next(self._numbers)}.part"
@@ -96,11 +96,11 @@ class Spool:
             return IncomingFile(self._incoming / name, meta)
 
     def keep(self, incoming: "IncomingFile", path: Path) -> "Flush":
-        """Give a whole object its final name, and start to flush it.
+        """Rename a complete object to its final name, and start to flush it.
 
-        Name and content are there when this returns, so that no kill of a process can tear the
-        file. Durable it is after `Flush.wait`: a power cut before may leave a torn file, but
-        nobody got 0x0000 for it, and the sender's next try replaces it (same name, same content).
+        The file is complete under its name when this returns, also if the process is killed. It is
+        durable after `Flush.wait`: a power failure before that can leave a damaged file, but the
+        sender has not received 0x0000, and its next try replaces the file (same name).
 
         Raises
         ------
@@ -129,12 +129,12 @@ class Spool:
 
 
 class IncomingFile:
-    """The file of an object that is arriving: written and digested as its pieces come.
+    """File of an object that is arriving: written and digested piece by piece.
 
     Parameters
     ----------
     meta
-        Preamble and file meta information; what is written then is the encoded data set.
+        Preamble and file meta information, written first; the encoded data set follows.
     """
 
     def __init__(self, path: Path, meta: bytes) -> None:
@@ -166,13 +166,13 @@ class IncomingFile:
             yield stream
 
     def keep(self, path: Path) -> int:
-        """Move to the final name; the descriptor now belongs to the caller."""
+        """Rename to the final name. Returns the open descriptor, which the caller must close."""
         self._path.rename(path)
         descriptor, self._descriptor = self._descriptor, -1
         return descriptor
 
     def discard(self) -> None:
-        """Remove the file, unless it was kept."""
+        """Remove the file, unless `keep` was called."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -180,13 +180,13 @@ class IncomingFile:
 
 
 class Flush:
-    """Flushes under way: of a file and of its folder, at once, because each waits for the disk."""
+    """Running flushes of a file and of its folder, in parallel because each waits for the disk."""
 
     def __init__(self, *parts: "Future[None]") -> None:
         self._parts = parts
 
     def wait(self) -> None:
-        """Return when all is on disk.
+        """Wait until file and folder are on disk.
 
         Raises
         ------
@@ -230,7 +230,7 @@ def _meta_element(element: int, vr: bytes, text: str) -> bytes:
 
 
 def _safe(uid: str) -> str:
-    """File name of a UID; of anything else its digest, so that no name leads elsewhere."""
+    """File name of a UID; for other text its digest, so that no name leaves the folder."""
     if re.fullmatch(r"[0-9][0-9.]{0,63}", uid):
         return uid
     return "x" + hashlib.sha256(uid.encode()).hexdigest()[:32]
@@ -253,6 +253,6 @@ def _full_disk_explained() -> Iterator[None]:
 
 
 def remove(path: Path) -> None:
-    """Take an object out of the spool that the ledger did not take."""
+    """Remove a file whose object is not in the ledger."""
     with suppress(FileNotFoundError):
         path.unlink()

@@ -1,1 +1,1 @@
-"""Selection -> job on the queue -> outcome in the books."""
+"""Selection -> job on the queue -> outcome in the ledger."""

@@ -1,4 +1,4 @@
-"""Outcome files -> the books and the outbox.
+"""Outcome files -> ledger and outbox.
 
 Takes  Outcome
 Gives  DueOutput
@@ -25,17 +25,17 @@ def collect(
     *,
     radiomics_for: Collection[str] = (),
 ) -> int:
-    """Take every finished job into the books.
+    """Record every finished job in the ledger.
 
     Parameters
     ----------
     radiomics_for
-        Destinations that get the report of radiomic features too.
+        Destinations that also receive the report of radiomic features.
 
     Returns
     -------
     int
-        How many were finished.
+        Number of finished jobs.
     """
     finished = 0
     for job in jobs:
@@ -46,7 +46,7 @@ def collect(
             ledger.jobs.fail(job.key, Reason.INTERNAL_ERROR)
             finished += 1
             continue
-        except OSError as error:  # the disk may be back at the next look
+        except OSError as error:  # a disk error can be temporary: tried again in the next round
             log.error("outcome_unreadable", job=job.key, error=str(error))  # noqa: TRY400
             continue
         if outcome is None:

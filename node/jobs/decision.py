@@ -1,4 +1,4 @@
-"""What becomes of a study: the job for its best series, and a reason for every other.
+"""Decide about a study: a job for its best series, and a reason for every other series.
 
 Takes  StudySnapshot
 Gives  Decision
@@ -22,7 +22,7 @@ from pipelines.contract.reasons import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A decision that is not in the books yet, and what to tell of it."""
+    """A decision that is not in the ledger yet, and what to log about it."""
 
     decision: Decision
     job: Job | None
@@ -48,7 +48,7 @@ def records_of(seen: StudySnapshot) -> list[SeriesRecord]:
 
 
 def lacks_slices(seen: StudySnapshot, records: Sequence[SeriesRecord]) -> bool:
-    """Whether an undecided series has a hole that late slices may fill."""
+    """Whether an undecided series has a gap that late slices may fill."""
     return any(
         stack_of(record).flaw is Reason.MISSING_SLICES
         for record in records
@@ -62,7 +62,7 @@ def plan(
     ledger: Ledger,
     describe: Callable[[Selection], Job],
 ) -> Plan:
-    """Choose the series, and describe its job; nothing is written."""
+    """Select the series and describe its job, without writing anything."""
     selection, losers = select_series(records)
     job, replaces = None, None
     if selection:
@@ -83,7 +83,7 @@ def plan(
 
 
 def give_up(seen: StudySnapshot) -> Decision:
-    """No job, because of an error of ours; the books must not wait for ever."""
+    """Decision without a job, after an internal error: the study must not stay open."""
     uids = {one.series_instance_uid for one in seen.instances} | seen.open_series
     return Decision(
         study_instance_uid=seen.study_instance_uid,
@@ -107,7 +107,7 @@ def _predecessor(report: Path) -> Predecessor:
 
 
 def _absent(seen: StudySnapshot) -> dict[str, Reason]:
-    """Open series of which every file is lost."""
+    """Open series that have lost every file."""
     present = {one.series_instance_uid for one in seen.instances}
     return dict.fromkeys(seen.open_series - present, Reason.FILE_LOST)
 

@@ -1,4 +1,4 @@
-"""Selection -> Job: a folder with ``job.json``, then the ledger row, then the wake-up.
+"""Selection -> Job: a folder with ``job.json``, then the ledger row, then the message.
 
 Takes  Selection
 Gives  Job
@@ -8,17 +8,16 @@ Next   pipelines.worker.tasks
 from contextlib import suppress
 from pathlib import Path
 
-from node.series.routing import pipelines_for
 from node.series.selection import Selection
 from pipelines.contract.density_table import DensityTable
 from pipelines.contract.durable import sync_folder, write_durably
+from pipelines.contract.feature_engine import Engine
 from pipelines.contract.generation import model_set_version
-from pipelines.contract.job import JOB_FILE, Job, JobInstance, Predecessor, job_key
-from pipelines.contract.reasons import Reason
+from pipelines.contract.job import JOB_FILE, Job, JobInstance, job_key
 
 
 def key_of(selection: Selection, density_table: DensityTable | None = None) -> str:
-    """Job key: the same content of the series, models and calibrations give the same key."""
+    """Job key: equal for the same objects of the series, models and calibrations."""
     record = selection.record
     return job_key(
         record.series_instance_uid,
@@ -32,12 +31,11 @@ def make_job(
     selection: Selection,
     work_folder: Path,
     *,
-    predecessor: Predecessor | None = None,
-    flags: tuple[Reason, ...] = (),
     density_table: DensityTable | None = None,
     radiomics: bool = False,
+    radiomics_engine: Engine = Engine.NATIVE,
 ) -> Job:
-    """Describe the work; nothing is written."""
+    """Describe the job, without writing anything."""
     record = selection.record
     key = key_of(selection, density_table)
     return Job(
@@ -48,18 +46,16 @@ def make_job(
             JobInstance(sop_instance_uid=uid, path=path)
             for uid, path in zip(record.sop_instance_uids, record.paths, strict=True)
         ),
-        pipelines=pipelines_for(selection),
         output_folder=str(work_folder / key),
         model_set=model_set_version(),
-        flags=flags,
         radiomics=radiomics,
+        radiomics_engine=radiomics_engine,
         density_table=density_table,
-        predecessor=predecessor,
     )
 
 
 def write_job(job: Job) -> Path:
-    """Write ``job.json`` durably; the same job that is already there stays as it is."""
+    """Write ``job.json`` durably, unless the file already holds the same job."""
     folder = Path(job.output_folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / JOB_FILE

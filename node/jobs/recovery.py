@@ -1,11 +1,11 @@
-"""Jobs that nobody works on: enqueue them again.
+"""Find jobs that no worker runs, to enqueue them again.
 
 Takes  JobRow
 Gives  JobRow
 Next   node.jobs.collect
 
-A job is in work exactly while a worker holds the lock in its folder; the kernel frees the lock
-however the worker ends. Enqueuing twice is harmless (``pipelines.contract.job``).
+A worker holds the lock in the folder of its job as long as it runs it; the kernel releases the lock
+when the worker ends in any way. Enqueuing twice is harmless (``pipelines.contract.job``).
 """
 
 import fcntl
@@ -31,7 +31,7 @@ def is_in_work(folder: Path) -> bool:
 
 
 def was_begun_since(folder: Path, moment: float) -> bool:
-    """Whether a worker has begun the job since then: with no lock held, it died of it."""
+    """Whether a worker started the job after ``moment``. Without a lock, that worker has died."""
     try:
         return (folder / ATTEMPTS_FILE).stat().st_mtime > moment
     except FileNotFoundError:
@@ -46,8 +46,8 @@ def jobs_to_enqueue(
     Parameters
     ----------
     started_at
-        When this process started: whatever was enqueued before is enqueued again, because the
-        broker may have been emptied meanwhile.
+        Start of this process. Jobs that were enqueued before are enqueued again, because the
+        broker may have lost its messages.
     """
     now = time.time()
     return [

@@ -1,4 +1,4 @@
-"""The site's density table, read again when its file changes.
+"""The density table of the site, read again when its file changes.
 
 Takes  density.json
 Gives  DensityTable
@@ -16,28 +16,28 @@ log = structlog.get_logger(__name__)
 
 
 def site_table(path: Path) -> DensityTable | None:
-    """The site's table, or ``None`` where there is none.
+    """The table of the site, or ``None`` if there is no file.
 
     Raises
     ------
     BadDensityTable
-        The file is there but cannot be used.
+        The file exists but cannot be used.
     """
     return read_table(path) if path.exists() else None
 
 
 class SiteTable:
-    """The table as it is now; an unusable change is logged, and the last good table stays.
+    """The current table; a change that cannot be used is logged, and the last good table stays.
 
     Parameters
     ----------
     path
-        Need not be there.
+        Need not exist.
 
     Raises
     ------
     BadDensityTable
-        The file is unusable at the start.
+        The file cannot be used at the start.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,7 +46,7 @@ class SiteTable:
         self._table = site_table(path)
 
     def current(self) -> DensityTable | None:
-        """The table for a job that is made now."""
+        """The table for the next job."""
         stamp = self._now()
         if stamp != self._stamp:
             self._stamp = stamp

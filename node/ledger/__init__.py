@@ -1,1 +1,1 @@
-"""The ledger: every object and every change of state, durable before anybody is told."""
+"""The ledger: every object and every change of state, durable before it is acknowledged."""

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """What became of every object.
+    """Number of objects in each state.
 
     Parameters
     ----------
     received
-        Objects that were acknowledged with 0x0000 for the first time.
+        Objects that were acknowledged with 0x0000, each counted once.
     refused
-        Objects and associations that were not taken; not part of ``received``.
+        Refused objects and associations; not part of ``received``.
     resent
-        Times that a known object came again.
+        Number of times that a known object was sent again.
     lost
-        Objects whose file is missing or damaged; those not yet processed also count as failed.
+        Objects whose file is missing or damaged; those not yet processed also count in ``failed``.
     reasons
         Code -> number of objects, for everything skipped or failed.
     """
@@ -33,5 +33,5 @@ class Balance:
 
     @property
     def is_balanced(self) -> bool:
-        """Whether every received object is accounted for."""
+        """Whether the states add up to ``received``."""
         return self.received == self.skipped + self.waiting + self.failed + self.delivered

@@ -21,7 +21,7 @@ MIGRATIONS: Final = Path(__file__).parent / "migrations"
 MIGRATION_LOCK: Final = 7_220_011
 """Key of PostgreSQL's advisory lock while tables change."""
 BUSY_TIMEOUT_S: Final = 30
-"""So long a writer waits for another one (SQLite)."""
+"""Longest wait of a writer for another writer (SQLite)."""
 CONNECT_TIMEOUT_S: Final = 10
 READS_ONLY: Final = "reads_only"
 """Execution option of a connection that writes nothing."""
@@ -53,7 +53,7 @@ class Database:
 
 
 def open_engine(url: str) -> Engine:
-    """Engine whose transactions are durable when they have been committed."""
+    """Engine whose committed transactions are durable."""
     parsed = make_url(url)
     is_sqlite = parsed.get_backend_name() == "sqlite"
     if is_sqlite and parsed.database:
@@ -68,8 +68,8 @@ def open_engine(url: str) -> Engine:
 
 
 def _translate(context: ExceptionContext) -> LedgerError | None:
-    """Errors of the database become ours, here and nowhere else."""
-    if context.is_pre_ping:  # an old connection is dead: the pool opens a new one
+    """Translate errors of the database to `LedgerError`; no other function does."""
+    if context.is_pre_ping:  # a connection has ended: the pool opens a new one
         return None
     found = f"ledger: {context.original_exception}"
     return LedgerError(found, "", "check the disk and ledger.url")
@@ -83,9 +83,11 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """Take the writer's lock at once: two readers that both want to write cannot deadlock.
+    """Take the lock of the writer at the start of a transaction that writes.
 
-    Who reads only waits for nobody: it sees the last commit before its first query (WAL).
+    Two transactions that read first and then write would deadlock.
+    A transaction that only reads waits for no writer: it sees the last commit before its first
+    query (WAL).
     """
     reads_only = connection.get_execution_options().get(READS_ONLY, False)
     connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
@@ -100,7 +102,7 @@ def _config(connection: Connection | None = None) -> Config:
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring the tables up to date; one process at a time.
+    """Migrate the tables to a revision; one process at a time.
 
     Raises
     ------
@@ -128,7 +130,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Take the tables back to an older revision."""
+    """Migrate the tables back to an older revision."""
     with _one_at_a_time(engine), engine.begin() as connection:
         command.downgrade(_config(connection), revision)
 

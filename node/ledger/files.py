@@ -1,9 +1,4 @@
-"""The files behind the rows: which are there, lost, or found again.
-
-Takes  FileRow
-Gives  FileRow
-Next   node.intake.lost_files
-"""
+"""Files of the received objects: lost, or found again."""
 
 import time
 from typing import Any
@@ -24,7 +19,7 @@ class Files:
         self._database = database
 
     def page(self, *, after: int, limit: int) -> list[FileRow]:
-        """Files that the books name, in the order of their rows, from the row after ``after``."""
+        """Files of up to ``limit`` objects in the order of their rows, beginning after row ``after``."""
         waiting = instances.c.state == InstanceState.WAITING
         unmade = (series.c.state == SeriesState.OPEN) | (jobs.c.state == JobState.QUEUED)
         query = (
@@ -38,14 +33,14 @@ class Files:
         return [_file_row(row) for row in self._database.read(query)]
 
     def record_lost(self, row: FileRow) -> bool:
-        """Note that a file is missing or damaged; its object comes back when it is sent again.
+        """Record that a file is missing or damaged; sending the object again restores it.
 
-        An object that was waiting counts as failed, and its study is decided without it.
+        An object that was waiting counts as failed, and its study is decided again without it.
 
         Returns
         -------
         bool
-            ``False``, and nothing changed, where the object came again meanwhile.
+            ``False``, without a change, if the object was sent again in the meantime.
         """
         mine = (instances.c.id == row.id) & (instances.c.resent == row.resent)
         lost = {"state": InstanceState.FAILED, "reason": Reason.FILE_LOST, "job_key": None}
@@ -57,12 +52,12 @@ class Files:
         return bool(marked.rowcount)
 
     def record_found(self, row: FileRow) -> bool:
-        """Note that a lost file is whole again (its disk was not there at the last look).
+        """Record that a lost file is complete again (its disk was not mounted at the last check).
 
         Returns
         -------
         bool
-            ``False``, and nothing changed, where the object came again meanwhile.
+            ``False``, without a change, if the object was sent again in the meantime.
         """
         mine = (instances.c.id == row.id) & (instances.c.resent == row.resent)
         with self._database.begin() as connection:

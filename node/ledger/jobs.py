@@ -1,9 +1,4 @@
-"""Station 3: jobs, from the queue to their outcome.
-
-Takes  OutputObject
-Gives  JobRow
-Next   node.jobs.recovery
-"""
+"""Station 3: jobs, from the queue to their outcome."""
 
 import time
 from collections.abc import Collection, Iterable, Sequence
@@ -26,7 +21,7 @@ class Jobs:
         self._database = database
 
     def unfinished(self) -> list[JobRow]:
-        """Jobs without an outcome in the books."""
+        """Jobs without an outcome, oldest first."""
         query = select(jobs).where(jobs.c.state == JobState.QUEUED).order_by(jobs.c.created_at)
         return [
             JobRow(
@@ -40,7 +35,7 @@ class Jobs:
         ]
 
     def mark_enqueued(self, key: str) -> None:
-        """Note that the broker has the job now."""
+        """Record that the job was sent to the broker."""
         with self._database.begin() as connection:
             connection.execute(
                 update(jobs).where(jobs.c.key == key).values(enqueued_at=time.time())
@@ -54,12 +49,12 @@ class Jobs:
         *,
         radiomics_for: Collection[str] = (),
     ) -> None:
-        """Take the results of a job into the outbox, once for each destination.
+        """Close a job and put its results into the outbox, once for each destination.
 
         Parameters
         ----------
         radiomics_for
-            Destinations that get the report of radiomic features too; nobody else does.
+            Destinations that also receive the report of radiomic features.
 
         Raises
         ------
@@ -94,7 +89,7 @@ class Jobs:
             settle(connection, key)
 
     def fail(self, key: str, reason: Reason) -> None:
-        """Close a job that yields nothing; its objects count as failed, with the reason."""
+        """Close a job without results; its objects count as failed, with the reason."""
         with self._database.begin() as connection:
             step(connection, jobs, jobs.c.key == key, JobState.FAILED, reason)
             settle(connection, key)

@@ -1,8 +1,9 @@
-"""The ledger: every change of state, one transaction each.
+"""The ledger: every change of state of objects, series, jobs and results.
 
-Nothing else in the node writes to the database. Rows change only along the arrows of
-``node.ledger.states``; a function that returns has its work on disk. One attribute for each
-station: ``ledger.received.record(instance)``, ``ledger.studies.decide(decision, seen=snapshot)``.
+Only this folder writes to the database. Each change is one transaction and is on disk when its
+function returns. Rows change only along the steps of ``node.ledger.states``. The ledger has one
+attribute for each station: ``ledger.received.record(instance)``,
+``ledger.studies.decide(decision, seen=snapshot)``.
 """
 
 from collections import Counter
@@ -21,7 +22,7 @@ from node.ledger.tables import instances, refusals
 
 
 class Ledger:
-    """The database behind functions; safe to share between threads."""
+    """An open ledger; threads can share it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -38,7 +39,7 @@ class Ledger:
         Raises
         ------
         LedgerError
-            It cannot be opened.
+            The database cannot be opened, or is newer than this program.
         """
         engine = open_engine(url)
         upgrade(engine)
@@ -49,7 +50,7 @@ class Ledger:
         self._database.close()
 
     def balance(self) -> Balance:
-        """Count what became of every object."""
+        """Number of objects in each state."""
         columns = instances.c.state, instances.c.reason
         query = select(*columns, func.count(), func.sum(instances.c.resent)).group_by(*columns)
         states: Counter[str] = Counter()

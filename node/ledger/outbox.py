@@ -1,9 +1,4 @@
-"""Station 5: results on their way to the destinations.
-
-Takes  DueOutput
-Gives  DueOutput
-Next   node.delivery.outbox
-"""
+"""Station 5: results on their way to the destinations."""
 
 import time
 from collections import Counter
@@ -28,10 +23,11 @@ class Outbox:
         self._database = database
 
     def claim_due(self, destination: str, now: float) -> list[DueOutput]:
-        """Results to be sent now; they are on their way until one of the records below.
+        """Mark the results that are due as sending, and return them.
 
-        A report comes only when nothing that it points at is still due. What an earlier process
-        claimed and never finished comes again: only one sends to a destination.
+        Each stays in that state until ``record_delivered``, ``record_dead`` or ``record_retry``. A
+        report is returned only when no result that it references is due. Results that an earlier
+        process claimed are returned again, because one process sends to a destination.
         """
         is_due = (outputs.c.state == OutputState.DUE) & (outputs.c.next_try_at <= now)
         query = (
@@ -56,7 +52,7 @@ class Outbox:
         return found
 
     def _open_kinds(self, connection: Connection, destination: str) -> dict[str, str]:
-        """Kind of result that a destination gets next, by job."""
+        """Kind of result that a destination receives next, by job."""
         rows = connection.execute(
             select(outputs.c.job_key, outputs.c.kind).where(
                 outputs.c.destination == destination,
@@ -69,32 +65,32 @@ class Outbox:
         return kinds
 
     def record_delivered(self, output: DueOutput, status: int) -> None:
-        """The destination has it.
+        """Record that the destination stored the result.
 
         Raises
         ------
         ForbiddenTransition
-            It was not claimed.
+            The result was not claimed.
         """
         self._record_try(output, OutputState.DELIVERED, last_status=status)
 
     def record_dead(self, output: DueOutput, status: int | None, reason: Reason) -> None:
-        """The destination will not have it.
+        """Record that the result will not be sent again by itself.
 
         Raises
         ------
         ForbiddenTransition
-            It was not claimed.
+            The result was not claimed.
         """
         self._record_try(output, OutputState.DEAD, last_status=status, reason=reason)
 
     def record_retry(self, output: DueOutput, next_try_at: float, status: int | None) -> None:
-        """Try again later.
+        """Record a failed try; the result is due again at ``next_try_at``.
 
         Raises
         ------
         ForbiddenTransition
-            It was not claimed.
+            The result was not claimed.
         """
         self._record_try(output, OutputState.DUE, last_status=status, next_try_at=next_try_at)
 
@@ -106,11 +102,13 @@ class Outbox:
                 .values(state=state, attempts=outputs.c.attempts + 1, **values)
             )
             if changed.rowcount != 1:
-                raise ForbiddenTransition(f"a result that cannot become {state}", "a claimed one")
+                raise ForbiddenTransition(
+                    f"a result that cannot become {state}", "a claimed result"
+                )
             settle(connection, output.job_key)
 
     def abandon_unknown(self, known: Collection[str]) -> dict[str, int]:
-        """Close what is due to destinations that are no longer in the settings.
+        """Close the results that are due to destinations that are not in the settings.
 
         Returns
         -------
@@ -134,7 +132,13 @@ class Outbox:
         return dict(Counter(row.destination for row in rows))
 
     def redeliver(self, destinations: Collection[str]) -> int:
-        """Make every result due again that one of the destinations did not get; how many."""
+        """Make the current results that the destinations did not receive due again.
+
+        Returns
+        -------
+        int
+            Number of results.
+        """
         now = time.time()
         current = select(jobs.c.key).where(jobs.c.state == JobState.SUCCEEDED)
         dead = (
@@ -145,12 +149,12 @@ class Outbox:
         with self._database.begin() as connection:
             keys = {r.job_key for r in connection.execute(select(outputs.c.job_key).where(dead))}
             again = {"state": OutputState.DUE, "reason": None, "attempts": 0}
-            times = {"created_at": now, "next_try_at": now}  # the time to give up starts anew
+            times = {"created_at": now, "next_try_at": now}  # the time until give-up starts again
             count = connection.execute(update(outputs).where(dead).values({**again, **times}))
             move_instances(connection, instances.c.job_key.in_(keys), InstanceState.WAITING, None)
         return int(count.rowcount)
 
 
 def _sent_after(kind: str) -> int:
-    """Segmentations go before the reports that point at them."""
+    """Rank of a kind: segmentations are sent before the reports that reference them."""
     return {"seg": 0, "sc": 1, "sr": 2}.get(kind, 3)

@@ -1,9 +1,4 @@
-"""Station 1: received objects, their headers, and refusals.
-
-Takes  StoredInstance
-Gives  Recorded
-Next   node.series.index
-"""
+"""Station 1: received objects, their headers, and refusals."""
 
 import time
 from collections.abc import Mapping
@@ -25,15 +20,15 @@ class Received:
         self._database = database
 
     def record(self, instance: StoredInstance) -> Recorded:
-        """Take a stored object into the books; on disk when this returns.
+        """Record a stored object; the row is on disk when this returns.
 
         Raises
         ------
         DuplicateContent
-            The SOP Instance UID is known with other content in the same transfer syntax.
-            (The same object in another transfer syntax counts as sent again.)
+            The ledger has other content with this SOP Instance UID and transfer syntax. (The same
+            object in another transfer syntax counts as sent again.)
         LedgerError
-            The database does not answer.
+            The database cannot be written.
         """
         now = instance.received_at.timestamp()
         values = {
@@ -78,13 +73,13 @@ class Received:
             raise DuplicateContent(
                 f"other content under SOP Instance UID {instance.sop_instance_uid}",
                 "one object per UID",
-                "the first object is kept; give a changed object a UID of its own",
+                "the first object is kept; a changed object needs a new UID",
             )
         connection.execute(update(instances).where(mine).values(counted))
         return Recorded.RESENT if is_same else Recorded.RECODED
 
     def _open_series(self, connection: Connection, instance: StoredInstance, now: float) -> None:
-        """New content opens a series, also one about which was decided before."""
+        """Open the series of new content, also if it was decided before."""
         insert = self._database.insert(series).values(
             series_instance_uid=instance.series_instance_uid,
             study_instance_uid=instance.study_instance_uid,
@@ -108,7 +103,7 @@ class Received:
         status: int,
         reason: str,
     ) -> None:
-        """Note what was not taken, and why."""
+        """Record a refused object or association, with the reason."""
         with self._database.begin() as connection:
             connection.execute(
                 refusals.insert().values(
@@ -123,7 +118,7 @@ class Received:
             )
 
     def without_header(self, limit: int) -> list[tuple[str, str]]:
-        """(SOP Instance UID, path) of objects whose header is not in the books yet."""
+        """(SOP Instance UID, path) of objects whose header is not in the ledger yet."""
         query = (
             select(instances.c.sop_instance_uid, instances.c.path)
             .where(UNREAD)
@@ -133,7 +128,7 @@ class Received:
         return [(row.sop_instance_uid, row.path) for row in self._database.read(query)]
 
     def record_headers(self, headers: Mapping[str, Mapping[str, Any]]) -> None:
-        """Keep the headers of objects by SOP Instance UID."""
+        """Record the headers of objects by SOP Instance UID."""
         with self._database.begin() as connection:
             for uid, header in headers.items():
                 connection.execute(

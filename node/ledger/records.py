@@ -1,4 +1,4 @@
-"""What goes into the ledger and what it returns: frozen records, free of the database."""
+"""Records that the ledger takes and returns; no database is needed for them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from pipelines.contract.reasons import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredInstance:
-    """One object that lies durably in the spool.
+    """One object that is durable in the spool.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class StoredInstance:
     size_bytes, sha256
         Of the encoded data set, without the file meta information: equal for equal content.
     received_at
-        In UTC.
+        UTC.
     """
 
     sop_class_uid: str
@@ -41,8 +41,8 @@ class StoredInstance:
 class Recorded(Enum):
     """Whether an object was new.
 
-    ``RECODED`` is a known object in another transfer syntax: the file of the first one stays, the
-    new one is not in the books. ``HEALED`` is one whose first file was lost.
+    ``RECODED``: known object in another transfer syntax; the ledger keeps the first file.
+    ``HEALED``: known object whose first file was lost; the ledger takes the new file.
     """
 
     NEW = "new"
@@ -53,7 +53,7 @@ class Recorded(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceRow:
-    """What the ledger knows of one object; ``header`` once it has been read."""
+    """One object; ``header`` is ``None`` until the coordinator has read it."""
 
     sop_instance_uid: str
     series_instance_uid: str
@@ -64,18 +64,18 @@ class InstanceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileRow:
-    """What the file of one object should hold.
+    """Expected content of the file of one object.
 
     Parameters
     ----------
     size_bytes, sha256
         Of the encoded data set, without the file meta information.
     resent
-        Tells whether the object came again meanwhile.
+        Changes when the object is sent again.
     is_needed
-        Nothing has been made of it yet.
+        The object is not processed yet.
     is_lost
-        So it was found at an earlier look.
+        An earlier check found the file lost.
     """
 
     id: int
@@ -91,7 +91,7 @@ class FileRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudySnapshot:
-    """All present objects of a study at one moment; ``last_received_at`` dates it."""
+    """Objects of a study whose files are not lost; ``last_received_at`` dates the snapshot."""
 
     study_instance_uid: str
     instances: tuple[InstanceRow, ...]
@@ -112,7 +112,7 @@ class JobRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueOutput:
-    """One result that a destination should get now."""
+    """One result that is due to a destination."""
 
     id: int
     job_key: str
@@ -127,16 +127,16 @@ class DueOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What becomes of a study: one job for the chosen series, reasons for the others.
+    """Decision about a study: one job for the chosen series, reasons for the others.
 
     Parameters
     ----------
     losers
         Reason by Series Instance UID.
     skipped_instances
-        Reason by SOP Instance UID: single objects of the chosen series that are not used.
+        Reason by SOP Instance UID, for objects of the chosen series that are not used.
     replaces
-        Path of the delivered report of an older job that the job's report will name.
+        Path of the delivered report of an older job that the new report replaces.
     """
 
     study_instance_uid: str

@@ -1,4 +1,4 @@
-"""States of objects, series, jobs and outputs, and every allowed step between them."""
+"""States of objects, series, jobs and outputs, and the allowed steps between them."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -7,7 +7,7 @@ from typing import Final
 
 
 class InstanceState(StrEnum):
-    """What became of a received object. The balance counts exactly these."""
+    """State of a received object. The balance counts the objects in each."""
 
     WAITING = "waiting"
     SKIPPED = "skipped"
@@ -16,7 +16,7 @@ class InstanceState(StrEnum):
 
 
 class SeriesState(StrEnum):
-    """Where a series stands."""
+    """State of a series."""
 
     OPEN = "open"
     CHOSEN = "chosen"
@@ -24,7 +24,7 @@ class SeriesState(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """State of a job."""
 
     QUEUED = "queued"
     SUCCEEDED = "succeeded"
@@ -33,7 +33,7 @@ class JobState(StrEnum):
 
 
 class OutputState(StrEnum):
-    """Where one result stands on its way to one destination."""
+    """State of one result for one destination."""
 
     DUE = "due"
     SENDING = "sending"
@@ -52,7 +52,7 @@ ALLOWED: Final[Mapping[type[State], Mapping[State, tuple[State, ...]]]] = Mappin
                 InstanceState.FAILED,
                 InstanceState.DELIVERED,
             ),
-            # A late slice or series makes the node decide again.
+            # The node decides again after a late slice or series.
             InstanceState.SKIPPED: (InstanceState.WAITING,),
             InstanceState.FAILED: (InstanceState.WAITING, InstanceState.SKIPPED),
             InstanceState.DELIVERED: (InstanceState.WAITING, InstanceState.SKIPPED),
@@ -66,23 +66,23 @@ ALLOWED: Final[Mapping[type[State], Mapping[State, tuple[State, ...]]]] = Mappin
             JobState.QUEUED: (JobState.SUCCEEDED, JobState.FAILED, JobState.SUPERSEDED),
             JobState.SUCCEEDED: (JobState.SUPERSEDED,),
             JobState.FAILED: (JobState.SUPERSEDED,),
-            # The older content of a series can become the current one again.
+            # Lost files can make the older content of a series the current one again.
             JobState.SUPERSEDED: (JobState.QUEUED,),
         },
         OutputState: {
             OutputState.DUE: (OutputState.SENDING, OutputState.DEAD, OutputState.DROPPED),
-            # Whoever finds it so after a crash cannot know whether the PACS has it: sent again.
+            # After a crash it is unknown whether the PACS has the result: it is sent again.
             OutputState.SENDING: (OutputState.DUE, OutputState.DELIVERED, OutputState.DEAD),
             OutputState.DELIVERED: (),
-            OutputState.DEAD: (OutputState.DUE,),  # a person mended the cause
+            OutputState.DEAD: (OutputState.DUE,),  # osteonode redeliver
             OutputState.DROPPED: (OutputState.DUE,),
         },
     }
 )
-"""One table per kind: states of two kinds may share a word, and then compare equal."""
+"""One table per kind, because states of two kinds with the same word compare equal."""
 
 
 def sources_of(target: State) -> list[State]:
-    """States from which an arrow leads to ``target``; the ledger moves no other rows."""
+    """States with a step to ``target``; the ledger moves no other rows."""
     steps = ALLOWED[type(target)]
     return [source for source, targets in steps.items() if target in targets]

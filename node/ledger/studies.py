@@ -1,9 +1,4 @@
-"""Station 2: studies, from their first object to the decision about every series.
-
-Takes  Decision
-Gives  StudySnapshot
-Next   node.jobs.decision
-"""
+"""Station 2: studies, from their first object to the decision about every series."""
 
 import time
 from typing import Any
@@ -19,13 +14,13 @@ from pipelines.contract.reasons import Reason
 
 
 class Studies:
-    """Series that are open, and what was decided about them."""
+    """Open series and the decisions about them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def quiet(self, quiet_since: float) -> list[str]:
-        """Studies with an undecided series, of which nothing came after ``quiet_since``."""
+        """Studies with an open series and no object received after ``quiet_since``."""
         newer = series.alias()
         is_restless = exists().where(
             newer.c.study_instance_uid == series.c.study_instance_uid,
@@ -39,7 +34,7 @@ class Studies:
         return [row.study_instance_uid for row in self._database.read(query)]
 
     def snapshot(self, study_instance_uid: str) -> StudySnapshot:
-        """Everything known of a study."""
+        """All objects of a study whose files are not lost, and its open series."""
         mine = series.c.study_instance_uid == study_instance_uid
         rows = self._database.read(select(series).where(mine))
         uids = [row.series_instance_uid for row in rows]
@@ -58,13 +53,13 @@ class Studies:
         )
 
     def decide(self, decision: Decision, *, seen: StudySnapshot) -> bool:
-        """Close a study's series: a job for the chosen one, a reason for each other.
+        """Close the series of a study: a job for the chosen one, a reason for each other.
 
         Returns
         -------
         bool
-            ``False``, and nothing changed, where the study grew since it was ``seen``, where a
-            result of an older job is on its way, or where another report is to be replaced.
+            ``False``, without a change, if the study received objects since it was ``seen``, if a
+            result of an older job is being sent, or if another report must be replaced.
         """
         with self._database.begin() as connection:
             last = connection.execute(
@@ -90,7 +85,7 @@ class Studies:
         return True
 
     def _is_overtaken(self, connection: Connection, decision: Decision) -> bool:
-        """Whether a destination gets, or got meanwhile, a result that the decision ignores."""
+        """Whether a result that the decision does not consider is being sent or was delivered."""
         key = decision.job_key or ""
         older = (jobs.c.study_instance_uid == decision.study_instance_uid) & (jobs.c.key != key)
         on_its_way = (
@@ -151,7 +146,7 @@ class Studies:
         )
 
     def _supersede(self, connection: Connection, decision: Decision) -> None:
-        """Older jobs of the study lose their undelivered results."""
+        """Drop the undelivered results of older jobs of the study."""
         older = (
             (jobs.c.study_instance_uid == decision.study_instance_uid)
             & (jobs.c.key != (decision.job_key or ""))
@@ -168,7 +163,7 @@ class Studies:
         )
 
     def delivered_report(self, study_instance_uid: str, *, other_than: str) -> str | None:
-        """Path of the latest report of the study that a destination has, of another job."""
+        """Path of the latest delivered report of the study that belongs to another job."""
         rows = self._database.read(_delivered_report(study_instance_uid, other_than))
         return str(rows[0].path) if rows else None
 
@@ -184,7 +179,7 @@ def _instance(row: Any) -> InstanceRow:
 
 
 def _delivered_report(study_instance_uid: str, other_than: str) -> Select[tuple[str]]:
-    """Path of the latest report that a destination has, of another job of the study."""
+    """Path of the latest delivered report of another job of the study."""
     return (
         select(outputs.c.path)
         .join(jobs, jobs.c.key == outputs.c.job_key)

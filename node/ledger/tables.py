@@ -1,4 +1,4 @@
-"""Tables of the ledger. Times are seconds since 1970 (UTC); migrations create what stands here."""
+"""Tables of the ledger. Times are seconds since 1970 (UTC); migrations create these tables."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Steps along the arrows of `node.ledger.states`, inside a transaction of the caller."""
+"""Steps of the table in `node.ledger.states`, inside a transaction of the caller."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from pipelines.contract.reasons import Reason
 
 
 def settle(connection: Connection, key: str) -> None:
-    """Give the objects of a job the state that follows from the job and its outputs."""
+    """Set the state of the objects of a job from the job and its outputs."""
     job = connection.execute(select(jobs).where(jobs.c.key == key)).one()
     mine = instances.c.job_key == key
     if job.state == JobState.FAILED:
@@ -26,7 +26,7 @@ def settle(connection: Connection, key: str) -> None:
     if {row.state for row in made} & {OutputState.DUE, OutputState.SENDING}:
         return
     dead = [row.reason for row in made if row.state == OutputState.DEAD]
-    if dead:  # those of before revision 0002 have no reason
+    if dead:  # rows from before revision 0002 have no reason
         move_instances(connection, mine, InstanceState.FAILED, dead[0] or Reason.DELIVERY_REFUSED)
     else:
         move_instances(connection, mine, InstanceState.DELIVERED, None)
@@ -35,7 +35,7 @@ def settle(connection: Connection, key: str) -> None:
 def move_instances(
     connection: Connection, where: Any, target: InstanceState, reason: str | None
 ) -> None:
-    """Move objects along an arrow of the table of states; others stay as they are."""
+    """Move objects along a step of the table of states; others keep their state."""
     connection.execute(
         update(instances)
         .where(where, instances.c.state.in_(sources_of(target)))
@@ -50,7 +50,13 @@ def step(
     target: State,
     reason: str | None = None,
 ) -> None:
-    """Move one row along an arrow of the table of states."""
+    """Move one row along a step of the table of states.
+
+    Raises
+    ------
+    ForbiddenTransition
+        The table has no step from the state of the row to ``target``.
+    """
     changed = connection.execute(
         update(table)
         .where(where, table.c.state.in_(sources_of(target)))

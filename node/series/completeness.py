@@ -1,4 +1,4 @@
-"""Is a series a whole volume? By geometry: one orientation, even spacing, no gap.
+"""Check that a series is a complete volume: one orientation, even spacing, no gap.
 
 Takes  SeriesRecord
 Gives  Stack
@@ -14,12 +14,12 @@ from node.series.index import SeriesRecord
 from pipelines.contract.reasons import Reason
 
 MINIMUM_SLICES: Final = 8
-"""Fewer slices are no volume that a vertebra could be measured in."""
+"""Fewer slices are too few to measure a vertebra."""
 ORIENTATION_TOLERANCE: Final = 1e-3
 GAP_FACTOR: Final = 1.5
 """A step longer than this many slice distances is a gap."""
 UNEVEN: Final = 0.03
-"""Of the slice distance: largest deviation of a step that still counts as even."""
+"""Largest deviation of an even step, as a share of the slice distance."""
 SAME_PLACE_MM: Final = 0.01
 
 
@@ -30,11 +30,11 @@ class Stack:
     Parameters
     ----------
     slice_distance_mm
-        Typical step from slice to slice; 0 where there is none.
+        Median step from slice to slice; 0 if there is none.
     coverage_mm
         From the first to the last slice.
     flaw
-        Why it is no whole volume; ``None`` for one that is.
+        Why it is no complete volume; ``None`` if it is one.
     """
 
     slices: int
@@ -44,7 +44,7 @@ class Stack:
 
 
 def stack_of(record: SeriesRecord) -> Stack:
-    """Judge the geometry of a series."""
+    """Geometry of a series, with its flaw if it has one."""
     count = len(record.positions_lps_mm)
     if count == 0:
         return _flawed(0, Reason.UNREADABLE_GEOMETRY)

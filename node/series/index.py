@@ -1,14 +1,14 @@
-"""DICOM header -> SeriesRecord: the one reader of DICOM attributes in the node.
+"""DICOM header -> SeriesRecord: the attributes that decide about a series.
 
 Takes  StoredInstance
 Gives  SeriesRecord
 Next   node.series.completeness
 
-A header is read once and kept as JSON in the ledger, so closing a series of a thousand slices
-opens no file again.
+Each header is read once and stored as JSON in the ledger, so that no file is opened again when a
+series is closed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +18,14 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
 
-MULTI_FRAME: Final = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
+from pipelines.read.enhanced import (
+    coded_contrast_agent,
+    frame_count,
+    frame_value,
+    is_multiframe,
+)
+
 UNREADABLE: Final[Mapping[str, Any]] = {"unreadable": True}
 TEXTS: Final = (
     "Modality",
@@ -34,12 +39,13 @@ TEXTS: Final = (
 )
 LOCALIZER: Final = "LOCALIZER"
 """Value 3 of Image Type (PS3.3 C.8.2.1.1.1)."""
-NUMBERS: Final = ("KVP", "SliceThickness", "Rows", "Columns", "AcquisitionNumber")
+NUMBERS: Final = ("KVP", "SliceThickness", "Rows", "Columns")
+PLANE: Final = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesRecord:
-    """What decides about a series.
+    """Attributes that decide about a series.
 
     Parameters
     ----------
@@ -84,7 +90,7 @@ class SeriesRecord:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """Attributes that decide about a series, as JSON; ``UNREADABLE`` for what is no DICOM."""
+    """Attributes that decide about a series, as JSON; ``UNREADABLE`` for files that are not DICOM."""
     try:
         dataset = pydicom.dcmread(path, stop_before_pixels=True)
         return header_of(dataset)
@@ -94,64 +100,26 @@ def read_header(path: Path) -> dict[str, Any]:
 
 def header_of(dataset: Dataset) -> dict[str, Any]:
     """The same from a data set."""
-    first = dataset if not _is_multi_frame(dataset) else _first_frame(dataset)
-    header: dict[str, Any] = {name: _text(first.get(name)) for name in TEXTS}
-    header |= {name: _number(first.get(name)) for name in NUMBERS}
-    header["is_rescaled"] = _number(first.get("RescaleIntercept")) is not None
-    header["ImageType"] = [str(word) for word in first.get("ImageType") or []]
-    header["planes"] = [plane for plane in map(_plane, _frames(dataset)) if plane is not None]
+    header: dict[str, Any] = {name: _text(frame_value(dataset, 0, name)) for name in TEXTS}
+    header |= {name: _number(frame_value(dataset, 0, name)) for name in NUMBERS}
+    if is_multiframe(dataset):
+        header["ContrastBolusAgent"] = coded_contrast_agent(dataset) or header["ContrastBolusAgent"]
+    header["is_rescaled"] = _number(frame_value(dataset, 0, "RescaleIntercept")) is not None
+    header["ImageType"] = [str(word) for word in dataset.get("ImageType") or []]
+    planes = (_plane(dataset, index) for index in range(frame_count(dataset)))
+    header["planes"] = [plane for plane in planes if plane is not None]
     return header
 
 
-def _is_multi_frame(dataset: Dataset) -> bool:
-    return UID(str(dataset.get("SOPClassUID") or "")) in MULTI_FRAME
-
-
-def _frames(dataset: Dataset) -> Iterable[Dataset]:
-    """One flat data set per slice (PS3.3 C.7.6.16 for multi-frame objects)."""
-    if not _is_multi_frame(dataset):
-        return [dataset]
-    shared = dataset.SharedFunctionalGroupsSequence[0]
-    return [_flat(shared, groups) for groups in dataset.PerFrameFunctionalGroupsSequence]
-
-
-def _first_frame(dataset: Dataset) -> Dataset:
-    """Top-level attributes, and those of the functional groups of the first frame."""
-    flat = _flat(
-        dataset.SharedFunctionalGroupsSequence[0], dataset.PerFrameFunctionalGroupsSequence[0]
-    )
-    for element in dataset:
-        if element.VR != "SQ" and element.value not in (None, ""):
-            flat.add(element)
-    agents = dataset.get("ContrastBolusAgentSequence")
-    if agents:
-        flat.ContrastBolusAgent = str(agents[0].get("CodeMeaning", "agent"))
-    return flat
-
-
-def _flat(*groups: Dataset) -> Dataset:
-    flat = Dataset()
-    for group in groups:
-        for element in group:
-            if element.VR == "SQ" and element.value:
-                for item in element.value[0]:
-                    flat.add(item)
-    return flat
-
-
-def _plane(frame: Dataset) -> list[list[float]] | None:
+def _plane(dataset: Dataset, frame_index: int) -> list[list[float]] | None:
     """[position, orientation, spacing], or ``None`` where one of them is missing."""
     try:
         plane = [
-            [float(v) for v in frame.ImagePositionPatient],
-            [float(v) for v in frame.ImageOrientationPatient],
-            [float(v) for v in frame.PixelSpacing],
+            [float(v) for v in frame_value(dataset, frame_index, keyword)] for keyword in PLANE
         ]
-    except (AttributeError, TypeError, ValueError):
+    except (TypeError, ValueError):
         return None
-    if [len(part) for part in plane] != [3, 6, 2] or not all(
-        np.isfinite(part).all() for part in plane
-    ):
+    if [len(part) for part in plane] != [3, 6, 2] or not np.isfinite(np.concatenate(plane)).all():
         return None
     return plane
 
@@ -179,7 +147,7 @@ def series_record(
     study_instance_uid: str,
     objects: Sequence[tuple[str, str, Mapping[str, Any]]],
 ) -> SeriesRecord:
-    """Put the headers of a series together.
+    """Record of a series from the headers of its objects.
 
     Parameters
     ----------
@@ -190,7 +158,7 @@ def series_record(
     slices = [one for one in placed if not _is_localizer(one[2])]
     readable = slices or placed
     headers = [header for _, _, header in readable]
-    # Objects of other modalities and scouts have no planes, but decide by their header too.
+    # Objects of other modalities and scouts have no planes; their header is still used.
     first = headers[0] if headers else dict(objects[0][2]) if objects else {}
     planes = [plane for header in headers for plane in header["planes"]]
     return SeriesRecord(

@@ -1,25 +1,18 @@
-"""Which pipelines a series goes through, and where its results go.
+"""Destinations of the results of a job.
 
-Takes  Selection
-Gives  pipelines and destinations
-Next   node.jobs.dispatch
+Takes  Settings
+Gives  names of destinations
+Next   node.jobs.collect
 """
 
 from node.config import Settings
-from node.series.selection import Selection
-
-
-def pipelines_for(selection: Selection) -> tuple[str, ...]:
-    """Names of the pipelines; every selection goes to the lumbar one in this version."""
-    del selection
-    return ("lumbar",)
 
 
 def destinations_for(settings: Settings) -> tuple[str, ...]:
-    """Names of the destinations: all that are configured."""
+    """Names of all configured destinations."""
     return tuple(destination.name for destination in settings.destinations)
 
 
 def radiomics_destinations(settings: Settings) -> tuple[str, ...]:
-    """Names of the destinations that want the report of radiomic features too."""
+    """Names of the destinations that also receive the report of radiomic features."""
     return tuple(destination.name for destination in settings.destinations if destination.radiomics)

@@ -1,4 +1,4 @@
-"""Choose the one series of a study that is measured, with a coded reason for every other.
+"""Select the series of a study to measure, with a coded reason for every other series.
 
 Takes  SeriesRecord, Stack
 Gives  Selection
@@ -21,7 +21,7 @@ from pipelines.contract.slice_thickness import THICKEST_MM, coarsest_mm, is_thic
 AXIAL_COSINE: Final = 0.9
 """Of the angle between slice normal and body axis: 26 degrees of gantry tilt at most."""
 FULL_COVERAGE_MM: Final = 350.0
-"""Dome of the liver to the pelvis: L1 to L4 for certain. More earns nothing."""
+"""From the dome of the liver to the pelvis: contains L1 to L4. More does not raise the score."""
 
 DERIVED_WORDS: Final = (
     "DERIVED",
@@ -41,13 +41,13 @@ DERIVED_WORDS: Final = (
     "SUBTRACTION",
     "REFORMATTED",
 )
-"""Image Type values whose numbers are not plain attenuation of the original slices."""
+"""Image Type values of images whose values are not the attenuation of the original slices."""
 DERIVED_DESCRIPTION: Final = re.compile(
     r"""\b(?: vnc | monoe\w* | mono\+ | \d*\s?kev | iodine | (?:thin\s?|min\s?)?mip | mpr
     | (?:o-?|i|se|smart\s?)?mar | virtual\s(?:non|unenh|mono|native)\w* )(?!\w)""",
     re.VERBOSE,
 )
-"""The same in words. A virtual colonoscopy is a plain CT, and so is a hemipelvis."""
+"""Words of such images in the Series Description. "Virtual colonoscopy" and "hemipelvis" are not."""
 
 REGIONS: Final = (
     (
@@ -70,7 +70,7 @@ REGIONS: Final = (
     ),
     (0.9, re.compile("spine|wirbel|rachis")),
 )
-"""How much of L1 to L4 a region shows, by words of the header; the first that is named counts."""
+"""Share of L1 to L4 that a region shows, by words of the header; the first match counts."""
 UNKNOWN_REGION: Final = 0.7
 
 PLAIN_WORDS: Final = re.compile(
@@ -187,10 +187,10 @@ def _slice_mm(record: SeriesRecord, stack: Stack) -> float:
 
 
 def score(record: SeriesRecord, stack: Stack) -> float:
-    """How well a series suits the measurement, 0 to 100.
+    """Suitability of a series for the measurement, 0 to 100.
 
-    The region is a factor: no quality makes up for a lumbar spine that is not in view. Then
-    coverage, unenhanced before contrast, standard before sharp kernels, thin before thick slices,
+    The region is a factor, because a series without the lumbar spine cannot be measured whatever
+    its quality. The quality adds coverage, no contrast medium, a standard kernel, thin slices and
     120 kV.
     """
     slice_mm = _slice_mm(record, stack)
@@ -205,10 +205,10 @@ def score(record: SeriesRecord, stack: Stack) -> float:
 
 
 def region_suitability(record: SeriesRecord) -> float:
-    """1 for the abdomen, 0 for a head or a limb, between for a chest or an unknown region.
+    """1 for the abdomen, 0 for a head or a limb, in between for a chest or an unknown region.
 
-    The description is nearer to the series than the body part or the protocol, which scanners
-    fill in for the whole examination; so a later word only counts where an earlier says nothing.
+    The description belongs to the series; scanners fill in body part and protocol for the whole
+    examination. So a later text counts only if the earlier ones name no region.
     """
     for text in (record.description, record.body_part, record.protocol):
         for suitability, words in REGIONS:
@@ -218,7 +218,7 @@ def region_suitability(record: SeriesRecord) -> float:
 
 
 def is_enhanced(record: SeriesRecord) -> bool:
-    """Whether the header tells of contrast medium in the vessels; it may be wrong by silence."""
+    """Whether the header indicates contrast medium in the vessels; it may be missing there."""
     description = record.description.lower()
     rest = PLAIN_WORDS.sub(" ", description)
     if CONTRAST_WORDS.search(rest):

@@ -1,13 +1,9 @@
 """One child process of the supervisor: settings from standard input, stop on SIGTERM.
 
-Takes  Settings
-Gives  nothing
-Next   node.intake.listener, node.serve.coordinator
-
 usage: python -m node.serve.child listener NAME DESCRIPTOR | coordinator
 
-Settings come as JSON on standard input, so that all children of a supervisor have the same ones
-however the file changes meanwhile. When the child works it makes ``run/NAME.ready``.
+The supervisor sends the settings as JSON, so that all its children have the same settings also
+when the file changes. A child that works writes ``run/NAME.ready``.
 """
 
 import signal
@@ -50,9 +46,9 @@ def main() -> None:
 def stop_on_signals() -> threading.Event:
     """Event that SIGTERM and SIGINT set.
 
-    The kernel may hand a signal to any thread, but Python runs handlers in the main thread alone,
-    and that one may sleep in a lock from which nothing wakes it. So the interpreter writes the
-    number of the signal to a socket (`signal.set_wakeup_fd`), and a thread of its own reads it.
+    The kernel may deliver a signal to any thread, but Python runs handlers in the main thread
+    only, which may be blocked in a lock. So the interpreter writes the number of the signal to a
+    socket (`signal.set_wakeup_fd`), and a separate thread reads it.
     """
     stop_event = threading.Event()
     receiver, sender = socket.socketpair()
@@ -67,7 +63,7 @@ def stop_on_signals() -> threading.Event:
 
 
 def _noted(_number: int, _frame: object) -> None:
-    """Take the place of the default action, which would end the process at once."""
+    """Replace the default action, which would end the process at once."""
 
 
 def _await_signal(
@@ -79,7 +75,7 @@ def _await_signal(
 
 
 def mark_ready(settings: Settings, name: str) -> None:
-    """Tell the supervisor that this child works."""
+    """Write the file by which the supervisor sees that this child works."""
     (settings.run_folder / f"{name}.ready").touch()
 
 

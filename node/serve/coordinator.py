@@ -1,11 +1,7 @@
 """The process between intake and PACS: reads headers, decides, dispatches, collects, delivers.
 
-Takes  StoredInstance
-Gives  Job
-Next   node.jobs.dispatch
-
-It keeps nothing in memory that the ledger does not have: kill it at any moment, start it again,
-and it goes on. Each destination has a thread of its own, because a silent PACS may hold it long.
+Its whole state is in the ledger, so that it can be killed and started again at any moment. Each
+destination has its own thread, because a PACS that does not answer can block for long.
 """
 
 import threading
@@ -42,21 +38,21 @@ log = structlog.get_logger(__name__)
 ROUND_S: Final = 0.2
 HEADERS_PER_ROUND: Final = 500
 LEDGER_WAIT_S: Final = 2.0
-"""Pause after a database did not answer."""
+"""Pause after an error of the database."""
 LOOK_AGAIN_S: Final = 1.0
-"""So long a study that lacks slices, or cannot be written now, is left alone."""
+"""Wait before a study that lacks slices, or cannot be written, is considered again."""
 
 
 @dataclass(slots=True)
 class Coordinator:
-    """What one coordinator process needs."""
+    """The work of one coordinator process."""
 
     settings: Settings
     ledger: Ledger
     app: Celery
     started_at: float = field(default_factory=time.time)
     density_table: SiteTable = field(init=False)
-    broker_is_silent: bool = False
+    is_broker_down: bool = False
     look_again_at: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -78,7 +74,7 @@ class Coordinator:
         self.enqueue(jobs)
 
     def read_headers(self) -> None:
-        """Take the headers of new objects into the ledger."""
+        """Record the headers of new objects in the ledger."""
         unread = self.ledger.received.without_header(HEADERS_PER_ROUND)
         if unread:
             self.ledger.received.record_headers(
@@ -86,7 +82,7 @@ class Coordinator:
             )
 
     def consider(self, study_instance_uid: str) -> None:
-        """Decide about a quiet study; whatever goes wrong with it must not stop the others."""
+        """Decide about a quiet study; an error in one study must not stop the others."""
         self.look_again_at[study_instance_uid] = time.time() + LOOK_AGAIN_S
         seen = self.ledger.studies.snapshot(study_instance_uid)
         try:
@@ -103,7 +99,7 @@ class Coordinator:
             del self.look_again_at[study_instance_uid]
 
     def _decide(self, seen: StudySnapshot) -> bool:
-        """``False`` where something may still be on its way, in or out."""
+        """Decide, or return ``False`` if objects may still arrive or a result is being sent."""
         if any(one.header is None for one in seen.instances):
             return False
         records = records_of(seen)
@@ -133,6 +129,7 @@ class Coordinator:
             self.settings.work_folder,
             density_table=self.density_table.current(),
             radiomics=bool(radiomics_destinations(self.settings)),
+            radiomics_engine=self.settings.radiomics.engine,
         )
 
     def _collect(self, jobs: list[JobRow]) -> int:
@@ -144,7 +141,7 @@ class Coordinator:
         )
 
     def enqueue(self, jobs: list[JobRow]) -> None:
-        """Wake workers for jobs that the broker does not have; keep trying while it is silent."""
+        """Send jobs to the broker that it does not have; a later round repeats failed tries."""
         waiting = jobs_to_enqueue(
             jobs,
             requeue_after_s=self.settings.jobs.requeue_after_s,
@@ -161,17 +158,19 @@ class Coordinator:
             try:
                 enqueue(self.app, job)
             except (OperationalError, OSError) as error:  # OSError: the embedded broker's disk
-                if not self.broker_is_silent:
-                    log.warning("broker_silent", error=str(error), remedy="jobs wait; start it")
-                self.broker_is_silent = True
+                if not self.is_broker_down:
+                    log.warning(
+                        "broker_unreachable", error=str(error), remedy="start the broker; jobs wait"
+                    )
+                self.is_broker_down = True
                 return
-            self.broker_is_silent = False
+            self.is_broker_down = False
             self.ledger.jobs.mark_enqueued(row.key)
             log.info("job_enqueued", job=row.key)
 
 
 def run(settings: Settings, stop_event: threading.Event) -> None:
-    """Work until the stop event; a ledger that does not answer is asked again."""
+    """Work until the stop event; after an error of the ledger, try again."""
     ledger = Ledger.open(settings.ledger_url)
     app = make_app(
         settings.queue.broker,
@@ -194,12 +193,12 @@ def run(settings: Settings, stop_event: threading.Event) -> None:
         sender.start()
     while not pause(stop_event, ROUND_S):
         if not all(sender.is_alive() for sender in senders):
-            log.error("delivery_died")  # the supervisor starts this process anew
+            log.error("delivery_died")  # the supervisor restarts this process
             raise SystemExit(1)
         try:
             coordinator.round()
         except LedgerError as error:
-            log.error("ledger_silent", error=str(error))  # noqa: TRY400  one line, not a page
+            log.error("ledger_unavailable", error=str(error))  # noqa: TRY400  one line, no traceback
             pause(stop_event, LEDGER_WAIT_S)
     for sender in senders:
         sender.join(settings.delivery.response_timeout_s)
@@ -213,5 +212,5 @@ def _deliver(
         try:
             deliver_due(ledger, settings, destination)
         except LedgerError as error:
-            log.error("ledger_silent", error=str(error))  # noqa: TRY400  one line, not a page
+            log.error("ledger_unavailable", error=str(error))  # noqa: TRY400  one line, no traceback
             pause(stop_event, LEDGER_WAIT_S)

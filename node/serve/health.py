@@ -1,12 +1,8 @@
-"""Is the node at work? Its processes by their marks, its workers by their answer.
+"""State of the node: its processes by their ready files, its workers by a ping.
 
-Takes  Settings
-Gives  Health
-Next   node.cli
-
-A process that runs may still be loading, or wait for a broker that is silent. Listener and
-coordinator make their mark when they work, a worker when Celery has its connection
-(``node.serve.supervisor``); workers anywhere on the broker answer a ping.
+A running process may still be loading, or may wait for its broker. Listener and coordinator write
+their ready file when they work, a worker when Celery is connected (``node.serve.supervisor``). A
+ping over the broker reaches workers on every machine.
 """
 
 import fcntl
@@ -26,7 +22,7 @@ SUPERVISOR: Final = "supervisor"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What works now.
+    """State of the node now.
 
     Parameters
     ----------
@@ -35,7 +31,7 @@ class Health:
     processes
         ``ready``, ``starting`` or ``dead`` by name.
     workers
-        Names of those that answered.
+        Names of the workers that answered.
     """
 
     is_running: bool
@@ -44,12 +40,12 @@ class Health:
 
     @property
     def is_ready(self) -> bool:
-        """Whether an examination that comes now would be measured."""
+        """Whether an examination that arrives now is measured."""
         return self.is_running and bool(self.workers) and set(self.processes.values()) == {"ready"}
 
 
 def health_of(settings: Settings, *, timeout_s: float) -> Health:
-    """Look at the marks, and ask the workers; takes no longer than ``timeout_s``."""
+    """Read the ready files and ping the workers, for at most ``timeout_s`` seconds."""
     return Health(
         is_running=_is_locked(settings.run_folder / f"{SUPERVISOR}.pid"),
         processes=process_states(settings.run_folder),
@@ -58,7 +54,7 @@ def health_of(settings: Settings, *, timeout_s: float) -> Health:
 
 
 def process_states(run_folder: Path) -> dict[str, str]:
-    """State of every process of the supervisor, by the files that it keeps of them."""
+    """State of every process of the supervisor, by its files."""
     files = sorted(run_folder.glob("*.pid"))
     return {path.stem: _state(path) for path in files if path.stem != SUPERVISOR}
 

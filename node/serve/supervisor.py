@@ -1,12 +1,7 @@
 """The parent of all processes of a node: starts, watches, restarts and stops them.
 
-Takes  Settings
-Gives  running processes
-Next   node.serve.child
-
-Any child may die at any moment; it is started again. The supervisor holds the listening socket, so
-that a sender who calls while a listener restarts waits instead of being refused. When the
-supervisor itself is killed, the kernel kills the children (Linux).
+The supervisor restarts a child that ends. It holds the listening socket, so that a sender waits
+while a listener restarts. When the supervisor is killed, the kernel kills the children (Linux).
 """
 
 import fcntl
@@ -25,11 +20,11 @@ from typing import Final
 
 import structlog
 
-from node import __version__
 from node.config import Settings
 from node.errors import ConfigError
 from node.intake.listener import listening_socket
 from node.serve.child import stop_on_signals
+from node.version import VERSION
 from node.waiting import pause, wait_until
 from pipelines.worker.die_with_parent import die_with_parent
 
@@ -37,10 +32,10 @@ WATCH_EVERY_S: Final = 0.1
 FIRST_RESTART_S: Final = 0.2
 MAX_RESTART_S: Final = 30.0
 STEADY_AFTER_S: Final = 60.0
-"""A child that ran so long starts afresh with the shortest wait."""
+"""After this run time the next restart of a child has the shortest wait."""
 STOP_WAIT_S: Final = 15.0
 READY_WITHIN_S: Final = 60.0
-"""A start that takes longer is told in the log; it goes on."""
+"""A start that takes longer logs a warning and continues."""
 READY_FILE: Final = "ready"
 
 log = structlog.get_logger(__name__)
@@ -48,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Child:
-    """One child process and its history; it makes ``run/NAME.ready`` when it works."""
+    """One child process and its history; it writes ``run/NAME.ready`` when it works."""
 
     name: str
     command: Sequence[str]
@@ -67,7 +62,7 @@ def serve(settings: Settings, *, with_worker: bool = True) -> None:
     Raises
     ------
     ConfigError
-        The data folder or the port cannot be used, or another node uses them.
+        The data folder or the port cannot be used, or another node uses one of them.
     """
     stop_event = stop_on_signals()
     _make_folders(settings)
@@ -115,7 +110,7 @@ def _children(settings: Settings, listening: socket.socket, *, with_worker: bool
 
 
 def _watch(settings: Settings, children: list[Child], stop_event: threading.Event) -> None:
-    log.info("starting", version=__version__, folder=str(settings.data_folder))
+    log.info("starting", version=VERSION, folder=str(settings.data_folder))
     is_announced, is_late = False, False
     late_at = time.monotonic() + READY_WITHIN_S
     while not stop_event.is_set():
@@ -154,7 +149,7 @@ def _keep_running(settings: Settings, child: Child) -> None:
     log.error(
         "process_died", worker=child.name, exit_code=exit_code, restart_in_s=child.restart_in_s
     )
-    _signal(child, signal.SIGKILL)  # children of its own that it left behind
+    _signal(child, signal.SIGKILL)  # its own children, if it left any
     _forget(settings, child)
     child.start_at = now + child.restart_in_s
     child.restart_in_s = min(2 * child.restart_in_s, MAX_RESTART_S)
@@ -166,7 +161,7 @@ def _start(settings: Settings, child: Child) -> None:
         child.command,
         stdin=subprocess.PIPE if child.takes_settings else subprocess.DEVNULL,
         pass_fds=child.descriptors,
-        process_group=0,  # Ctrl-C reaches the supervisor alone, which stops the children in order
+        process_group=0,  # Ctrl-C reaches only the supervisor, which stops the children in order
         preexec_fn=lambda: die_with_parent(parent),
     )
     child.started_at = time.monotonic()
@@ -175,7 +170,7 @@ def _start(settings: Settings, child: Child) -> None:
         try:
             with child.process.stdin as stream:
                 stream.write(settings.model_dump_json().encode())
-        except BrokenPipeError:  # it died already; the next look at it says so
+        except BrokenPipeError:  # the child has ended; the next round of `_watch` logs it
             return
 
 
@@ -185,7 +180,7 @@ def _is_ready(settings: Settings, child: Child) -> bool:
 
 
 def _stop(settings: Settings, children: list[Child]) -> None:
-    """SIGTERM to all at once; SIGKILL to the group of one that takes too long."""
+    """SIGTERM to all children; then SIGKILL to the group of each that takes too long."""
     running = [child for child in children if child.process is not None]
     for child in running:
         _signal(child, signal.SIGTERM)
@@ -237,12 +232,12 @@ def _make_folders(settings: Settings) -> None:
         raise ConfigError(
             f"cannot use the data folder {settings.data_folder}: {error.strerror}",
             "",
-            "set node.data_folder to a folder that this user may write",
+            "set node.data_folder to a folder that this user can write",
         ) from error
 
 
 def _clear_marks(run_folder: Path) -> None:
-    """Remove what a node left behind that was killed."""
+    """Remove files of a node that was killed."""
     for pattern in ("*.ready", "listener*.pid", "coordinator.pid", "worker.pid", READY_FILE):
         for stale in run_folder.glob(pattern):
             stale.unlink(missing_ok=True)
@@ -250,7 +245,7 @@ def _clear_marks(run_folder: Path) -> None:
 
 @contextmanager
 def _only_one(run_folder: Path) -> Iterator[None]:
-    """Hold a lock for this data folder; the kernel frees it however this process ends."""
+    """Lock the data folder; the kernel releases the lock when this process ends in any way."""
     with (run_folder / "supervisor.pid").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,11 +1,7 @@
-"""Add a calibration of a scanner to the site's density table.
+"""Add a calibration of a scanner to the density table of the site.
 
-Takes  phantom scan or CSV of pairs
-Gives  density table
-Next   node.jobs.dispatch
-
-Later examinations of the same scanner model, tube voltage and kernel family are measured with it.
-What was measured before stays as it is: the table is part of a job's key.
+It applies to later examinations of the same scanner model, tube voltage and kernel family. Earlier
+results do not change, because the table is part of the key of a job.
 """
 
 from collections.abc import Sequence
@@ -28,7 +24,7 @@ from pipelines.read.volume import read_volume
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scanner:
-    """The scanner behind pairs of a CSV file, as its DICOM headers name it."""
+    """Scanner of the pairs in a CSV file, as in its DICOM headers."""
 
     manufacturer: str | None
     model_name: str | None
@@ -46,7 +42,7 @@ def calibrate_from_phantom(
     ConfigError
         The folder holds no usable CT.
     BadDensityTable
-        A rod or the line is not usable.
+        A rod or the line cannot be used.
     """
     chosen = select_folder(folder).selection
     if chosen is None:
@@ -58,7 +54,7 @@ def calibrate_from_phantom(
         ct.header,
         standard=standard,
         source=source,
-        fitted_on=date.today(),  # noqa: DTZ011  the day on the site's calendar
+        fitted_on=date.today(),  # noqa: DTZ011  the local date of the site
         in_patients=False,
     )
     add_entry(entry, table)
@@ -73,7 +69,7 @@ def calibrate_from_pairs(
     Raises
     ------
     BadDensityTable
-        The file or the line is not usable.
+        The file or the line cannot be used.
     """
     pairs: tuple[Pair, ...] = read_pairs(file)
     entry = fit_entry(
@@ -89,7 +85,7 @@ def calibrate_from_pairs(
 
 
 def add_entry(entry: CalibrationEntry, table: Path) -> None:
-    """Add an entry to a table file; without one, the shipped table is the start."""
+    """Add an entry to a table file; a missing file starts from the shipped table."""
     known = site_table(table) or default_table()
     text = known.with_entry(entry).model_dump_json(indent=2) + "\n"
     table.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +95,7 @@ def add_entry(entry: CalibrationEntry, table: Path) -> None:
 def show_entries(entries: Sequence[CalibrationEntry], console: Console) -> None:
     """Print entries as a table."""
     if not entries:
-        console.print("no calibration: density is estimated from fat and muscle of each scan")
+        console.print("no calibration: the node estimates density from fat and muscle in each scan")
         return
     table = Table(
         "scanner", "kVp", "kernel", "HU", "standard", "SD", "range", "n", "fitted", "source",

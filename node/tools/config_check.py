@@ -1,9 +1,4 @@
-"""What can be wrong with settings that are formally right: folders, port, peers, environment.
-
-Takes  Settings
-Gives  Finding
-Next   node.cli
-"""
+"""Check settings beyond their form: folders, port, peers, environment."""
 
 import os
 import re
@@ -18,7 +13,8 @@ from node.errors import DeliveryError
 from node.intake.listener import listening_socket
 from node.jobs.site_table import site_table
 from node.tools.send_folder import echo
-from pipelines.errors import BadDensityTable
+from pipelines.contract.feature_engine import require_engine
+from pipelines.errors import BadDensityTable, EngineNotInstalled
 
 OUR_OWN_VARIABLES: Final = frozenset({"OSTEONODE_HOST", "OSTEONODE_LUA", "OSTEONODE_PORT"})
 """Read by ``deploy/orthanc``, not by the node."""
@@ -26,14 +22,14 @@ OUR_OWN_VARIABLES: Final = frozenset({"OSTEONODE_HOST", "OSTEONODE_LUA", "OSTEON
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One line: a mistake that keeps the node from working, or a note."""
+    """One line: a mistake with which the node does not work, or a note."""
 
     text: str
     is_mistake: bool = True
 
 
 def findings(settings: Settings, *, with_peers: bool = False) -> list[Finding]:
-    """Everything that is wrong or worth knowing.
+    """All mistakes and notes.
 
     Parameters
     ----------
@@ -45,6 +41,7 @@ def findings(settings: Settings, *, with_peers: bool = False) -> list[Finding]:
         *_folder(settings.data_folder),
         *_port(settings),
         *_density_table(settings),
+        *_radiomics_engine(settings),
         *_destinations(settings),
         *_access(settings),
         *(_peers(settings) if with_peers else []),
@@ -58,7 +55,7 @@ def without_passwords(settings: Settings) -> str:
 
 def _environment() -> list[Finding]:
     return [
-        Finding(text=f"environment variable {name} sets nothing; is it misspelt?")
+        Finding(text=f"environment variable {name} is no setting; check its spelling")
         for name in unknown_variables()
         if name not in OUR_OWN_VARIABLES
     ]
@@ -69,7 +66,7 @@ def _folder(folder: Path) -> list[Finding]:
     if not existing.is_dir():
         return [Finding(text=f"node.data_folder: {existing} is a file")]
     if not os.access(existing, os.W_OK | os.X_OK):
-        return [Finding(text=f"node.data_folder: {existing} is not writable for this user")]
+        return [Finding(text=f"node.data_folder: this user cannot write {existing}")]
     return []
 
 
@@ -80,7 +77,7 @@ def _port(settings: Settings) -> list[Finding]:
         where = f"{settings.node.bind} port {settings.node.port}"
         return [
             Finding(
-                text=f"node.port: cannot listen on {where}: {error.strerror}; is a node running?"
+                text=f"node.port: cannot listen on {where}: {error.strerror}; another node may run"
             )
         ]
     return []
@@ -94,9 +91,20 @@ def _density_table(settings: Settings) -> list[Finding]:
     return []
 
 
+def _radiomics_engine(settings: Settings) -> list[Finding]:
+    """Looks at this machine; a worker elsewhere has its own environment."""
+    try:
+        require_engine(settings.radiomics.engine)
+    except EngineNotInstalled as error:
+        return [Finding(text=f"radiomics.engine: {error}")]
+    return []
+
+
 def _destinations(settings: Settings) -> list[Finding]:
     if not settings.destinations:
-        return [Finding(text="destinations: none, so results stay in the node", is_mistake=False)]
+        return [
+            Finding(text="destinations: none; results stay in the data folder", is_mistake=False)
+        ]
     return [
         Finding(text=f"destinations.{one.name}: this is the node itself")
         for one in settings.destinations
@@ -107,12 +115,12 @@ def _destinations(settings: Settings) -> list[Finding]:
 def _access(settings: Settings) -> list[Finding]:
     found = []
     if not settings.intake.accepted_calling_ae_titles:
-        text = "intake.accepted_calling_ae_titles: empty, everybody may send"
+        text = "intake.accepted_calling_ae_titles: empty, any AE title may send"
         found.append(Finding(text=text, is_mistake=False))
     if settings.queue.broker != EMBEDDED:
         match = re.search(r"@?([^@/:]+):(\d+)", settings.queue.broker.partition("://")[2])
         if match and not _answers(match[1], int(match[2])):
-            found.append(Finding(text=f"queue.broker: nothing answers on {match[1]}:{match[2]}"))
+            found.append(Finding(text=f"queue.broker: no connection to {match[1]}:{match[2]}"))
     return found
 
 

@@ -1,4 +1,4 @@
-"""The example settings file and the settings page, written from `Settings`.
+"""Write the example settings file and the page of the settings from `Settings`.
 
 usage: python -m node.tools.config_docs --example | --markdown
 """
@@ -24,24 +24,24 @@ from node.config import (
 
 WIDTH: Final = 98
 EXAMPLE_HEAD: Final = """\
-# Settings of OsteoNode: every one with its default. Uncomment what you change.
-# Check them with: osteonode config check FILE
-# The environment goes before this file: OSTEONODE_NODE__PORT=104
+# Settings of OsteoNode with their defaults. Uncomment what you change.
+# Check the file with: osteonode config check FILE
+# The environment takes precedence over this file: OSTEONODE_NODE__PORT=104
 # Written by "python -m node.tools.config_docs --example".
 """
 MARKDOWN_HEAD: Final = """\
 <!-- Written by "python -m node.tools.config_docs --markdown". -->
 # Configuration
 
-One TOML file and the environment. `osteonode config check` explains every mistake and
-`osteonode config show` prints what is in force.
+Settings come from one TOML file and the environment. `osteonode config check` prints every mistake and
+`osteonode config show` prints the current settings.
 
-* **File**: `--config FILE`, else the file named by `{variable}`, else the first that is there of
-  {files}, else defaults.
-* **Environment**: `{prefix}SECTION__KEY`, e.g. `{prefix}NODE__PORT=104`; it goes before the file.
-  Lists are JSON: `{prefix}INTAKE__ACCEPTED_CALLING_AE_TITLES='["PACS"]'`.
-* Unknown names are mistakes. An unknown *variable* is not noticed at start, but `config check` lists
-  it.
+* **File**: `--config FILE`, else the file that `{variable}` names, else the first existing file of
+  {files}, else the defaults.
+* **Environment**: `{prefix}SECTION__KEY`, e.g. `{prefix}NODE__PORT=104`; it takes precedence over the
+  file. Lists are JSON: `{prefix}INTAKE__ACCEPTED_CALLING_AE_TITLES='["PACS"]'`.
+* Unknown names in the file are mistakes. The node ignores unknown *variables*; `config check` lists
+  them.
 * `deploy/osteonode.example.toml` has every setting with its default.
 """
 SAMPLE_DESTINATION: Final = {
@@ -63,7 +63,7 @@ def example() -> str:
             lines += textwrap.wrap(_text(field), WIDTH, initial_indent="# ", subsequent_indent="# ")
             lines.append(f"#{key} = {_toml(_default(field))}")
         parts.append("\n".join(lines) + "\n")
-    lines = [f"# {_doc(Destination)} One block each.", "#[[destinations]]"]
+    lines = [f"# {_doc(Destination)} One block for each.", "#[[destinations]]"]
     for key, field in Destination.model_fields.items():
         lines.append(f"# {_text(field)}")
         lines.append(f"#{key} = {_toml(SAMPLE_DESTINATION[key])}")
@@ -85,7 +85,7 @@ def markdown() -> str:
         f"| `{key}` | {'required' if field.is_required() else ''} | {_text(field)} |"
         for key, field in Destination.model_fields.items()
     ]
-    parts.append(_table("[[destinations]]", f"{_doc(Destination)} One block each.", rows))
+    parts.append(_table("[[destinations]]", f"{_doc(Destination)} One block for each.", rows))
     return "\n".join(parts)
 
 
@@ -127,7 +127,7 @@ def _toml(value: Any) -> str:
 
 
 def main() -> None:
-    """Print one of the two."""
+    """Print the text that the argument names."""
     match sys.argv[1:]:
         case ["--example"]:
             sys.stdout.write(example())

@@ -1,11 +1,7 @@
-"""Everything once, on this machine: a CT goes in, SEG and Structured Report come back.
+"""Demonstration on one machine: send a CT to a node, receive SEG and Structured Report.
 
-Takes  CT
-Gives  exit code
-Next   node.serve.supervisor, node.tools.demo_archive, node.tools.send_folder, node.tools.simulation
-
-The node runs as its user runs it (``osteonode serve`` on a settings file); the PACS is
-``node.tools.demo_archive``.
+The node runs as in service (``osteonode serve`` on a settings file); ``node.tools.demo_archive``
+takes the role of the PACS.
 """
 
 import json
@@ -42,7 +38,7 @@ STOP_WAIT_S: Final = 40.0
 LOG_LINES: Final = 15
 NIFTI_SUFFIXES: Final = (".nii", ".nii.gz")
 SETTINGS: Final = """\
-# Written by "osteonode demo": waits are short, so that the result comes quickly.
+# Written by "osteonode demo", with short waiting times.
 [node]
 bind = "127.0.0.1"
 port = {node_port}
@@ -74,7 +70,7 @@ STAGES: Final = {
 
 
 class DemoFailed(OsteoNodeError):
-    """The demonstration came to no result."""
+    """The demonstration has no result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +94,14 @@ def run_demo(ct: Path | None, folder: Path, *, timeout_s: float, console: Consol
     Parameters
     ----------
     ct
-        Folder of DICOM or a NIfTI file; without one an examination is simulated.
+        Folder of DICOM or a NIfTI file; ``None``: simulate an examination.
     folder
-        For everything that it makes; emptied if an earlier demonstration made it.
+        Folder for all files; emptied if an earlier demonstration made it.
 
     Returns
     -------
     int
-        0 when the report came back, 1 otherwise.
+        0 if the report was returned, 1 otherwise.
     """
     folder = folder.absolute()
     _empty(folder)
@@ -125,7 +121,7 @@ def run_demo(ct: Path | None, folder: Path, *, timeout_s: float, console: Consol
 def _empty(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
         raise ConfigError(
-            f"{folder} has files that are not of a demonstration", "", "name another --out folder"
+            f"{folder} has files that are not of a demonstration", "", "choose another --out folder"
         )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -136,7 +132,7 @@ def _examination(ct: Path | None, folder: Path, console: Console) -> Path:
     """Folder of DICOM to send."""
     made = folder / "examination"
     if ct is None:
-        console.print("Simulating an examination: a virtual patient in a virtual scanner ...")
+        console.print("Simulating an examination of a virtual patient ...")
         return simulate_examination(made, ["--preset", "demo"])
     if not ct.exists():
         raise ConfigError(f"no such file or folder: {ct}", "a folder of DICOM or a NIfTI file", "")
@@ -204,7 +200,7 @@ def _send(dicom: Path, demo: Demo, console: Console) -> None:
     )
     dicom, completed = completed_copy(dicom, demo.folder / "completed")
     if completed:
-        console.print(f"{completed} objects had empty identifiers: completed copies are sent.")
+        console.print(f"{completed} objects have empty identifiers: sending completed copies.")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     start = time.monotonic()
     with Progress(*columns, console=console, transient=True) as progress:
@@ -219,14 +215,14 @@ def _send(dicom: Path, demo: Demo, console: Console) -> None:
         if not words.startswith("0x0000"):
             console.print(f"  {count} x {words}", style="yellow")
     if not report.sent:
-        raise DemoFailed("the node took no object", "", "is it a CT? the log says more")
+        raise DemoFailed("the node accepted no object", "a CT", "see the log of the node")
 
 
 def _await_results(demo: Demo, timeout_s: float, console: Console) -> None:
-    """Wait until the ledger is at rest, and say meanwhile where the examination is."""
+    """Wait until the ledger has no waiting object, and show the progress."""
     ledger = Ledger.open(demo.settings.ledger_url)
     deadline = time.monotonic() + timeout_s
-    with console.status("series complete?") as status:
+    with console.status("waiting for a complete series") as status:
         while True:
             balance = ledger.balance()
             if balance.received and not balance.waiting:
@@ -240,7 +236,7 @@ def _await_results(demo: Demo, timeout_s: float, console: Console) -> None:
 
 
 def _stage(demo: Demo) -> str:
-    """Latest station that the log tells of."""
+    """Latest station in the log."""
     for line in reversed(_log_lines(demo)):
         words = STAGES.get(str(line.get("event")))
         if words:
@@ -253,7 +249,7 @@ def _why_nothing(demo: Demo, balance: Balance) -> str:
     codes: list[str] = [failure.reason for failure in failures] or [
         str(reason) for reason in balance.reasons
     ]
-    return "no report came back: " + ("; ".join(map(in_words, codes)) or "see the log")
+    return "no report was returned: " + ("; ".join(map(in_words, codes)) or "see the log")
 
 
 def _outcomes(demo: Demo) -> list[Outcome]:

@@ -1,10 +1,6 @@
-"""A small archive that plays the PACS in the demo: stores whatever it is sent.
+"""A small archive in the role of the PACS for the demonstration: stores every object it receives.
 
-Takes  C-STORE
-Gives  DICOM files by study
-Next   node.tools.demo
-
-Not part of a node in service.
+A node in service does not use it.
 """
 
 import contextlib
@@ -40,7 +36,7 @@ class Archive:
 
 @contextmanager
 def running_archive(folder: Path, port: int, *, ae_title: str = AE_TITLE) -> Iterator[Archive]:
-    """Archive on the loopback interface until the end of the context."""
+    """Archive on the loopback interface, until the end of the context."""
     folder.mkdir(parents=True, exist_ok=True)
     entity = AE(ae_title)
     entity.maximum_pdu_size = 131072
@@ -59,7 +55,7 @@ def running_archive(folder: Path, port: int, *, ae_title: str = AE_TITLE) -> Ite
 
 
 def _store(event: Event, folder: Path) -> int:
-    """Write beside, then rename: a file that is there is whole."""
+    """Write to a temporary file, then rename it, so that every visible file is complete."""
     incoming = folder / f"{event.request.AffectedSOPInstanceUID}.part"  # type: ignore[union-attr]
     incoming.write_bytes(event.encoded_dataset())
     header = dcmread(incoming, stop_before_pixels=True)

@@ -1,15 +1,10 @@
 """Identifiers of objects, also of those whose UIDs were emptied by de-identification.
 
-Takes  DICOM file
-Gives  Identity
-Next   node.series.index
-
-Some public collections keep the SOP Instance UID in the file meta information only and empty the
-study and series UIDs. Such objects cannot be sent as they are (PS3.7 9.1.1 needs the UIDs), but
-their folder can be read, and completed copies can be sent.
+Some public collections have the SOP Instance UID only in the file meta information, and empty study
+and series UIDs. Such objects cannot be sent unchanged (PS3.7 9.1.1 requires the UIDs), but their
+folder can be read, and completed copies can be sent.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +12,12 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
+from pipelines.contract.uids import derive_uid
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """The UIDs of one object; ``is_complete`` where the data set has them all itself."""
+    """UIDs of one object; ``is_complete`` if the data set contains all of them."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -41,26 +38,20 @@ def identify(dataset: Dataset, path: Path) -> Identity:
         sop_class_uid=own["SOPClassUID"] or str(meta.get("MediaStorageSOPClassUID") or ""),
         sop_instance_uid=own["SOPInstanceUID"]
         or str(meta.get("MediaStorageSOPInstanceUID") or "")
-        or derived_uid("instance", str(path)),
-        series_instance_uid=own["SeriesInstanceUID"] or derived_uid("series", *place),
-        study_instance_uid=own["StudyInstanceUID"] or derived_uid("study", *place),
+        or derive_uid("instance", str(path)),
+        series_instance_uid=own["SeriesInstanceUID"] or derive_uid("series", *place),
+        study_instance_uid=own["StudyInstanceUID"] or derive_uid("study", *place),
         is_complete=all(own.values()),
     )
 
 
-def derived_uid(*parts: str) -> str:
-    """Stable 2.25 UID (PS3.5 B.2)."""
-    digest = hashlib.sha256("\n".join(parts).encode()).digest()[:16]
-    return f"2.25.{int.from_bytes(digest, 'big')}"
-
-
 def completed_copy(source: Path, folder: Path) -> tuple[Path, int]:
-    """Copy of a folder whose objects all have their UIDs.
+    """Copy of a folder in which all objects have their UIDs.
 
     Returns
     -------
     path, completed
-        ``source`` itself and 0 where nothing is missing.
+        ``source`` itself and 0 if no UID is missing.
     """
     files = sorted(source.rglob("*")) if source.is_dir() else [source]
     incomplete = []

@@ -1,9 +1,4 @@
-"""One folder through the same selection and the same pipelines, with no network and no ledger.
-
-Takes  folder of DICOM
-Gives  SEG, SR and result.json
-Next   pipelines.run
-"""
+"""Process a folder of DICOM with the selection and the pipelines of the node, without a ledger."""
 
 import json
 import subprocess
@@ -40,36 +35,41 @@ STATION_WORDS: Final = {
     "localize": "finding the spine",
     "segment": "segmenting the vertebrae",
     "measure": "measuring",
+    "dxa_equivalent": "estimating areal density",
+    "r_score": "scoring the vertebrae",
+    "hip": "measuring the hips",
+    "chest": "classifying L1 and L2",
+    "radiomics": "extracting radiomic features",
     "report": "making SEG and report",
     "write": "writing files",
 }
 
 
 class ProcessingFailed(OsteoNodeError):
-    """The pipelines gave no result for the folder."""
+    """The pipelines have no result for the folder."""
 
 
 def process_folder(
     folder: Path, out_folder: Path, *, console: Console, density_table: Path | None = None
 ) -> int:
-    """Measure the best CT series below a folder.
+    """Measure the best CT series of a folder and its subfolders.
 
     Returns
     -------
     int
-        0, also when nothing can be reported.
+        0, also if no result can be reported.
 
     Raises
     ------
     ConfigError
-        There is no DICOM below ``folder``.
+        ``folder`` has no DICOM file.
     BadDensityTable
         ``density_table`` cannot be used.
     ProcessingFailed
         The pipelines failed.
     """
     if not folder.exists():
-        raise ConfigError(f"no such folder: {folder}", "", "name a folder with DICOM files")
+        raise ConfigError(f"no such folder: {folder}", "", "choose a folder with DICOM files")
     out_folder = out_folder.absolute()
     out_folder.mkdir(parents=True, exist_ok=True)
     _forget_earlier(out_folder)
@@ -78,7 +78,7 @@ def process_folder(
     _show_losers(found.losers, console)
     if found.selection is None:
         if not found.losers:
-            raise ConfigError(f"no DICOM file in {folder}", "", "name a folder with DICOM files")
+            raise ConfigError(f"no DICOM file in {folder}", "", "choose a folder with DICOM files")
         _write_not_reported(found, out_folder)
     else:
         table = None if density_table is None else read_table(density_table)
@@ -91,9 +91,9 @@ def process_folder(
 
 
 def _forget_earlier(out_folder: Path) -> None:
-    """Remove what an earlier run wrote here, and nothing else."""
+    """Remove the files of an earlier run, and no others."""
     made = [JOB_FILE, OUTCOME_FILE, RESULT_FILE, ATTEMPTS_FILE, LOCK_FILE, LOG_FILE]
-    with suppress(ValueError):  # an outcome of another version: its objects are left
+    with suppress(ValueError):  # an outcome of another version: its objects stay
         outcome = read_outcome(out_folder)
         made += [Path(one.path).name for one in outcome.objects] if outcome else []
     for name in made:
@@ -134,7 +134,9 @@ def _event(line: str) -> dict[str, Any]:
 def _check(outcome: Outcome | None, log: Path) -> None:
     if outcome is None:
         last = log.read_text(errors="replace").strip().splitlines()[-1:]
-        raise ProcessingFailed("the pipelines ended early: " + "".join(last), "", f"see {log}")
+        raise ProcessingFailed(
+            "the pipelines ended without an outcome: " + "".join(last), "", f"see {log}"
+        )
     if outcome.failure:
         sentence = EXPLANATION[outcome.failure.reason]
         raise ProcessingFailed(f"{sentence} ({outcome.failure.detail})", "", f"see {log}")
@@ -150,7 +152,7 @@ def _show_losers(losers: tuple[Loser, ...], console: Console) -> None:
 
 
 def _write_not_reported(found: FolderSelection, out_folder: Path) -> None:
-    """``result.json`` of a folder in which no series can be measured."""
+    """Write ``result.json`` of a folder in which no series can be measured."""
     skipped = [(one.series_instance_uid, one.reason) for one in found.losers]
     document = no_series_result(skipped, model_set_version())
     text = document.model_dump_json(indent=2) + "\n"

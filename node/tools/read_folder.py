@@ -1,9 +1,4 @@
-"""A folder of DICOM files -> Selection, by the same rules as the live node.
-
-Takes  folder
-Gives  FolderSelection
-Next   node.cli
-"""
+"""Select the series of a folder of DICOM files, by the rules of the node."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -21,14 +16,14 @@ from node.tools.identity import identify
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSelection:
-    """What a folder holds.
+    """Series and other files of a folder.
 
     Parameters
     ----------
     losers
         Every series that is not measured, with its reason.
     not_dicom
-        Files that are no DICOM.
+        Files that are not DICOM.
     """
 
     selection: Selection | None
@@ -37,7 +32,7 @@ class FolderSelection:
 
 
 def select_folder(folder: Path) -> FolderSelection:
-    """Choose the best series among all files below a folder (or the one file given)."""
+    """Select the best series of a folder and its subfolders (or of one file)."""
     files = sorted(folder.rglob("*")) if folder.is_dir() else [folder]
     found: dict[tuple[str, str], list[tuple[str, str, Mapping[str, Any]]]] = defaultdict(list)
     not_dicom = []

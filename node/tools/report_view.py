@@ -26,15 +26,15 @@ STATUS_WORDS: Final = {
 
 
 PIPELINE_WORDS: Final = {
-    "lumbar_networks": "Lumbar networks",
-    "ovcf": "R-score of the vertebral bodies",
-    "femur": "Proximal femora",
+    "dxa_equivalent": "DXA-equivalent areal density of L1 to L4",
+    "r_score": "R-score of the vertebral bodies",
+    "hip": "Proximal femora",
     "chest": "L1 and L2 of the chest",
 }
 DETAIL: Final = re.compile(r"(contribution|shape|firstorder|glcm|glrlm|glszm|gldm|ngtdm)_")
-"""Radiomic features and their shares of a score: too many for a terminal."""
+"""Radiomic features and their contributions to a score: not listed on the terminal."""
 UNIT_WORDS: Final = {"[hnsf'U]": "HU", "1": ""}
-"""Of UCUM codes that readers would not know."""
+"""Of UCUM codes that are unusual in radiology."""
 
 
 def show_result(path: Path, console: Console) -> None:
@@ -53,7 +53,7 @@ def show_result(path: Path, console: Console) -> None:
 
 
 def in_words(code: str | None) -> str:
-    """Sentence of a coded reason; the code itself if it is unknown, nothing for none."""
+    """Sentence of a coded reason; the code itself if it is unknown, empty for ``None``."""
     if not code:
         return ""
     try:
@@ -66,8 +66,8 @@ def _table(result: dict[str, Any]) -> Table:
     table = Table("level", title="Trabecular bone of the vertebral bodies", title_justify="left")
     for title in ("HU", "SD", "vBMD mg/cm³", "volume cm³"):
         table.add_column(title, justify="right")
-    table.add_column("counts")
-    table.add_column("why not")
+    table.add_column("used")
+    table.add_column("reason for exclusion")
     for one in result["vertebrae"]:
         table.add_row(
             one["level"] + (" (presumed)" if one.get("presumed") else ""),
@@ -93,7 +93,7 @@ def _table(result: dict[str, Any]) -> Table:
 
 
 def _show_secondary(secondary: dict[str, Any], console: Console) -> None:
-    """One secondary pipeline: its numbers and statements by site, or why there are none."""
+    """Print one secondary pipeline: numbers and statements by site, or its reasons."""
     title = f"{PIPELINE_WORDS.get(secondary['pipeline'], secondary['pipeline'])} (experimental)"
     reasons = "; ".join(reason["text"] for reason in secondary["reasons"])
     if not secondary["reported"]:
@@ -103,7 +103,7 @@ def _show_secondary(secondary: dict[str, Any], console: Console) -> None:
     table.add_column("value", justify="right")
     table.add_column("withheld because")
     for group in secondary["groups"]:
-        site, told = group["label"], None
+        site, shown_reason = group["label"], None
         shown = [one for one in group["quantities"] if not DETAIL.match(one["name"])]
         for one in (*shown, *group["statements"]):
             why = one["withheld_reason"]
@@ -111,14 +111,14 @@ def _show_secondary(secondary: dict[str, Any], console: Console) -> None:
                 site,
                 one["name"].replace("_", " "),
                 _secondary_value(one),
-                in_words(why if why != told else None),
+                in_words(why if why != shown_reason else None),
             )
-            site, told = "", why
+            site, shown_reason = "", why
         table.add_section()
     console.print(table)
     names = [one["name"] for group in secondary["groups"] for one in group["quantities"]]
     if any(DETAIL.match(name) for name in names):
-        console.print("  Features and what each adds: in the report and in result.json.")
+        console.print("  Features and their contributions: see the report and result.json.")
     if reasons:
         console.print(f"  {reasons}", highlight=False)
 

@@ -1,13 +1,9 @@
-"""Acceptance test of an installed node: examinations with a known answer through the real way.
+"""Acceptance test of a running node: send simulated examinations, compare results and truth.
 
-Takes  Settings of the running node
-Gives  exit code
-Next   node.tools.simulation, node.tools.send_folder
-
-One simulated examination for each entry of ``EXAMINATIONS`` is sent by C-STORE to the node's own
-application entity, on a new occasion (new UIDs), so that nothing is answered from an earlier run.
-The ledger says when the node is done with it; what it returned is compared with the truth of the
-simulation. The results go to the destinations like any other, under the name VIRTUAL^COHORT.
+The test simulates each entry of ``EXAMINATIONS`` with new UIDs, so that the node cannot reuse an
+earlier result, and sends it by C-STORE to the node. When the ledger has no waiting object of the
+study, the test compares ``result.json`` with the truth of the simulation. The node delivers the
+results to its destinations, for the patient VIRTUAL^COHORT.
 """
 
 import dataclasses
@@ -38,28 +34,28 @@ from pipelines.contract.job import JOB_FILE, RESULT_FILE, Job, read_outcome
 HU_TOLERANCE: Final = 15.0
 """Mean attenuation of one level: texture, noise and the border of the core together."""
 VBMD_TOLERANCE_MG_CM3: Final = 20.0
-"""Density of one level, however the node calibrates it."""
+"""Density of one level, with any calibration of the node."""
 CENTROID_TOLERANCE_MM: Final = 6.0
 ANYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104  addresses of "every interface"
 POLL_S: Final = 0.5
 
 
 class SelftestFailed(OsteoNodeError):
-    """An examination did not come through the node."""
+    """The node has no result for an examination."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One returned value beside the true one.
+    """One returned value with the true one.
 
     Parameters
     ----------
     level
         Level or side; empty for the examination as a whole.
     truth, returned
-        As shown; numbers in the unit that ``quantity`` names.
+        As printed; numbers in the unit that ``quantity`` names.
     tolerance
-        ``None`` where the values must be equal.
+        ``None`` if the values must be equal.
     """
 
     level: str
@@ -76,14 +72,14 @@ Checker = Callable[[Mapping[str, Any], Mapping[str, Any]], list[Check]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """A simulated examination and what must come back.
+    """A simulated examination and the checks of its result.
 
     Parameters
     ----------
     name
-        Shown, and chosen by ``--only``.
+        Printed, and selected by ``--only``.
     options
-        Of ``python -m training.cohort simulate``.
+        Options of ``python -m training.cohort simulate``.
     checkers
         One for each pipeline that runs on such an examination.
     """
@@ -95,7 +91,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What became of one examination."""
+    """Checks of one examination."""
 
     examination: str
     study_instance_uid: str
@@ -109,7 +105,7 @@ class Report:
 
 
 def vertebrae(*levels: str) -> Checker:
-    """Checks of the named vertebrae: found in their place, measured right; none invented."""
+    """Checks of the named vertebrae: position and values right, no level that the scan lacks."""
 
     def check(truth: Mapping[str, Any], result: Mapping[str, Any]) -> list[Check]:
         found = {one["level"]: one for one in result["vertebrae"]}
@@ -117,11 +113,11 @@ def vertebrae(*levels: str) -> Checker:
         for level in levels:
             true = truth["levels"].get(level)
             if true is None:
-                raise SelftestFailed(f"the simulated scan does not hold {level}")
+                raise SelftestFailed(f"the simulated scan does not contain {level}")
             checks += _vertebra(level, true, found.get(level))
         measured = {name for name, one in found.items() if one["trabecular_hu_mean"] is not None}
-        strangers = sorted(measured - set(truth["levels"]))
-        return [*checks, _equal("", "measured though not in the scan", "", " ".join(strangers))]
+        surplus = sorted(measured - set(truth["levels"]))
+        return [*checks, _equal("", "measured but not in the scan", "", " ".join(surplus))]
 
     return check
 
@@ -150,7 +146,7 @@ EXAMINATIONS: Final = (
     ),
 )
 """One entry for each kind of examination; a new pipeline adds a checker or an entry. The chest
-reaches 2 cm below L2, so that both its levels are whole."""
+reaches 2 cm below L2, so that L1 and L2 are complete."""
 
 
 def run_selftest(
@@ -162,17 +158,17 @@ def run_selftest(
     out: Console,
     err: Console,
 ) -> int:
-    """Send every examination, wait, compare.
+    """Send every examination, wait for its result, and compare.
 
     Returns
     -------
     int
-        0 when every check passed, 1 otherwise.
+        0 if every check passed, 1 otherwise.
 
     Raises
     ------
     PeerUnreachable, PeerRefused
-        The node does not answer at its address.
+        The node does not respond at its address.
     """
     node = own_address(settings)
     echo(node)
@@ -192,7 +188,7 @@ def run_selftest(
 
 
 def own_address(settings: Settings) -> Peer:
-    """Where the node of these settings is called from this host."""
+    """Address of the node for a sender on this host."""
     bind = settings.node.bind
     host = "127.0.0.1" if bind in ANYWHERE else bind
     return Peer(
@@ -204,7 +200,7 @@ def own_address(settings: Settings) -> Peer:
 
 
 def calling_ae_title(settings: Settings) -> str:
-    """Name that the node lets in."""
+    """AE title that the node accepts."""
     accepted = settings.intake.accepted_calling_ae_titles
     return accepted[0] if accepted else DEFAULT_CALLING_AE_TITLE
 
@@ -217,7 +213,7 @@ def _examine(
     timeout_s: float,
     err: Console,
 ) -> Report:
-    """One examination through the node; what goes wrong on the way is a failed check."""
+    """Send one examination and check its result; an error is a failed check."""
     truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
     study = str(truth["study_instance_uid"])
     start = time.monotonic()
@@ -281,7 +277,7 @@ def _result(study: str, settings: Settings, snapshot: StudySnapshot) -> dict[str
         found: dict[str, Any] = json.loads((file.parent / RESULT_FILE).read_text("utf-8"))
         return found
     states = ", ".join(sorted({str(one.state) for one in snapshot.instances}))
-    raise SelftestFailed(f"no job was made of it: its objects are {states}")
+    raise SelftestFailed(f"the node made no job: the objects are {states}")
 
 
 def _status(result: Mapping[str, Any]) -> Check:
@@ -303,7 +299,7 @@ def _vertebra(level: str, truth: Mapping[str, Any], found: Mapping[str, Any] | N
     offsets = zip(found["centroid_lps_mm"], truth["body_centroid_lps_mm"], strict=True)
     distance = sum((a - b) ** 2 for a, b in offsets) ** 0.5
     return [
-        _near(level, "distance of its centre, mm", 0.0, distance, CENTROID_TOLERANCE_MM),
+        _near(level, "distance of the centre, mm", 0.0, distance, CENTROID_TOLERANCE_MM),
         _near(
             level,
             "attenuation, HU",
@@ -322,7 +318,7 @@ def _vertebra(level: str, truth: Mapping[str, Any], found: Mapping[str, Any] | N
 
 
 def _delivery(snapshot: StudySnapshot) -> Check:
-    """The result has reached every destination: the ledger then calls its objects delivered."""
+    """The ledger counts the objects as delivered: every destination has the result."""
     delivered = any(one.state == InstanceState.DELIVERED for one in snapshot.instances)
     return _equal("", "SEG and report", "delivered", "delivered" if delivered else "not delivered")
 

@@ -1,10 +1,6 @@
-"""Send a folder of DICOM files by C-STORE, as they are.
+"""Send a folder of DICOM files by C-STORE, unchanged.
 
-Takes  folder
-Gives  SendReport
-Next   node.cli
-
-Every file travels in its own transfer syntax; nothing is decoded or converted.
+Each file is sent in its own transfer syntax; no file is decoded or converted.
 """
 
 from collections import Counter
@@ -25,13 +21,13 @@ from node.errors import ConfigError, PeerRefused, PeerUnreachable
 
 MAX_CONTEXTS: Final = 128
 MAX_PDU_BYTES: Final = 131072
-NO_CONTEXT: Final = "not offered: the peer does not take this kind of object"
-NO_ANSWER: Final = "no answer: the association broke"
+NO_CONTEXT: Final = "not sent: the receiver does not accept this kind of object"
+NO_ANSWER: Final = "no response: the association ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DicomFile:
-    """A file that can be sent."""
+    """A DICOM file to send."""
 
     path: Path
     sop_class_uid: str
@@ -40,7 +36,7 @@ class DicomFile:
 
 @dataclass(slots=True)
 class SendReport:
-    """What became of the files, by the words of the answer."""
+    """Number of files by the response of the receiver."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     failed: int = 0
@@ -48,12 +44,12 @@ class SendReport:
 
     @property
     def sent(self) -> int:
-        """Files that the peer took."""
+        """Number of files that the receiver accepted."""
         return self.statuses.total() - self.failed
 
 
 def find_dicom_files(folder: Path) -> tuple[list[DicomFile], int]:
-    """DICOM files below a folder (or the one file), and how many files are something else."""
+    """DICOM files below a folder (or the one file), and the number of other files."""
     found, others = [], 0
     for path in _walk(folder):
         try:
@@ -82,18 +78,18 @@ def send_folder(
     Parameters
     ----------
     on_file
-        Called with the number of files done and of all files.
+        Called after each file with the number of files done and of all files.
 
     Raises
     ------
     ConfigError
-        There is no DICOM file.
+        The folder has no DICOM file.
     PeerUnreachable, PeerRefused
         No association.
     """
     files, others = find_dicom_files(folder)
     if not files:
-        raise ConfigError(f"no DICOM file in {folder}", "", "name a folder with DICOM files")
+        raise ConfigError(f"no DICOM file in {folder}", "", "choose a folder with DICOM files")
     report = SendReport(not_dicom=others)
     done = 0
     for batch in _batches(files):
@@ -122,7 +118,7 @@ def echo(peer: Peer) -> None:
     try:
         status = association.send_c_echo()
         if getattr(status, "Status", None) != 0:
-            raise PeerRefused(f"{peer} does not answer C-ECHO with success", "", "")
+            raise PeerRefused(f"{peer} responds to C-ECHO without success", "", "see its log")
     finally:
         if association.is_established:
             association.release()
@@ -135,7 +131,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _batches(files: Iterable[DicomFile]) -> Iterator[list[DicomFile]]:
-    """Split files so that each association needs no more contexts than there can be."""
+    """Split files so that each association has at most `MAX_CONTEXTS` presentation contexts."""
     kinds: dict[tuple[str, str], list[DicomFile]] = {}
     for one in files:
         kinds.setdefault((one.sop_class_uid, one.transfer_syntax_uid), []).append(one)
@@ -169,7 +165,7 @@ def _send(association: Association, one: DicomFile, report: SendReport) -> None:
         report.statuses[NO_ANSWER] += 1
         report.failed += 1
         return
-    _config.STORE_SEND_CHUNKED_DATASET = True  # the bytes of the file, not decoded and encoded
+    _config.STORE_SEND_CHUNKED_DATASET = True  # send the bytes of the file unchanged
     try:
         answer = association.send_c_store(one.path)
     except ValueError:

@@ -1,11 +1,7 @@
-"""Simulated examinations for demonstration and self-test: the virtual cohort as a child process.
+"""Simulate examinations for demonstration and self-test, with the virtual cohort.
 
-Takes  options of ``python -m training.cohort``
-Gives  folder of DICOM, truth.json
-Next   node.tools.demo, node.tools.selftest
-
-The node never imports ``training`` (it would load every library of the trainers); it runs it as a
-user would.
+The cohort runs as a child process (``python -m training.cohort``), so that the node does not import
+``training`` with the libraries of the trainers.
 """
 
 import subprocess
@@ -17,7 +13,7 @@ from node.errors import OsteoNodeError
 
 
 class SimulationFailed(OsteoNodeError):
-    """No examination could be simulated or converted."""
+    """The examination could not be simulated or converted."""
 
 
 def simulate_examination(folder: Path, options: Sequence[str] = ()) -> Path:
@@ -31,7 +27,7 @@ def simulate_examination(folder: Path, options: Sequence[str] = ()) -> Path:
     Raises
     ------
     SimulationFailed
-        The command failed; it has said why.
+        The command failed; it has printed why.
     """
     _run(["simulate", *options, "--out", str(folder)])
     return folder / "dicom"
@@ -43,7 +39,7 @@ def nifti_as_dicom(nifti: Path, folder: Path) -> Path:
     Raises
     ------
     SimulationFailed
-        The command failed; it has said why.
+        The command failed; it has printed why.
     """
     _run(["to-dicom", str(nifti), "--out", str(folder)])
     return folder

@@ -1,10 +1,6 @@
-"""A calibration: the line from attenuation to density, where it comes from and how good it is.
+"""A calibration: the line from HU to mg/cm3, its source and its uncertainty.
 
-Takes  HU
-Gives  mg/cm3
-Next   pipelines.density.choose
-
-Where the numbers of the generic line come from:
+Sources of the numbers:
 
 ``GENERIC.hu_per_mg_cm3``
     Computed, not fitted: mixture of bone mineral (1.15 g hydroxyapatite, 0.42 g organic matter
@@ -15,7 +11,7 @@ Where the numbers of the generic line come from:
 ``GENERIC.hu_at_zero``
     Zero: water reads 0 HU and holds no mineral, as in the water-equivalent base of a
     calibration phantom. Marrow fat therefore lowers the estimate (10 % more fat: -11 mg/cm3),
-    just as it lowers single-energy QCT.
+    as in single-energy QCT.
 ``GENERIC.relative_uncertainty``
     14 % standard deviation between eight scanners (Skornitzke 2022).
 ``GENERIC.uncertainty_mg_cm3``
@@ -23,8 +19,8 @@ Where the numbers of the generic line come from:
     methods, J Bone Miner Res 2023, n = 350).
 ``PRECALIBRATED_MG_CM3``
     4.2 mg/cm3: bias of 2.4 and standard deviation of 3.5 mg/cm3 of precalibrated scanners in the same
-    comparison. Rods hold neither marrow nor a patient's size, so how well a line fits them says
-    little of a patient.
+    comparison. A phantom has neither marrow nor the size of a patient, so the residuals of a fit
+    to rods underestimate the error in patients.
 ``SAME_MODEL_SHARE``
     1.4 % standard deviation between scanners of one model (Skornitzke 2022).
 """
@@ -44,7 +40,7 @@ class CalibrationKind(StrEnum):
 
 
 class Standard(StrEnum):
-    """The material whose density is told. One never reads as the other (Goodsitt 1992)."""
+    """Reference material; densities in the two are not interchangeable (Goodsitt 1992)."""
 
     HYDROXYAPATITE = "hydroxyapatite"
     K2HPO4 = "K2HPO4"

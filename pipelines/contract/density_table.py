@@ -1,9 +1,5 @@
 """The site's density table: calibrations by scanner, and corrections by contrast phase. JSON.
 
-Takes  JSON file
-Gives  DensityTable
-Next   pipelines.density.choose
-
 The project ships the table empty of calibrations (``default_table.json``): a line that was fitted
 on another scanner is no calibration. ``osteonode calibrate`` adds entries.
 """
@@ -37,7 +33,7 @@ class _Part(BaseModel):
 
 
 class ScanConditions(Protocol):
-    """What of a header decides whether a calibration holds; ``None``: the header is silent."""
+    """Header values that decide whether a calibration applies; ``None``: missing in the header."""
 
     @property
     def manufacturer(self) -> str | None: ...  # noqa: D102
@@ -76,7 +72,7 @@ class CalibrationEntry(_Part):
         return self
 
     def suits(self, scan: "ScanConditions") -> bool:
-        """Whether a scan was made like the scans of the fit; a silent header never was."""
+        """Whether scanner, voltage and kernel are those of the fit; a missing value never matches."""
         return (
             _same(self.manufacturer, scan.manufacturer)
             and _same(self.model_name, scan.model_name)
@@ -87,7 +83,7 @@ class CalibrationEntry(_Part):
         )
 
     def calibration(self) -> Calibration:
-        """The line of this entry; that of rods is less sure in patients than on the rods."""
+        """The line of this entry; a fit to rods gets a larger uncertainty in patients."""
         apart, share = (0.0, 0.0) if self.in_patients else (PRECALIBRATED_MG_CM3, SAME_MODEL_SHARE)
         return Calibration(
             kind=CalibrationKind.ASYNCHRONOUS,
@@ -116,7 +112,7 @@ class ContrastCorrection(_Part):
 
 
 class DensityTable(_Part):
-    """Everything a site knows about the densities of its scanners."""
+    """Calibrations and contrast corrections of a site."""
 
     version: str = Field(min_length=1)
     calibrations: tuple[CalibrationEntry, ...] = ()
@@ -153,7 +149,7 @@ def read_table(path: Path) -> DensityTable:
     Raises
     ------
     BadDensityTable
-        It cannot be read, or holds something that no table holds; the message names the field.
+        The file cannot be read or a field is invalid; the message names the field.
     """
     try:
         return DensityTable.model_validate_json(path.read_text(encoding="utf-8"))

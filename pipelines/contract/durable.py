@@ -1,9 +1,4 @@
-"""Files that are whole or not there, also after a power cut.
-
-Takes  Outcome
-Gives  Outcome
-Next   pipelines.run
-"""
+"""Files that are complete or absent, also after a power failure."""
 
 import os
 from collections.abc import Callable
@@ -13,7 +8,7 @@ from pipelines.contract.job import OUTCOME_FILE, Outcome
 
 
 def write_durably(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in place for good.
+    """Write a temporary file beside ``path`` and rename it.
 
     Write, fsync, rename, fsync of the folder: a reader sees the old file or the whole new one.
     """

@@ -1,9 +1,4 @@
-"""What an examination yields: values measured, or withheld with a coded reason.
-
-Takes  CtVolume, Segmentation
-Gives  LumbarFindings
-Next   pipelines.lumbar.measure, pipelines.reporting.sr, pipelines.reporting.result_document
-"""
+"""Findings of an examination: values that are measured, or withheld with a coded reason."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -106,7 +101,7 @@ class ModelUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LumbarFindings:
-    """What the density path yields for L1 to L4.
+    """Findings of the density path, L1 to L4.
 
     Parameters
     ----------

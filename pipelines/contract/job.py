@@ -1,13 +1,9 @@
-"""The contract between the node and the pipelines: a Job goes out, an Outcome comes back.
-
-Takes  Selection
-Gives  Job
-Next   pipelines.worker.tasks
+"""The contract between node and pipelines: the node writes a Job, a worker writes an Outcome.
 
 Free of torch, sockets and the ledger, so that the listener can import it. Both types are JSON
-both ways. The worker writes ``outcome.json`` into ``Job.output_folder`` as its very last act
-(write, fsync, rename): the file is the completion, the broker only carries the wake-up. That
-makes a repeated or lost message harmless.
+both ways. The worker writes ``outcome.json`` into ``Job.output_folder`` last (write, fsync, rename).
+That file marks the job as done; the message of the broker only starts a worker. A repeated or lost
+message therefore does no harm.
 """
 
 import hashlib
@@ -18,6 +14,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from pipelines.contract.density_table import DensityTable
+from pipelines.contract.feature_engine import Engine
 from pipelines.contract.findings import Status
 from pipelines.contract.reasons import Reason
 
@@ -26,7 +23,7 @@ OUTCOME_FILE: Final = "outcome.json"
 RESULT_FILE: Final = "result.json"
 JOB_FILE: Final = "job.json"
 LOCK_FILE: Final = "running.lock"
-"""Held with ``flock`` by the worker while it runs: the kernel frees it however the worker ends."""
+"""Locked with ``flock`` while a worker runs the job; the kernel frees it when the worker ends."""
 ATTEMPTS_FILE: Final = "attempts.log"
 """One line per start; more than ``MAX_ATTEMPTS`` starts without an outcome is a failure."""
 MAX_ATTEMPTS: Final = 3
@@ -53,22 +50,38 @@ class Predecessor(_Message):
 
 
 class Job(_Message):
-    """One examination to process: one series, to be measured by the named pipelines.
+    """One examination to process: one series.
 
-    ``key`` identifies the content (see `job_key`); ``output_folder`` is private to it.
-    ``radiomics``: some destination wants the features of the vertebral bodies.
-    ``density_table`` is the site's; ``None`` stands for the table that is shipped.
+    A file of an earlier version may hold fields that this one lacks (``flags`` and ``pipelines``
+    of 0.1.0, which had one value each); they are ignored, so that an unfinished job goes on after
+    an upgrade.
+
+    Parameters
+    ----------
+    key
+        Identifies the content (see `job_key`).
+    output_folder
+        Private to this job.
+    radiomics
+        Whether a destination wants the report of radiomic features.
+    radiomics_engine
+        Computes the features; it is no part of the key, because both engines give the same features.
+    density_table
+        Of the site; ``None``: the table that is shipped.
+    predecessor
+        The delivered report that the report of this job replaces.
     """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     key: str
     study_instance_uid: str
     series_instance_uid: str
     instances: tuple[JobInstance, ...]
-    pipelines: tuple[str, ...]
     output_folder: str
     model_set: str
-    flags: tuple[Reason, ...] = ()
     radiomics: bool = False
+    radiomics_engine: Engine = Engine.NATIVE
     density_table: DensityTable | None = None
     predecessor: Predecessor | None = None
 
@@ -76,7 +89,7 @@ class Job(_Message):
 class OutputObject(_Message):
     """One DICOM object that a job made, as a file in the job's output folder."""
 
-    kind: Literal["seg", "sr", "sc", "radiomics"]
+    kind: Literal["seg", "sr", "radiomics"]
     path: str
     sop_class_uid: str
     sop_instance_uid: str
@@ -84,14 +97,14 @@ class OutputObject(_Message):
 
 
 class Failure(_Message):
-    """Why a job yielded nothing: code, and the message of the error without patient data."""
+    """Why a job failed: code, and the message of the error without patient data."""
 
     reason: Reason
     detail: str
 
 
 class Outcome(_Message):
-    """What became of a job; exactly one of ``status`` and ``failure`` is set."""
+    """Result of a job; exactly one of ``status`` and ``failure`` is set."""
 
     job_key: str
     status: Status | None

@@ -1,9 +1,4 @@
-"""Which models took part, as the reports name them.
-
-Takes  names of model cards
-Gives  ModelUse
-Next   pipelines.run, pipelines.secondary.registry
-"""
+"""Which models took part, as the reports name them."""
 
 from models.cards import card
 from pipelines.contract.findings import ModelUse

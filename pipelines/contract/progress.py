@@ -1,9 +1,4 @@
-"""The stations of one job on the clock, and who is told about them.
-
-Takes  nothing
-Gives  Stations
-Next   pipelines.run
-"""
+"""Durations of the stations of one job, and the events that report progress."""
 
 import resource
 import time
@@ -23,8 +18,8 @@ class StationEvent:
 Listener = Callable[[StationEvent], None]
 
 
-def nobody(event: StationEvent) -> None:
-    """Listener that drops every event."""
+def no_listener(event: StationEvent) -> None:
+    """Ignore every event."""
 
 
 @dataclass(slots=True)
@@ -34,10 +29,10 @@ class Stations:
     Parameters
     ----------
     listener
-        Told when a station begins and ends.
+        Called when a station begins and ends.
     """
 
-    listener: Listener = nobody
+    listener: Listener = no_listener
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager

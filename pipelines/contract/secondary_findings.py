@@ -1,11 +1,7 @@
-"""What secondary pipelines say: coded measurements by site, one shape for report and result.
-
-Takes  Examination
-Gives  PipelineResult
-Next   pipelines.reporting.sr, pipelines.reporting.result_document
+"""Results of the secondary pipelines: coded measurements by site, for report and ``result.json``.
 
 Names are keys of ``pipelines.reporting.codes``: `quantity` for numbers, of `STATEMENT` and
-`STATEMENT_VALUE` for what is said in words. Free of torch and DICOM libraries.
+`STATEMENT_VALUE` for coded statements. Free of torch and DICOM libraries.
 """
 
 from dataclasses import dataclass
@@ -23,15 +19,15 @@ from pipelines.space.coordinates import Box
 class Pipeline(StrEnum):
     """The secondary pipelines; the density path of `pipelines.lumbar.measure` is the first."""
 
-    LUMBAR_NETWORKS = "lumbar_networks"
-    OVCF = "ovcf"
-    FEMUR = "femur"
+    DXA_EQUIVALENT = "dxa_equivalent"
+    R_SCORE = "r_score"
+    HIP = "hip"
     CHEST = "chest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantity:
-    """A number, or why there is none.
+    """A number, or the reason why it is withheld.
 
     Parameters
     ----------
@@ -47,7 +43,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """Something said by a code, or why it is not.
+    """A coded statement, or the reason why it is withheld.
 
     Parameters
     ----------
@@ -61,7 +57,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasurementGroup:
-    """What is said of one site.
+    """Results for one site.
 
     Parameters
     ----------
@@ -81,8 +77,8 @@ class MeasurementGroup:
     segment: str | None = None
 
     @property
-    def says_something(self) -> bool:
-        """Whether any number or statement is not withheld."""
+    def has_content(self) -> bool:
+        """Whether at least one number or statement is given."""
         values = [*(q.value for q in self.quantities), *(s.value for s in self.statements)]
         return any(not isinstance(value, Abstained) for value in values)
 
@@ -111,13 +107,13 @@ class SegmentMask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineResult:
-    """Everything one secondary pipeline yields.
+    """Results of one secondary pipeline.
 
     Parameters
     ----------
     reasons
-        Why it is silent, or cautious; a pipeline that has nothing to look at (no hip in the scan)
-        yields no group and one reason.
+        Why results are withheld or need caution. A pipeline that does not apply (no hip in the
+        scan) has no group and one reason.
     """
 
     pipeline: Pipeline
@@ -127,6 +123,6 @@ class PipelineResult:
     models: tuple[ModelUse, ...] = ()
 
     @property
-    def says_something(self) -> bool:
-        """Whether anything is reported."""
-        return any(group.says_something for group in self.groups)
+    def has_content(self) -> bool:
+        """Whether at least one group has content."""
+        return any(group.has_content for group in self.groups)

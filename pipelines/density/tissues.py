@@ -14,8 +14,9 @@ from scipy import ndimage
 
 from pipelines.contract.anatomy import MEASURED_LEVELS
 from pipelines.read.volume import CtVolume, Segmentation
-from pipelines.space.coordinates import Geometry, canonical_grid, resample_to_canonical, to_lps
+from pipelines.space.coordinates import Geometry, canonical_grid, to_lps
 from pipelines.space.masks import largest_part, without_holes
+from pipelines.space.resample import resample_to_canonical
 
 GRID_MM: Final = 3.0
 """Coarse enough to average noise, fine enough to separate fat from skin and muscle."""

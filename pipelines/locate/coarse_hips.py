@@ -1,13 +1,14 @@
-"""Femora and sacrum at 3 mm, by two networks where a pelvis is in view: the first stage of the femur cascade.
+"""Femora and sacrum at 3 mm: the first stage of the femur cascade.
 
-Takes  HU on the 3 mm grid, what the spine network says of it
+Takes  HU on the 3 mm grid, SpineProbabilities
 Gives  Hips
 Next   pipelines.outline.proximal_femur
 
-A VB-Net that knows hips alone outlines them, and the spine network, which knows what else a body
-holds, says which of these parts are femora: alone, the first takes vertebrae and ilia for femora as
-well, and the second leaves out their cortex. Of the sacrum, which the second confuses with nothing,
-their mean counts. Names of vertebrae rest on the spine network alone.
+Where a pelvis is in view, two networks are combined. The hip network (a VB-Net with hips as its only
+classes) outlines the femora; the parts that the spine network does not predict as femur are removed.
+Alone, the hip network also predicts femur in vertebrae and ilia, and the spine network misses the
+cortex. The probability of sacrum is the mean of both networks. The names of vertebrae depend on the
+spine network only.
 
 Source: study 3 (VB-Net at 3 mm, then at 1 mm).
 """
@@ -20,33 +21,31 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.inference import SpineProbabilities, hip_probabilities
-from models.structures_3mm import SPACING_MM, HipStructure, Structure
-from pipelines.space.masks import largest_part, without_holes
+from models.inference import SpineProbabilities, exchanged, hip_probabilities, mirror_passes
+from models.structures_3mm import FEMORA, SPACING_MM, HipStructure, Structure
+from pipelines.space.masks import connected_parts, largest_part, without_holes
 
 HIPS_MODEL: Final = "hips_3mm"
 Array = TypeVar("Array", NDArray[np.float32], NDArray[np.bool_])
 
-FEMORA: Final = (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT)
 PELVIS: Final = (*FEMORA, Structure.HIP_BONE, Structure.SACRUM)
 LEAST_VOXELS: Final = 150
 """3 mm voxels (4 cm3) of hip bone, femur or sacrum that make a pelvis."""
 LEAST_SHARE: Final = 0.1
-"""Of a part that the hip network outlines, what the spine network must call femur as well. Femora
-have a quarter and more, other bones nothing."""
+"""Least share of a part of the hip network that the spine network predicts as femur as well. It is 0.25 and
+more in femora, and 0 in other bones."""
 CLOSED_VOXELS: Final = 3
-"""Gaps and holes of a femur up to twice this width are closed: a femur is one piece without holes, but
-metal, the dark beside it and fat in the shaft look like none."""
+"""Gaps and holes of a femur up to twice this width are closed. Metal, its dark streaks and fat in the shaft
+leave holes in the prediction."""
 CLOSED: Final = 0.75
-"""Probability of what was closed."""
+"""Probability that closed gaps and holes get."""
 ABOVE_MM: Final = 60.0
-"""The hip network looks so far above what the spine network sees of the pelvis, and all the way down, where
-only thighs follow."""
+"""The hip network runs from the lowest slice to this height above the pelvis of the spine network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hips:
-    """Femora and sacrum on the 3 mm grid; the sides of femora follow from where they lie.
+    """Femora and sacrum on the 3 mm grid; the side of a femur follows from its position.
 
     Parameters
     ----------
@@ -62,7 +61,7 @@ class Hips:
 
 
 def find_hips(hu: NDArray[np.float32], spine: Sequence[SpineProbabilities], device: str) -> Hips:
-    """Ask the hip network about the slices around the pelvis; without one the spine network tells.
+    """Run the hip network on the pelvic slices; without a pelvis use the maps of the spine network.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ def find_hips(hu: NDArray[np.float32], spine: Sequence[SpineProbabilities], devi
     spine
         Of the scan, and of its mirror image, turned back.
     """
-    # Specks of sacrum in ribs and shoulders are no pelvis.
+    # The largest part only: specks in ribs and shoulders do not make a pelvis.
     pelvis = largest_part(
         np.mean([one.structures[list(PELVIS)].sum(axis=0) for one in spine], axis=0) > 0.5
     )
@@ -79,7 +78,7 @@ def find_hips(hu: NDArray[np.float32], spine: Sequence[SpineProbabilities], devi
     sacra = [one.structures[Structure.SACRUM] for one in spine]
     if int(pelvis.sum()) >= LEAST_VOXELS:
         around = _around(pelvis)
-        for index, parts in enumerate(_asked(hu[around], device)):
+        for index, parts in enumerate(_hip_passes(hu[around], device)):
             hip, sacrum = np.zeros((2, *hu.shape), np.float32)
             hip[around] = parts[HipStructure.FEMUR]
             sacrum[around] = (sacra[index][around] + parts[HipStructure.SACRUM]) / 2
@@ -97,24 +96,22 @@ def _around(pelvis: NDArray[np.bool_]) -> slice:
     return slice(0, highest + 1 + round(ABOVE_MM / SPACING_MM))
 
 
-def _asked(hu: NDArray[np.float32], device: str) -> tuple[NDArray[np.float32], ...]:
-    """What the hip network says of slices, and of their mirror image, turned back."""
-    plain = hip_probabilities(HIPS_MODEL, hu, device)
-    mirrored = hip_probabilities(HIPS_MODEL, np.ascontiguousarray(hu[..., ::-1]), device)
-    return plain, mirrored[..., ::-1]
+def _hip_passes(hu: NDArray[np.float32], device: str) -> tuple[NDArray[np.float32], ...]:
+    """Output of the hip network for slices, and for their mirror image, turned back."""
+    plain, mirrored = mirror_passes(lambda image: hip_probabilities(HIPS_MODEL, image, device), hu)
+    return plain, exchanged(mirrored)
 
 
 def both_see(hips: NDArray[np.float32], spine: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The femora of ``hips``, without its parts that ``spine`` takes for something else.
+    """The femora of ``hips`` without the parts that ``spine`` does not predict as femur.
 
     Parameters
     ----------
     hips, spine : (slices, rows, columns) float32
         Probability of femur by each network.
     """
-    parts, count = ndimage.label(hips > 0.5)
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)
-    shared = np.bincount(parts[spine > 0.5], minlength=count + 1)
+    parts, sizes = connected_parts(hips > 0.5)
+    shared = np.bincount(parts[spine > 0.5], minlength=len(sizes))
     is_femur = shared >= LEAST_SHARE * np.maximum(sizes, 1)
     is_femur[0] = False
     # One voxel more keeps the slope of the probability, on which the border between voxels rests.
@@ -128,13 +125,13 @@ def closed(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     Parameters
     ----------
     probability : (slices, rows, columns) float32
-        Of femur; what holes held becomes ``CLOSED``, what lies outside stays.
+        Of femur. Closed gaps and holes become ``CLOSED``; other voxels stay.
     """
     there = probability > 0.5
     if not there.any():
         return probability
     box = ndimage.find_objects(there.astype(np.uint8))[0]
-    # Room to grow into, else closing would open what touches an edge.
+    # Padding, because closing removes voxels at the edge of the array.
     part = np.pad(there[box], CLOSED_VOXELS)
     part = ndimage.binary_closing(part, iterations=CLOSED_VOXELS)
     inner = part[(slice(CLOSED_VOXELS, -CLOSED_VOXELS),) * part.ndim]

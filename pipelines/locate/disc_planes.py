@@ -1,4 +1,4 @@
-"""The planes between vertebral bodies: through the discs, tilted as these are.
+"""The planes between vertebral bodies, fitted to the discs.
 
 All coordinates are indices (slice, row, column) of the canonical 3 mm grid.
 """
@@ -16,13 +16,13 @@ SEARCH_RADIUS_MM, SEARCH_HALF_MM = 22.0, 11.0
 is tilted by 25 degrees against the axis, as between L5 and the sacrum."""
 DISC_PROBABILITY: Final = 0.3
 FEWEST_VOXELS: Final = 24
-"""3 mm voxels (0.6 cm3) that show where a disc lies."""
+"""3 mm voxels of disc (0.6 cm3) that a fit needs."""
 FLATNESS: Final = 0.5
 """Largest ratio of a disc's extent across its plane to the smaller one within."""
 LARGEST_TILT_DEG: Final = 40.0
 BODY_HALF_WIDTH_MM: Final = 30.0
-"""No part of a lumbar body is farther from the middle of its disc along the disc's plane, but the
-wings of the sacrum are, and rise above it."""
+"""Greatest distance of a lumbar body's voxel from the middle of its disc, along the plane of the disc. The
+wings of the sacrum lie farther out and may lie above the plane."""
 BODY_HEIGHT_MM: Final = 40.0
 
 
@@ -35,7 +35,7 @@ class DiscPlane:
     point, normal : (3,)
         The normal is a unit vector towards the head.
     seen
-        Whether a disc showed it; else it stands square on the axis of the spine.
+        Whether voxels of a disc define it; else it is perpendicular to the axis of the spine.
     """
 
     point: NDArray[np.float64]
@@ -73,7 +73,7 @@ def disc_plane(
 
 
 def above_disc(plane: DiscPlane, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Voxels of the canonical grid that lie right above a disc, where only a body can be."""
+    """Voxels of the canonical grid directly above a disc, which belong to the body above it."""
     offsets = [
         (np.arange(size, dtype=np.float64) - middle) * SPACING_MM
         for size, middle in zip(shape, plane.point, strict=True)
@@ -87,7 +87,7 @@ def above_disc(plane: DiscPlane, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 def _disc_voxels(
     point: NDArray[np.float64], direction: NDArray[np.float64], disc: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Voxels of the disc near a border, and how surely they are disc."""
+    """Voxels of the disc near a border, and their probabilities."""
     reach = np.hypot(SEARCH_RADIUS_MM, SEARCH_HALF_MM) / SPACING_MM
     low = np.clip(np.floor(point - reach), 0, disc.shape).astype(int)
     high = np.clip(np.ceil(point + reach) + 1, 0, disc.shape).astype(int)

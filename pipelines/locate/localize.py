@@ -13,17 +13,23 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference import SpineProbabilities, default_device, spine_probabilities
-from models.structures_3mm import SPACING_MM, Structure
+from models.inference import (
+    SpineProbabilities,
+    default_device,
+    mirror_passes,
+    spine_probabilities,
+)
+from models.structures_3mm import FEMORA, SPACING_MM, Structure
 from pipelines.contract.anatomy import Level
-from pipelines.locate.coarse_hips import FEMORA, Hips, find_hips
+from pipelines.locate.coarse_hips import Hips, find_hips
 from pipelines.locate.disc_planes import DiscPlane, above_disc, disc_plane
 from pipelines.locate.naming import LUMBAR_COUNT, Names, VertebraEvidence, name_vertebrae
 from pipelines.locate.ribs import rib_reach_mm
 from pipelines.locate.spinal_curve import SpinalCurve, find_bodies, follow_spine
 from pipelines.read.volume import AIR_HU, CtVolume
-from pipelines.space.coordinates import CanonicalGrid, canonical_grid, resample_to_canonical, to_lps
+from pipelines.space.coordinates import CanonicalGrid, canonical_grid, to_lps
 from pipelines.space.masks import largest_part
+from pipelines.space.resample import resample_to_canonical
 
 Triple: TypeAlias = tuple[float, float, float]
 Place: TypeAlias = tuple[float, float, float]
@@ -34,14 +40,14 @@ BODIES: Final = (Structure.LUMBAR_BODY, Structure.THORACIC_BODY)
 EDGE_MM: Final = 1.5
 """A body whose mask comes this near to the first or last slice counts as cut."""
 RIB_DESCENT_MM: Final = 30.0
-"""Below its root at which a lower rib has left the reach of transverse processes."""
+"""Depth below its root at which a lower rib extends beyond the transverse processes."""
 SACRUM_VOXELS: Final = 150
-"""3 mm voxels (4 cm3) that make a sacrum."""
+"""3 mm voxels (4 cm3) that a sacrum has at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocatedBody:
-    """One vertebral body, whatever its name.
+    """One vertebral body, with or without a name.
 
     Parameters
     ----------
@@ -87,22 +93,22 @@ class Localization:
     Parameters
     ----------
     presumed
-        Names rest on one anchor only, or the anchors disagree.
+        Names depend on one anchor only, or the anchors disagree.
     unnamed
-        Bodies that were found but have no name, from the head down: neither anchor is in the scan,
-        or they lie beyond T1 to L5.
+        Bodies without a name, from the head down: neither anchor is in the scan, or the body is
+        outside T1 to L5.
     confidence
         Probability of the names, 0 to 1 (`pipelines.locate.naming`).
     lumbar_count
-        Number of lumbar vertebrae that sacrum and last rib show; 5 where not both are seen.
+        Number of lumbar vertebrae between sacrum and last rib; 5 where one of them is not in the scan.
     body_probability : (slices, rows, columns) float32, read-only
         Of being inside any vertebral body, on ``grid``.
     sacrum_probability, femur_probability : likewise
-        Femora by two networks (`pipelines.locate.coarse_hips`). Empty arrays where nobody asks for them.
+        Femora by two networks (`pipelines.locate.coarse_hips`). Empty where they were not computed.
     rib_probability, bone_probability : likewise
         Of ribs; of any bone or disc.
     femur_passes : (slices, rows, columns) bool each, read-only
-        Femora as each pass of the networks sees them; none where there was one pass.
+        Femora of each pass of the networks; empty where there was one pass.
     """
 
     vertebrae: tuple[LocatedVertebra, ...]
@@ -135,25 +141,18 @@ def localize(ct: CtVolume, device: str | None = None) -> Localization:
     Source
     ------
     Two anchors for the names, sacrum and last rib, as docs/domain.md 4.4
-    requires; transitional anatomy and half-seen spines are ``presumed``.
+    requires. Names are ``presumed`` for transitional anatomy and with one anchor only.
     """
     place = device or default_device()
     grid = canonical_grid(ct.geometry, SPACING_MM)
     hu = resample_to_canonical(ct.hu, ct.geometry, grid, outside=AIR_HU)
-    plain = spine_probabilities(SPINE_MODEL, hu, place)
-    mirrored = _of_mirror_image(hu, place)
+    plain, mirrored = mirror_passes(
+        lambda image: spine_probabilities(SPINE_MODEL, image, place), hu
+    )
+    mirrored = mirrored.turned_back()
     passes = (_bodies(plain), _bodies(mirrored))
     hips = find_hips(hu, (plain, mirrored), place)
     return interpret(_mean(plain, mirrored), grid, passes, hips)
-
-
-def _of_mirror_image(hu: NDArray[np.float32], device: str) -> SpineProbabilities:
-    """What the network says of the scan with left and right exchanged, turned back."""
-    mirror = np.ascontiguousarray(hu[..., ::-1])
-    found = spine_probabilities(SPINE_MODEL, mirror, device)
-    structures = found.structures[..., ::-1].copy()
-    structures[list(FEMORA)] = structures[list(FEMORA[::-1])]
-    return SpineProbabilities(structures=structures, centre=found.centre[..., ::-1])
 
 
 def _mean(one: SpineProbabilities, other: SpineProbabilities) -> SpineProbabilities:
@@ -180,8 +179,8 @@ def interpret(
     passes : (slices, rows, columns) float32 each
         Probability of bodies from every pass that ``found`` is the mean of.
     hips
-        Femora and sacrum as two networks see them; without it, as ``found`` has them. No name
-        rests on it.
+        Femora and sacrum of both networks; without it, those of ``found``. The names do not depend on
+        it.
     """
     body = _bodies(found)
     disc = found.structures[Structure.DISC]
@@ -236,15 +235,15 @@ class _Maps:
 
 
 def _parted(maps: _Maps, lumbosacral: DiscPlane, taken_for_sacrum: NDArray[np.float32]) -> _Maps:
-    """Give what lies above the lowest disc to the vertebra, whatever the networks call it.
+    """Assign the voxels above the lowest disc to the vertebra, also those predicted as sacrum.
 
-    The lower front of L5 looks like the first sacral body, and both networks call it so in some
-    patients; the disc between them is plain. One that was not seen parts nothing.
+    In some patients both networks predict sacrum in the lower anterior part of L5, which resembles the
+    first sacral body; the disc between them is a reliable border. Without that disc nothing changes.
 
     Parameters
     ----------
     taken_for_sacrum : (slices, rows, columns) float32
-        Sacrum by the network that ``maps.body`` is of.
+        Probability of sacrum of the network that predicted ``maps.body``.
     """
     if not lumbosacral.seen:
         return maps
@@ -257,7 +256,7 @@ def _parted(maps: _Maps, lumbosacral: DiscPlane, taken_for_sacrum: NDArray[np.fl
 
 
 def _one_sacrum(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Without specks in ribs, shoulders and the arch of L5: midline and height of hips rest on it."""
+    """The largest part only: midline and height of the hips are computed from the sacrum."""
     there = probability > 0.5
     return np.where(there & ~largest_part(there), np.float32(0), probability)
 
@@ -269,7 +268,7 @@ def _localization(
     unnamed: Sequence[LocatedBody],
     names: Names,
 ) -> Localization:
-    """Bodies are given from below."""
+    """The result; ``named`` and ``unnamed`` are in order from below."""
     return Localization(
         vertebrae=tuple(named[::-1]),
         presumed=names.presumed,
@@ -319,7 +318,7 @@ def _box(centre: NDArray[np.float64], half_mm: Triple) -> _Box:
 def _evidence(
     curve: SpinalCurve, places: Sequence[Place], found: SpineProbabilities
 ) -> list[VertebraEvidence]:
-    """What speaks for lumbar or thoracic: the class of each body, and ribs beside it."""
+    """Evidence for lumbar or thoracic: the predicted class of each body, and ribs beside it."""
     bone = found.structures[Structure.RIB] + found.structures[Structure.POSTERIOR_ELEMENTS]
     reaches = rib_reach_mm(curve, places, bone)
     return [
@@ -367,8 +366,8 @@ def _disc_planes(
 ) -> list[tuple[DiscPlane, DiscPlane]]:
     """Lower and upper disc of every body.
 
-    Beyond the middle of the outermost bodies the curve says nothing of the tilt: the lowest slices
-    of L5 show its front corner alone, and the curve bends there.
+    The tilt is not taken from the curve beyond the middle of the outermost bodies: the lowest slices
+    of L5 contain its anterior corner only, and the curve bends there.
     """
     middles = [middle for _, middle, _ in places]
 
@@ -404,7 +403,7 @@ def _located(
 def _axis_of_body(
     direction: NDArray[np.float64], lower: DiscPlane, upper: DiscPlane
 ) -> NDArray[np.float64]:
-    """Square on the end plates where both discs are seen, else along the spine."""
+    """Mean normal of both discs where both were found, else the direction of the spine."""
     along = lower.normal + upper.normal if lower.seen and upper.seen else direction
     return np.asarray(along / np.linalg.norm(along))
 

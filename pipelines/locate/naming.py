@@ -1,7 +1,7 @@
 """Name vertebrae by two anchors: the sacrum below L5, the last rib at T12.
 
-Every way to count is weighed against every body at once: which vertebra the lowest body is, and
-whether the spine has four, five or six lumbar vertebrae.
+Each hypothesis sets which vertebra the lowest body is, and whether the spine has four, five or six
+lumbar vertebrae. Its probability follows from the evidence of all bodies together.
 """
 
 from collections.abc import Sequence
@@ -16,60 +16,61 @@ from pipelines.contract.anatomy import Level
 LUMBAR_COUNT: Final = 5
 THORACIC_COUNT: Final = 12
 COUNT_PRIOR: Final = {4: 0.025, 5: 0.93, 6: 0.045}
-"""How often a spine has so many lumbar vertebrae, near the published share of variants that change
-the count (18 % have a transitional vertebra, most of them without another number)."""
+"""Prior probability of each number of lumbar vertebrae, near the published share of variants that change
+the count (18 % have a transitional vertebra; in most of them the count stays five)."""
 L5_WITHOUT_SACRUM: Final = 0.3
-"""How often, against any other vertebra, the last lumbar one ends a scan that shows no sacrum."""
+"""Relative prior that a scan without sacrum ends at the last lumbar vertebra; 1 for any other one."""
 
 RIB_MM: Final = 54.0
 RIB_STEP_MM: Final = 6.0
-"""Bone that reaches farther from the axis of the spine is a rib: one more unit of log-likelihood
-every 6 mm. Transverse processes end at 50 mm at the latest; ribs pass 80 mm in all but stumps."""
+"""Bone that reaches farther from the axis of the spine is a rib, with one unit of log-likelihood more
+every 6 mm. Transverse processes reach 50 mm at most; ribs reach beyond 80 mm unless they are stumps."""
 NO_RIB, NO_LAST_RIB, SURE_RIB = -2.5, -1.6, 5.0
-"""Least log-likelihood of a missing rib at T3 to T11, and at T12, where it may be a stump; and
-the most that a rib can say."""
+"""Bounds of the log-likelihood: lower for a missing rib at T3 to T11 and at T12 (where it may be a stump),
+and upper for a rib."""
 NO_FIRST_RIB, NO_SECOND_RIB, FIRST_RIB = -0.3, -1.0, 2.0
-"""The first rib turns forward at once and is rarely followed, the second not always (of 12 virtual
-chests 2 and 8); and the most that a first rib can say: T1 may get the second one."""
+"""Lower bounds for a missing first and second rib, and the upper bound for a first rib. The first rib turns
+forward at once and is rarely followed (2 of 12 virtual chests), the second not always (8 of 12); T1 may be
+assigned the second one."""
 CLASS_RANGE: Final = (0.06, 0.94)
 CLASS_WEIGHT, NEAR_WEIGHT = 1.2, 0.6
-"""Of what the network calls a body, and of what it calls T12 and L1, which look alike to it."""
+"""Weights of the predicted class: of most bodies, and of T12 and L1, which resemble each other."""
 
 LOOKS_LUMBAR: Final = 0.5
-"""Share of a body called lumbar that at least one body below the ribs must have."""
+"""Share predicted as lumbar that at least one body below the ribs must have."""
 
 LEAST_GROWTH: Final = 1.1
 """Lumbar over thoracic height from disc to disc; about a quarter more is usual."""
 
 NECK: Final = 0.5
-"""Cost of a body that would lie above T1: a chest shows none to three of them. Bone beside it may be a
-shoulder and says nothing."""
+"""Log-likelihood penalty per body above T1, of which a chest CT contains none to three. Lateral bone there
+is ignored, because it may be the shoulder."""
 ENDS_ABOVE_T12: Final = 0.35
-"""How often a scan ends above T12, against lower: a chest CT is to show the adrenal glands."""
+"""Relative prior that a scan ends above T12: a chest CT normally includes the adrenal glands."""
 WHOLE_CHEST: Final = 11
-"""Bodies that a scan must show for the chest to be counted without the vertebra below it."""
+"""Bodies that a scan without lumbar vertebrae must contain for its thoracic ones to be named."""
 
 SURE: Final = 0.9
 """Least confidence of names that two anchors agree on."""
 WORTH_NAMING: Final = 0.5
-"""Least confidence for any name; under it the names are likelier wrong than right, and bodies stay
-unnamed. Names between this and ``SURE`` are presumed."""
+"""Least confidence for any name. Below it the names are more often wrong than right, and bodies stay
+unnamed. Names between this value and ``SURE`` are presumed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VertebraEvidence:
-    """What the image says of one body, without its neighbours.
+    """Evidence of the image for one body, without its neighbours.
 
     Parameters
     ----------
     lumbar
-        Share of the body called lumbar, 0 to 1.
+        Share of the body that is predicted as lumbar, 0 to 1.
     rib_reach_mm
-        How far bone reaches to the sides, from the axis of the spine (`pipelines.locate.ribs`).
+        Lateral distance that bone reaches from the axis of the spine (`pipelines.locate.ribs`).
     height_mm
         Along the spine, from disc to disc.
     rib_in_view
-        Whether the scan goes far enough down for a rib of this body, which descends, to be missed.
+        Whether the scan extends far enough below: ribs descend, and a rib below the scan is not missing.
     """
 
     lumbar: float
@@ -80,16 +81,16 @@ class VertebraEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """Levels from below, one for each body; ``None`` for what lies outside T1 to L5.
+    """Levels from below, one for each body; ``None`` for bodies outside T1 to L5.
 
     Parameters
     ----------
     presumed
-        Names rest on one anchor only, or the anchors disagree.
+        Names depend on one anchor only, or the anchors disagree.
     confidence
-        Probability of the names, by the weights of this module, 0 to 1.
+        Probability of the names under the model of this module, 0 to 1.
     lumbar_count
-        Most probable number of lumbar vertebrae where both anchors are seen, else 5.
+        Most probable number of lumbar vertebrae where both anchors are in the scan, else 5.
     """
 
     levels: tuple[Level | None, ...]
@@ -100,7 +101,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Count:
-    """One way to count: bodies below the lowest one that is seen, and lumbar vertebrae in all."""
+    """One hypothesis: vertebrae below the lowest body of the scan, and lumbar vertebrae in all."""
 
     hidden: int
     lumbar: int
@@ -112,11 +113,11 @@ class _Count:
 
 
 def name_vertebrae(evidence: Sequence[VertebraEvidence], *, sacrum_below: bool) -> Names:
-    """Name bodies that are given from below.
+    """Name bodies, which are in order from below.
 
-    The sacrum decides where it is seen; the border between rib-bearing and bare bodies decides
-    elsewhere. Names are certain only where both are seen and agree on five lumbar vertebrae.
-    Bodies with neither anchor in the scan get no name: any would be a guess.
+    The sacrum decides where it is in the scan; elsewhere the border between bodies with and without
+    ribs decides. Names are certain only where both anchors are in the scan and agree on five lumbar
+    vertebrae. With neither anchor, bodies get no name.
     """
     nothing = Names(levels=(None,) * len(evidence), presumed=True)
     if not evidence:
@@ -149,20 +150,20 @@ def name_vertebrae(evidence: Sequence[VertebraEvidence], *, sacrum_below: bool) 
 
 
 def _some_look_lumbar(bare: Sequence[VertebraEvidence]) -> bool:
-    """In a narrow field of view, as of the heart, ribs are missed: that alone is no lumbar spine."""
+    """Whether the bodies without ribs include a lumbar one: a narrow field of view cuts ribs off as well."""
     return max(one.lumbar for one in bare) > LOOKS_LUMBAR
 
 
 def _last_rib_is_plain(evidence: Sequence[VertebraEvidence], border: int) -> bool:
-    """Whether T12 bears a rib that is no stump, and L1 none: else it may be a variant."""
+    """Whether T12 has a full rib and L1 none; otherwise the anatomy may be a variant."""
     return evidence[border].rib_reach_mm > RIB_MM > evidence[border - 1].rib_reach_mm
 
 
 def _is_cut_wrongly(evidence: Sequence[VertebraEvidence]) -> bool:
-    """Whether the column was cut into too many bodies, as where thick slices blur the discs.
+    """Whether the column was cut into too many bodies, as in thick slices, which blur the discs.
 
-    Then there are more bodies without ribs than a sixth lumbar vertebra and a stump for a last rib
-    explain, and these, which are the highest of a spine, come out hardly higher than those above.
+    The signs are more bodies without ribs than a sixth lumbar vertebra and a stump as last rib explain,
+    and lumbar bodies hardly higher than thoracic ones.
     """
     ribs = [index for index, one in enumerate(evidence) if one.rib_reach_mm > RIB_MM]
     if not ribs or ribs[0] <= LUMBAR_COUNT + 1:
@@ -178,7 +179,7 @@ def _usual_height(bodies: Sequence[VertebraEvidence]) -> float:
 def _weigh(
     evidence: Sequence[VertebraEvidence], sacrum_below: bool
 ) -> tuple[list[_Count], NDArray[np.float64]]:
-    """All ways to count, and how probable each is."""
+    """All hypotheses and their probabilities."""
     likelihoods = _log_likelihoods(evidence)
     counts, scores = [], []
     for lumbar, prior in COUNT_PRIOR.items():
@@ -194,7 +195,7 @@ def _weigh(
 
 
 def _end_prior(hidden: int, lumbar: int, *, sacrum_below: bool) -> float:
-    """How often a scan ends below this vertebra, against any other."""
+    """Relative prior that a scan ends below this vertebra."""
     if not hidden and not sacrum_below:
         return L5_WITHOUT_SACRUM
     return ENDS_ABOVE_T12 if hidden > lumbar else 1.0
@@ -202,7 +203,7 @@ def _end_prior(hidden: int, lumbar: int, *, sacrum_below: bool) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _LogLikelihoods:
-    """Of every body, from below, as a vertebra of each kind: (bodies,) each."""
+    """Log-likelihood of every body, from below, for each kind of vertebra: (bodies,) each."""
 
     bare: NDArray[np.float64]
     highest_bare: NDArray[np.float64]
@@ -213,7 +214,7 @@ class _LogLikelihoods:
     neck: NDArray[np.float64]
 
     def of(self, place: NDArray[np.int_], lumbar: int) -> NDArray[np.float64]:
-        """Each body at its place, counted from the lowest vertebra of a spine."""
+        """Log-likelihood of each body at its place, counted from the lowest vertebra of a spine."""
         first = lumbar + THORACIC_COUNT - 1
         kinds = {
             "bare": place < lumbar - 1,
@@ -230,7 +231,7 @@ class _LogLikelihoods:
 def _log_likelihoods(evidence: Sequence[VertebraEvidence]) -> _LogLikelihoods:
     reach = (np.array([one.rib_reach_mm for one in evidence]) - RIB_MM) / RIB_STEP_MM
     reach = np.where([one.rib_in_view for one in evidence], reach, np.maximum(reach, 0))
-    # Nothing above a thoracic body is lumbar, whatever the network calls a neck.
+    # No body above a thoracic one is lumbar; the network predicts lumbar in some necks.
     called = np.minimum.accumulate([one.lumbar for one in evidence])
     lumbar = np.clip(called, *CLASS_RANGE)
     thoracic = CLASS_WEIGHT * np.log(1 - lumbar)

@@ -1,10 +1,10 @@
-"""How far bone reaches to the sides of each vertebra: ribs reach farther than processes.
+"""Lateral reach of bone at each vertebra: ribs reach farther than transverse processes.
 
 All coordinates are indices (slice, row, column) of the canonical 3 mm grid.
 
-Near the spine a rib and a transverse process look alike at 3 mm; farther out only ribs are left. So
-each piece of bone beside the spine is followed outward, and counts for the vertebra at its inner
-end: ribs descend, and their outer ends lie beside vertebrae below their own.
+Near the spine a rib and a transverse process look the same at 3 mm; farther out there are only ribs.
+Each piece of bone beside the spine is therefore followed outward and assigned to the vertebra at its
+inner end, because ribs descend and end beside lower vertebrae.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from models.structures_3mm import SPACING_MM
 from pipelines.locate.spinal_curve import SpinalCurve
+from pipelines.space.masks import connected_parts
 
 BONE_PROBABILITY: Final = 0.3
 INNER_MM, INNER_END_MM, OUTER_MM = 26.0, 38.0, 110.0
@@ -26,16 +26,15 @@ BEHIND_MM: Final = (-6.0, 75.0)
 END_DEPTH_MM: Final = 7.0
 PASSAGE_MM: Final = (52.0, 64.0)
 """From the axis: farther out than processes end, and nearer than the shortest proper ribs."""
-CONNECTED: Final = np.ones((3, 3, 3))
 FEWEST_VOXELS: Final = 4
 RISE: Final = 0.1
-"""Of its height: how far above its lower and its upper border a vertebra owns what begins there. On
-real CTs ribs begin from a third below to a third above the middle of their own body: below where
-discs are ossified and the column is cut too high."""
-UNTOLD_MM: Final = 54.0
+"""Share of its height by which the range of a vertebra, in which its ribs begin, is shifted up. On real CTs
+ribs begin from a third below to a third above the middle of their body; they begin lower where ossified
+discs shift the borders of the bodies upward."""
+UNDECIDED_MM: Final = 54.0
 """Between the longest transverse processes (50 mm) and the shortest ribs that are no stumps."""
 ROOM_MM: Final = 62.0
-"""Width beside the axis that a scan must show for a rib to be missed in it."""
+"""Width beside the axis that a scan must include for a missing rib to count."""
 
 
 def rib_reach_mm(
@@ -45,7 +44,7 @@ def rib_reach_mm(
 ) -> list[float]:
     """Distance from the axis that bone beside each vertebra reaches, mean of both sides, mm.
 
-    A side of which the scan shows too little to tell is left out; ``UNTOLD_MM`` where both are.
+    A side of which the scan includes too little is left out; ``UNDECIDED_MM`` where both are.
 
     Parameters
     ----------
@@ -62,13 +61,11 @@ def rib_reach_mm(
     outward, left = np.abs(aside), aside > 0
     mask = np.zeros(bone.shape, bool)
     mask[tuple(index.T)] = True
-    pieces, count = ndimage.label(mask, CONNECTED)
+    pieces, sizes = connected_parts(mask, corners=True)
     piece = pieces[tuple(index.T)]
     reach = np.full((len(places), 2), INNER_MM)
-    for number in range(1, count + 1):
+    for number in np.flatnonzero(sizes >= FEWEST_VOXELS):
         mine = piece == number
-        if mine.sum() < FEWEST_VOXELS:
-            continue
         ends = _reach_of_ends(index[mine], along[mine], outward[mine])
         side = int(left[mine].mean() > 0.5)
         for root, far in ends:
@@ -84,10 +81,11 @@ def rib_reach_mm(
 def _reach_of_ends(
     index: NDArray[np.int_], along: NDArray[np.float64], outward: NDArray[np.float64]
 ) -> list[tuple[float, float]]:
-    """Where a piece begins at the spine, and how far it reaches from there.
+    """Inner ends of a piece of bone along the spine, and the reach from each.
 
-    Ribs that touch each other, or the process of the next vertebra, are one piece with several
-    inner ends. As many of these, from above, are ribs as leave the reach of the processes.
+    Ribs that touch each other, or the process of the next vertebra, form one piece with several
+    inner ends. The number of parts beyond the reach of processes is the number of ribs; the
+    uppermost inner ends are assigned to them.
     """
     inner = _parts(index, outward < INNER_END_MM)
     ribs = len(np.unique(_parts(index, (outward > PASSAGE_MM[0]) & (outward < PASSAGE_MM[1])))) - 1
@@ -108,21 +106,21 @@ def _parts(index: NDArray[np.int_], chosen: NDArray[np.bool_]) -> NDArray[np.int
         low = index.min(axis=0)
         mask = np.zeros(index.max(axis=0) - low + 1, bool)
         mask[tuple((index[chosen] - low).T)] = True
-        parts, _ = ndimage.label(mask, CONNECTED)
+        parts, _ = connected_parts(mask, corners=True)
         numbers[chosen] = parts[tuple((index[chosen] - low).T)]
     return numbers
 
 
 def _over_visible_sides(reach_mm: NDArray[np.float64], column: float, columns: int) -> float:
     room = np.array([column, columns - 1 - column]) * SPACING_MM
-    seen = (room > ROOM_MM) | (reach_mm > UNTOLD_MM)
-    return float(reach_mm[seen].mean()) if seen.any() else UNTOLD_MM
+    seen = (room > ROOM_MM) | (reach_mm > UNDECIDED_MM)
+    return float(reach_mm[seen].mean()) if seen.any() else UNDECIDED_MM
 
 
 def _around_the_spine(
     curve: SpinalCurve, index: NDArray[np.int_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Place along the curve of every voxel, and how far behind and beside it the voxel lies, mm."""
+    """Place along the curve of every voxel, and its distance behind and beside the curve, mm."""
     beyond = 30.0 / SPACING_MM
     steps = np.arange(-beyond, curve.length + beyond, 0.5)
     points = np.array([curve.at(step) for step in steps])

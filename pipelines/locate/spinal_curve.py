@@ -1,4 +1,4 @@
-"""Follow the column of vertebral bodies and tell the bodies apart along it.
+"""Fit a curve to the column of vertebral bodies and cut the column into bodies.
 
 All coordinates are indices (slice, row, column) of the canonical 3 mm grid; places along the
 curve are its parameter, counted in voxels of arc length from the lowest point upward.
@@ -14,13 +14,14 @@ from scipy import ndimage
 from scipy.interpolate import CubicSpline
 
 from models.structures_3mm import SPACING_MM
+from pipelines.space.masks import connected_parts
 
 MINIMUM_VOXELS: Final = 120
-"""3 mm voxels of body (3 cm3) under which there is no spine."""
+"""Least number of 3 mm voxels of body (3 cm3) of a spine."""
 PROFILE_STEP: Final = 0.5
 DISK_RADIUS_MM: Final = 9.0
 BEYOND_MM: Final = 30.0
-"""How far profiles go beyond the ends of the curve: a body may be cut by the edge of the scan."""
+"""Length of the profiles beyond the ends of the curve: the edge of the scan may cut a body."""
 SHORTEST_MM, LONGEST_MM = 17.0, 45.0
 """Length of a body with its disc, from the upper thoracic spine to L3 of a tall man."""
 USUAL_MM, USUAL_SPREAD = 31.0, 0.3
@@ -68,8 +69,8 @@ def follow_spine(body: NDArray[np.float32], disc: NDArray[np.float32]) -> Spinal
     """
     if (body > 0.5).sum() < MINIMUM_VOXELS:
         return None
-    column, count = ndimage.label(ndimage.binary_dilation(body + disc > 0.5))
-    weights = ndimage.sum_labels(body > 0.5, column, np.arange(1, count + 1))
+    column, sizes = connected_parts(ndimage.binary_dilation(body + disc > 0.5))
+    weights = ndimage.sum_labels(body > 0.5, column, np.arange(1, len(sizes)))
     mask = column == int(np.argmax(weights)) + 1
     weight = np.where(mask, body + disc, 0)
     return _through_centres(weight, _centres_by_slice(weight))
@@ -138,8 +139,8 @@ def find_bodies(
 
     Borders lie in the middle of the discs. The column is cut as a whole: into the sequence of
     pieces that disc, body and centre maps support best and whose lengths change slowly from
-    neighbour to neighbour. A dense band inside a body does not part it, and a disc that the
-    network missed is found from its neighbours.
+    neighbour to neighbour. A dense band inside a body therefore does not split it, and a disc that the
+    network missed is placed between its neighbours.
     """
     places, (b, d, c) = profiles(curve, [body, disc, centre])
     cuts = cut_column(b, d, c)

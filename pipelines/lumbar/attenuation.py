@@ -22,7 +22,7 @@ ATTENUATION_UNIT: Final = "[hnsf'U]"
 VOLUME_UNIT: Final = "mm3"
 
 SMALLEST_CORE_MM3: Final = 1000.0
-"""A core under 1 cm3 is no longer the middle of a vertebra. The core of a lumbar body of normal
+"""Smallest core that is measured. The core of a lumbar body of normal
 size holds 5 to 10 cm3, also with 5 mm slices, of which three lie wholly inside; a manual region
 (2 to 3 cm2 in one 5 mm slice) holds 1 to 1.5 cm3."""
 
@@ -37,7 +37,7 @@ LEAST_AGREEMENT: Final = 0.8
 
 MEAN_RANGE_HU: Final = (-50.0, 350.0)
 """Marrow with 60 % fat and no mineral at all reads about -50 HU; above 350 HU the bone is
-sclerotic and the mean says nothing about density."""
+sclerotic and the mean is no measure of density."""
 
 FOCAL_HU: Final = 200.0
 FOCAL_SPREADS: Final = 5.0
@@ -69,7 +69,7 @@ class LevelMeasurement:
     Parameters
     ----------
     is_mixed
-        The core holds something that is no trabecular bone; its mean stands for neither.
+        The core holds something other than trabecular bone, so its mean is not used.
     """
 
     attenuation: Measured | Abstained
@@ -103,7 +103,7 @@ def measure_level(
     ``IMPLAUSIBLE_SHAPE``
         Volume or height is not that of a lumbar body.
     ``METAL``
-        20 mm3 or more over 2000 HU in or within 5 mm of the body.
+        20 mm3 or more above 2000 HU in the body or within 5 mm of it.
     ``ROI_TOO_SMALL``
         Core under 1 cm3.
     ``IMPLAUSIBLE_ATTENUATION``
@@ -155,7 +155,7 @@ def _withheld(reason: Reason) -> LevelMeasurement:
 
 
 def has_plausible_shape(region: LevelRegion, volume_mm3: float) -> bool:
-    """Whether volume and height could be those of the lumbar body that the label claims."""
+    """Whether volume and height are possible for a lumbar body of this level."""
     nominal = VOLUME_SHARE * float(np.prod(NOMINAL_WIDTH_DEPTH_HEIGHT_MM[region.level]))
     ratio = volume_mm3 / nominal
     height_mm = region.extent_mm[0]

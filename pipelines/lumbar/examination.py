@@ -61,7 +61,7 @@ class ExaminationResult:
         findings = self.lumbar.findings
         if findings.is_reported:
             return Status.CAUTION if findings.reasons else Status.RESULT
-        has_secondary = any(one.says_something for one in self.secondary)
+        has_secondary = any(one.has_content for one in self.secondary)
         return Status.CAUTION if has_secondary else Status.NOT_REPORTED
 
     @property

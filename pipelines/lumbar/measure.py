@@ -1,8 +1,8 @@
-"""Lumbar pipeline: L1 to L4 measured, levels left out with their reasons, means over the rest.
+"""Density path: measure L1 to L4, exclude levels with a reason, average the others.
 
 Takes  CtVolume, Localization, Segmentation, Quality
 Gives  LumbarResult
-Next   pipelines.reporting.sr
+Next   pipelines.lumbar.examination
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ from pipelines.read.acquisition import AcquisitionHeader
 from pipelines.read.volume import CtVolume, Segmentation
 
 FEWEST_LEVELS: Final = 2
-"""For a mean (more than two of four excluded: no mean)."""
+"""Levels that a mean needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Levels that differ from their neighbours more than bone of one person does.
+"""Levels whose attenuation differs too much from that of the other levels.
 
 Takes  LevelMeasurement
 Gives  Level
@@ -21,10 +21,10 @@ LARGEST_LIMIT_HU: Final = 63.0
 
 
 def outlying_levels(attenuation_hu: Mapping[Level, float]) -> tuple[Level, ...]:
-    """Levels to leave out of the mean, the worst first.
+    """Levels to exclude from the mean, the most distant first.
 
-    The farthest level goes first and the others are judged again without it. Three levels are
-    needed to say which one is out; see `levels_disagree` for two.
+    The most distant level is excluded first; the others are compared again without it. With two
+    levels neither can be identified as the outlier; see `levels_disagree`.
     """
     left = dict(attenuation_hu)
     out: list[Level] = []

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from pipelines.contract.anatomy import Level
+from pipelines.contract.feature_engine import Engine
 from pipelines.contract.findings import Abstained
 from pipelines.contract.reasons import Reason
 from pipelines.lumbar.measure import LumbarResult
@@ -20,8 +21,8 @@ from pipelines.radiomics.settings import FeatureSettings, feature_settings
 from pipelines.read.volume import CtVolume
 
 NO_TEXTURE: Final = (Reason.SHARP_KERNEL, Reason.GANTRY_TILT)
-"""Flags of an examination that leave density alone but make texture that of the scanner: noise
-and overshoot of a sharp kernel, oblique sampling of a tilted stack."""
+"""Reasons for which density is given and texture is withheld: noise and overshoot of a sharp
+kernel, oblique sampling of a tilted stack."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +34,13 @@ class LevelFeatures:
 
 
 def vertebral_features(
-    ct: CtVolume, result: LumbarResult, settings: FeatureSettings | None = None
+    ct: CtVolume,
+    result: LumbarResult,
+    settings: FeatureSettings | None = None,
+    *,
+    engine: Engine = Engine.NATIVE,
 ) -> tuple[LevelFeatures, ...]:
-    """Features of each vertebra of the findings, or why there are none.
+    """Features of each vertebra of the findings, or the reason why they are withheld.
 
     Parameters
     ----------
@@ -45,7 +50,7 @@ def vertebral_features(
     Abstains
     --------
     the reason of the level
-        It does not count in the mean (fracture, metal, lesion, incomplete, ...).
+        It is excluded from the mean (fracture, metal, lesion, incomplete, ...).
     ``SHARP_KERNEL``, ``GANTRY_TILT``
         Density is given, texture is not.
     see `extract_features`
@@ -66,6 +71,6 @@ def vertebral_features(
         region = regions[row.level]
         mask = np.zeros(ct.hu.shape, bool)
         mask[region.box] = region.body
-        (features,) = extract_features(image, [mask], chosen)
+        (features,) = extract_features(image, [mask], chosen, engine=engine)
         found.append(LevelFeatures(level=row.level, features=features))
     return tuple(found)

@@ -4,26 +4,25 @@ Takes  CtVolume, Localization
 Gives  Segmentation
 Next   pipelines.lumbar.attenuation
 
-The 3 mm probability is interpolated to every voxel of the CT before it is cut, so the
-border of a body lies between 3 mm voxels, and neighbours are parted by the planes through
-the middle of their discs.
+The 3 mm probability is interpolated to every voxel of the CT before the threshold, so the border of
+a body lies between 3 mm voxels. The planes through the middle of the discs separate neighbours.
 """
 
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from pipelines.locate.localize import Localization, LocatedBody
 from pipelines.read.volume import CtVolume, Segmentation
-from pipelines.space.coordinates import CanonicalGrid, to_index
+from pipelines.space.coordinates import Box, CanonicalGrid, to_index
 from pipelines.space.masks import largest_part
+from pipelines.space.resample import GridBox, resample
 
 FIRST_UNNAMED: Final = 101
 """Label of the uppermost body without a name."""
 BODY_PROBABILITY: Final = 0.4
-"""Bodies are cut a little below one half: the network draws small ones too tight."""
+"""Threshold below one half, because the network outlines small bodies too tightly."""
 REACH_MM: Final = 38.0
 """No part of a vertebral body is farther from the axis of the spine."""
 
@@ -51,13 +50,13 @@ def segment_bodies(ct: CtVolume, found: Localization) -> Segmentation:
 def segment_structure(
     ct: CtVolume, grid: CanonicalGrid, probability: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
-    """Where a probability on the 3 mm grid exceeds one half, on the grid of the CT."""
+    """Mask on the grid of the CT: a probability on the 3 mm grid above one half."""
     everything = (slice(0, ct.hu.shape[0]), slice(0, ct.hu.shape[1]), slice(0, ct.hu.shape[2]))
     return interpolated(ct, grid, probability, everything) > 0.5
 
 
 def _box(ct: CtVolume, vertebra: LocatedBody) -> tuple[slice, slice, slice]:
-    """Index ranges of the CT that hold everything within reach of the vertebra's axis."""
+    """Index ranges of the CT within ``REACH_MM`` of the vertebra's axis."""
     ends = np.array([vertebra.lower_lps_mm, vertebra.upper_lps_mm])
     low, high = ends.min(axis=0) - REACH_MM, ends.max(axis=0) + REACH_MM
     corners = np.array([[(low, high)[(n >> k) & 1][k] for k in range(3)] for n in range(8)])
@@ -72,28 +71,21 @@ def interpolated(
     ct: CtVolume,
     grid: CanonicalGrid,
     probability: NDArray[np.float32],
-    box: tuple[slice, slice, slice],
+    box: Box,
 ) -> NDArray[np.float32]:
     """Values of the 3 mm grid at the voxels of a box of the CT."""
-    start = np.array([part.start for part in box], float)
-    between = np.linalg.inv(grid.affine) @ ct.geometry.affine
-    return np.asarray(
-        ndimage.affine_transform(
-            probability,
-            between[:3, :3],
-            between[:3, :3] @ start + between[:3, 3],
-            output_shape=tuple(part.stop - part.start for part in box),
-            order=1,
-            mode="nearest",
-            output=np.float32,
-        )
+    return resample(
+        probability,
+        GridBox(affine=grid.affine, shape=grid.shape),
+        GridBox.of(ct.geometry.affine, box),
+        beyond="nearest",
     )
 
 
 def _inside(
     ct: CtVolume, found: Localization, vertebra: LocatedBody, box: tuple[slice, slice, slice]
 ) -> NDArray[np.bool_]:
-    """Probability over one half, between the two disc planes, near the axis."""
+    """Probability above ``BODY_PROBABILITY``, between the two disc planes, near the axis."""
     start = np.array([part.start for part in box], float)
     shape = tuple(part.stop - part.start for part in box)
     if min(shape) == 0:

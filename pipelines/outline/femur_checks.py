@@ -1,4 +1,4 @@
-"""What may be wrong with a proximal femur that was found: its form, its metal, its other side.
+"""Checks of an outlined proximal femur: shape, metal, symmetry.
 
 Takes  masks at 1 mm, CtVolume
 Gives  bool
@@ -26,7 +26,7 @@ METAL_MM3: Final = 300.0
 HIP_FROM_MIDLINE_MM: Final = (45.0, 135.0)
 """Screws of the spine and the sacrum lie nearer, rings of a hand farther out."""
 HIP_HEIGHT_MM: Final = (-110.0, 60.0)
-"""Around the centre of a femoral head: a stem reaches below, a cup hardly above."""
+"""Around the centre of a femoral head: a stem extends below it, a cup hardly above it."""
 HIP_DEPTH_MM: Final = 70.0
 
 VOLUME_MM3: Final = (35_000.0, 190_000.0)
@@ -89,7 +89,7 @@ def has_metal(hu: NDArray[np.float32], femur: Mask) -> bool:
 def sides_with_metal(
     ct: CtVolume, midline_mm: float, hip_height_mm: float, hip_depth_mm: float | None
 ) -> frozenset[Side]:
-    """Sides with a prosthesis or a nail, also where the network sees no femur any more.
+    """Sides with a prosthesis or a nail, also where the network predicts no femur because of it.
 
     Parameters
     ----------

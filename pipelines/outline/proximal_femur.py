@@ -5,9 +5,9 @@ Gives  ProximalFemur or WithheldFemur by side
 Next   pipelines.run
 
 The 3 mm network finds the femora of the whole scan, the 1 mm network outlines each within a crop
-around its head; a right femur enters mirrored. The side of a femur follows from patient
-coordinates, never from what a network calls it: in study 3 two of 101 segmentations were of the
-other hip (docs/domain.md 1.D, D3).
+around its head; a right femur is mirrored first. The side of a femur follows from patient
+coordinates, not from a class of the network: in study 3 two of 101 segmentations were of the other
+hip (docs/domain.md 1.D, D3).
 
 Source: study 3 (head to the level of the lesser trochanter; 3 mm, then 1 mm).
 """
@@ -37,7 +37,8 @@ from pipelines.outline.femur_checks import (
 from pipelines.read.oriented_crop import OrientedGrid, box_of, crop, on_ct
 from pipelines.read.volume import CtVolume
 from pipelines.space.coordinates import Box, CanonicalGrid, to_index, to_lps
-from pipelines.space.masks import largest_part, without_holes
+from pipelines.space.masks import connected_parts, largest_part, without_holes
+from pipelines.space.resample import GridBox, resample
 
 FEMUR_MODEL: Final = "femur_1mm"
 
@@ -47,13 +48,13 @@ CROP_OFFSET_MM: Final = (-24.0, 0.0, 24.0)
 """From the centre of the head to the middle of the crop: up, posterior, lateral."""
 
 COARSE_LEAST_MM3: Final = 8_000.0
-"""Less than this of a femur in view is a chip of bone at the edge of the scan."""
+"""A smaller part is a fragment of bone at the edge of the scan."""
 MIDLINE_CLEARANCE_MM: Final = 35.0
 """The centre of a femoral head lies 70 to 110 mm beside the midline."""
 HEAD_DISTANCE_MM: Final = (120.0, 260.0)
 
 POSTEROMEDIAL: Final = (0.8, -0.6)
-"""Direction (posterior, lateral) in which the lesser trochanter stands out."""
+"""Direction (posterior, lateral) in which the lesser trochanter protrudes."""
 TROCHANTER_RANGE_MM: Final = (36, 85)
 TROCHANTER_MM: Final = 52.0
 """Usual height of the head's centre over the tip of the lesser trochanter."""
@@ -63,9 +64,9 @@ BELOW_TROCHANTER_MM: Final = 5.0
 BRIDGE_MM: Final = 2
 """Half the width of a bridge across the joint that is cut."""
 REACH_MM: Final = 12.0
-"""The fine stage outlines bone within the coarse mask and this far around it."""
+"""The 1 mm outline is limited to the 3 mm mask and this distance around it."""
 LEAST_AGREEMENT: Final = 0.65
-"""Dice of the fine mask with the coarse one, where both look."""
+"""Dice of the 1 mm mask with the 3 mm one."""
 LEAST_STABILITY: Final = 0.75
 """Dice of the femur between two passes of the 3 mm network, the scan and its mirror image."""
 
@@ -81,7 +82,7 @@ class ProximalFemur:
     mask : (slices, rows, columns) bool, read-only
         On ``box``.
     trochanter_seen
-        Whether the tip of the lesser trochanter was found; else the cut lies at its usual height.
+        Whether the tip of the lesser trochanter was found; else the cut is at its usual height.
     agreement
         Dice of the 1 mm mask with the 3 mm one.
     """
@@ -98,7 +99,7 @@ class ProximalFemur:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithheldFemur:
-    """A side that is not reported, and why."""
+    """A side that is not reported, and the reason."""
 
     side: Side
     reason: Reason
@@ -141,11 +142,8 @@ def segment_femora(
 
 def _coarse_femora(found: Localization) -> list[NDArray[np.bool_]]:
     """Connected parts of the 3 mm map that are large enough for a femur, largest first."""
-    there = found.femur_probability > 0.5
-    if not there.any():
-        return []
-    parts, _ = ndimage.label(there)
-    sizes = np.bincount(parts.ravel())[1:] * found.grid.spacing_mm**3
+    parts, voxels = connected_parts(found.femur_probability > 0.5)
+    sizes = voxels[1:] * found.grid.spacing_mm**3
     order = np.argsort(sizes)[::-1][:2]
     return [np.asarray(parts == k + 1) for k in order if sizes[k] >= COARSE_LEAST_MM3]
 
@@ -153,7 +151,7 @@ def _coarse_femora(found: Localization) -> list[NDArray[np.bool_]]:
 def _metal(
     ct: CtVolume, found: Localization, coarse: Sequence[NDArray[np.bool_]], middle: float | None
 ) -> frozenset[Side]:
-    """Sides with a prosthesis; not looked for where neither a femur nor the sacrum is in view."""
+    """Sides with a prosthesis; none where neither a femur nor the sacrum is in the scan."""
     if middle is None:
         return frozenset()
     heads = [to_lps(found.grid.affine, _head_of(part, found.grid)) for part in coarse]
@@ -163,7 +161,7 @@ def _metal(
     lowest = np.flatnonzero((found.sacrum_probability > 0.5).any(axis=(1, 2)))
     if len(lowest) == 0:
         return frozenset()
-    # The head of a femur lies about as high as the tip of the sacrum.
+    # The femoral head is about at the height of the tip of the sacrum.
     height = found.grid.origin_lps_mm[2] + found.grid.spacing_mm * int(lowest[0])
     return sides_with_metal(ct, middle, float(height), None)
 
@@ -179,7 +177,7 @@ def _side_of(part: NDArray[np.bool_], grid: CanonicalGrid, middle: float | None)
 def _sides(
     coarse: Sequence[NDArray[np.bool_]], found: Localization, middle: float | None
 ) -> dict[Side, NDArray[np.bool_]] | Reason:
-    """Which part is which side, from where it lies in the patient."""
+    """Side of each part from its position in the patient; a reason where it is uncertain."""
     grid = found.grid
     heads = [to_lps(grid.affine, _head_of(mask, grid)) for mask in coarse]
     if len(coarse) == 2:
@@ -200,7 +198,7 @@ def _sides(
 
 
 def _is_stable(part: NDArray[np.bool_], passes: Sequence[NDArray[np.bool_]]) -> bool:
-    """Whether all passes of the 3 mm network see this femur alike."""
+    """Whether this femur agrees between all passes of the 3 mm network."""
     near = ndimage.binary_dilation(part, iterations=2)
     inside = [one & near for one in passes]
     return all(
@@ -236,7 +234,7 @@ def head_centre_index(femur: NDArray[np.bool_], *, spacing_mm: float) -> NDArray
 
 
 def lesser_trochanter_index(femur: NDArray[np.bool_], head: NDArray[np.float64]) -> int | None:
-    """Slice of the tip of the lesser trochanter, where the shaft stands out posteromedially.
+    """Slice of the tip of the lesser trochanter, where the shaft protrudes posteromedially.
 
     Parameters
     ----------
@@ -248,7 +246,7 @@ def lesser_trochanter_index(femur: NDArray[np.bool_], head: NDArray[np.float64])
     Returns
     -------
     slice
-        ``None`` where no such swelling is in view.
+        ``None`` where there is no such protrusion.
     """
     top = round(float(head[0]))
     depths, reach = [], []
@@ -291,7 +289,7 @@ def outline_femur(
     Parameters
     ----------
     coarse : (slices, rows, columns) bool
-        The whole femur as far as it is in view, on ``coarse_grid``.
+        The femur as far as the scan includes it, on ``coarse_grid``.
     """
     head_lps_mm = to_lps(coarse_grid.affine, _head_of(coarse, coarse_grid))
     grid = grid_around(head_lps_mm, side)
@@ -332,7 +330,7 @@ def outline_femur(
 
 
 def _is_covered(ct: CtVolume, grid: OrientedGrid, fine: NDArray[np.bool_], cut: float) -> bool:
-    """Whether the scan holds the bone from above the head to below the cut."""
+    """Whether the scan includes the bone from above the head to below the cut."""
     heights = np.flatnonzero(fine.any(axis=(1, 2)))
     centre = np.argwhere(fine).mean(axis=0)
     ends = np.array(
@@ -350,28 +348,25 @@ def _coarse_on(
     grid: OrientedGrid, coarse: NDArray[np.bool_], coarse_grid: CanonicalGrid
 ) -> NDArray[np.bool_]:
     """The 3 mm mask on the voxels of the crop."""
-    between = np.linalg.inv(coarse_grid.affine) @ grid.affine
-    found = ndimage.affine_transform(
+    found = resample(
         coarse.astype(np.float32),
-        between[:3, :3],
-        between[:3, 3],
-        output_shape=grid.shape,
-        order=1,
-        output=np.float32,
+        GridBox(affine=coarse_grid.affine, shape=coarse_grid.shape),
+        GridBox(affine=grid.affine, shape=grid.shape),
+        beyond="constant",
     )
-    return np.asarray(found > 0.5)
+    return found > 0.5
 
 
 def _on_ct(
     ct: CtVolume, grid: OrientedGrid, probability: NDArray[np.float32], fine: NDArray[np.bool_]
 ) -> tuple[Box, NDArray[np.bool_]]:
-    """Mask on the voxels of the CT, cropped to its own box."""
+    """Mask on the voxels of the CT, cropped to its bounding box."""
     wide = box_of(ct.geometry, grid)
-    # One voxel around the mask keeps the probability's own border; the rest is another bone.
+    # A margin of one voxel keeps the slope of the probability at the border; the rest is another bone.
     kept = np.where(ndimage.binary_dilation(fine), probability, 0).astype(np.float32)
     lowest = int(np.flatnonzero(fine.any(axis=(1, 2)))[0])
     kept[:lowest] = 0
-    # Without chips that the finer grid of the CT splits off.
+    # Without fragments that the finer grid of the CT separates.
     mask = largest_part(on_ct(kept, grid, ct.geometry, wide) > 0.5, corners=True)
     ranges = []
     for axis, part in enumerate(wide):
@@ -389,9 +384,7 @@ def _solid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Largest part without thin bridges to other bones, its holes filled slice by slice."""
     if not mask.any():
         return mask
-    parts, _ = ndimage.label(ndimage.binary_opening(mask, iterations=BRIDGE_MM))
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
+    parts, sizes = connected_parts(ndimage.binary_opening(mask, iterations=BRIDGE_MM))
     main = parts == int(np.argmax(sizes))
     whole = ndimage.binary_dilation(main, iterations=BRIDGE_MM + 1) & mask
     return without_holes(whole)

@@ -1,12 +1,12 @@
-"""The trabecular core of a vertebral body: where its attenuation is measured.
+"""The trabecular core of a vertebral body, in which its attenuation is measured.
 
 Takes  Segmentation, LocatedVertebra
 Gives  LevelRegion
 Next   pipelines.lumbar.attenuation
 
-All distances are millimetres in the patient, measured in the vertebra's own frame (up along the
-spine, anterior, left) on a fine isotropic grid around the body, so that thick slices, tilted
-stacks and any patient position give the same core.
+All distances are millimetres in the patient, in the frame of the vertebra (up along the spine,
+anterior, left) on a fine isotropic grid around the body. Thick slices, tilted stacks and any patient
+position therefore result in the same core.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ GRID_MM: Final = 0.5
 """Fine grid on which the distance to the surface is computed."""
 MARGIN_MM: Final = 3.0
 ROBUST_PERCENT: Final = 1.0
-"""Extents leave out this share of voxels at either end: single voxels are no wall."""
+"""Extents leave out this percentage of voxels at either end, so that single voxels do not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class LevelRegion:
     centroid_lps_mm
         Centre of mass of the body mask.
     extent_mm : height, depth, width
-        Of the body in its own frame.
+        Of the body, along the axes of the vertebra.
     touches_edge
         Whether the body reaches the first or last slice, row or column.
     """
@@ -91,8 +91,8 @@ def vertebra_frame(up_lps: tuple[float, float, float]) -> VertebraFrame:
 def trabecular_region(segmentation: Segmentation, vertebra: LocatedVertebra) -> LevelRegion | None:
     """Body and trabecular core of one level; ``None`` where the label map lacks the level.
 
-    The core is at least 4 mm from the surface of the body, in the anterior two thirds, and leaves
-    out the canal of the basivertebral vein.
+    The core is at least 4 mm from the surface of the body, in its anterior two thirds, without the
+    canal of the basivertebral vein.
     """
     box = _box_of(segmentation.labels, vertebra.level)
     if box is None:
@@ -175,8 +175,8 @@ def _depth_below_surface(
     valid = np.all((nearest >= 0) & (nearest < body.shape), axis=-1)
     fine = np.zeros(tuple(shape), bool)
     fine[valid] = body[tuple(nearest[valid].T)]
-    # Centre to centre of the next outer voxel: the face between lies half a voxel nearer, and by
-    # another half the grid may miss it.
+    # The distance is to the centre of the next outer voxel. The face between lies half a voxel nearer,
+    # and the grid may miss it by another half.
     distance = ndimage.distance_transform_edt(fine, sampling=GRID_MM) - GRID_MM
     return np.asarray(
         ndimage.map_coordinates(distance, ((local - low) / GRID_MM).T, order=1, mode="nearest")

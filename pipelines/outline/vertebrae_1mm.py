@@ -1,13 +1,12 @@
-"""Vertebral bodies at 1 mm: every named level outlined anew in its own axes.
+"""Vertebral bodies at 1 mm: every named level is outlined again along the axes of the vertebra.
 
 Takes  CtVolume, Localization
 Gives  Segmentation
 Next   pipelines.lumbar.measure
 
-The network sees one vertebra at a time, upright and centred, and tells its body (shell and
-trabecular core) from its posterior elements and from its neighbours. A level keeps its 3 mm
-outline where the fine one does not agree with it: two networks that see different things at
-different scales rarely err alike.
+The network gets one vertebra at a time, upright and centred, and separates its body (shell and
+trabecular core) from its posterior elements and from its neighbours. A level keeps its 3 mm outline
+where the 1 mm outline disagrees with it: two networks at different scales rarely make the same error.
 """
 
 from collections.abc import Callable
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.inference import default_device, fine_probabilities
+from models.inference import default_device, fine_probabilities, mirror_mean
 from models.structures_1mm import FINE_SPACING_MM, VERTEBRA_CROP, VertebraStructure
 from pipelines.contract.anatomy import Level
 from pipelines.locate.localize import Localization, LocatedBody, LocatedVertebra
@@ -33,15 +32,15 @@ CROP_OFFSET_MM: Final = (0.0, 4.0, 0.0)
 """From the centre of the body to the middle of the crop: up, posterior, left."""
 WHOLE_SHAPE: Final = (64, 112, 112)
 WHOLE_OFFSET_MM: Final = (0.0, 24.0, 0.0)
-"""Wider crop that holds the processes as well; the network is convolutional and takes any size."""
+"""Wider crop that includes the processes; the network is convolutional and accepts any size."""
 LEAST_AGREEMENT: Final = 0.75
-"""Dice of the fine with the coarse body; below, the coarse one stays."""
+"""Dice of the 1 mm with the 3 mm body; below this value the 3 mm one stays."""
 BODY_VOLUME_MM3: Final = (8_000.0, 90_000.0)
 """Thoracic bodies of small women to L5 of large men, with osteophytes."""
 LEAST_BONE: Final = 0.01
-"""Of a whole vertebra: where the 3 mm network is surer than this that there is no bone, there is none."""
+"""Of a whole vertebra: least probability of bone of the 3 mm network; voxels below it are removed."""
 LONE_BODIES: Final = 3
-"""So few bodies without a name are a crop around a vertebra, and are outlined at 1 mm as well."""
+"""At most so many bodies without a name are outlined at 1 mm: the scan is then a crop around a vertebra."""
 BODY_PARTS: Final = (VertebraStructure.BODY_SHELL, VertebraStructure.TRABECULAR_CORE)
 OWN_PARTS: Final = (*BODY_PARTS, VertebraStructure.POSTERIOR_ELEMENTS)
 
@@ -51,7 +50,7 @@ Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FineVertebra:
-    """One vertebra as the 1 mm network sees it.
+    """One vertebra as outlined by the 1 mm network.
 
     Parameters
     ----------
@@ -73,16 +72,14 @@ class FineVertebra:
 
     @property
     def is_confident(self) -> bool:
-        """Whether the fine outline may replace the coarse one (volume is checked before)."""
+        """Whether the 1 mm outline replaces the 3 mm one; its volume was checked before."""
         return self.agreement >= LEAST_AGREEMENT
 
 
 def fine_vertebra(hu: NDArray[np.float32], device: str | None = None) -> NDArray[np.float32]:
-    """Parts of one vertebra by the shipped network; the mirror image is asked as well."""
+    """Parts of one vertebra by the shipped network, mean over the crop and its mirror image."""
     place = device or default_device()
-    straight = fine_probabilities(VERTEBRA_MODEL, hu, place)
-    mirrored = fine_probabilities(VERTEBRA_MODEL, np.ascontiguousarray(hu[:, :, ::-1]), place)
-    return np.asarray((straight + mirrored[..., ::-1]) / 2, np.float32)
+    return mirror_mean(lambda image: fine_probabilities(VERTEBRA_MODEL, image, place), hu)
 
 
 def vertebra_grid(
@@ -107,14 +104,14 @@ def vertebra_grid(
 def refine_bodies(
     ct: CtVolume, found: Localization, coarse: Segmentation, network: Network = fine_vertebra
 ) -> tuple[Segmentation, dict[Level, FineVertebra]]:
-    """Bodies at 1 mm where the fine network is confident, else as they were.
+    """Bodies at 1 mm where both outlines agree, else those of ``coarse``.
 
     Returns
     -------
     Segmentation
         Labels as those of ``coarse``.
     vertebrae
-        What the fine network saw of every level of ``coarse``, confident or not.
+        The 1 mm outline of every level of ``coarse``, whether it agrees or not.
     """
     labels = coarse.labels.copy()
     vertebrae: dict[Level, FineVertebra] = {}
@@ -146,7 +143,7 @@ def look_at(
     label: int,
     network: Network = fine_vertebra,
 ) -> FineVertebra | None:
-    """One vertebra at 1 mm; ``None`` where no plausible body is in its crop."""
+    """Outline one vertebra at 1 mm; ``None`` where its crop holds no plausible body."""
     grid = vertebra_grid(vertebra)
     box = box_of(ct.geometry, grid)
     if min(part.stop - part.start for part in box) == 0:
@@ -174,13 +171,13 @@ def whole_vertebra(
     found: Localization | None = None,
     network: Network = fine_vertebra,
 ) -> tuple[Box, NDArray[np.bool_]]:
-    """Body, arch and processes of one vertebra, which no measurement needs.
+    """Body, arch and processes of one vertebra.
 
     Parameters
     ----------
     found
-        Where ribs are, and where no bone is: close by, the fine network takes the first for
-        processes, and at the ends of a scan muscle.
+        Ribs, and voxels without bone, are removed: the 1 mm network predicts processes in ribs close
+        by, and in muscle at the ends of a scan.
 
     Returns
     -------

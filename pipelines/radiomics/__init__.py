@@ -6,7 +6,8 @@ The way of one region::
         -> firstorder, cooccurrence, sizes (runs, zones, dependences), tones; shape from the mask
         -> extract.RadiomicFeatures
 
-`extract` is the door. pyradiomics is the reference, not a dependency: ``tests`` compare every
-feature with it, and with the consensus values of the IBSI digital phantom. The settings files
-beside this module are parameter files of pyradiomics, so that anybody can repeat an extraction.
+`extract` is the door. `engine` chooses between this code and pyradiomics, which `reference` runs
+where the optional dependency is installed; ``tests`` compare every feature with it, and with the
+consensus values of the IBSI digital phantom. The settings files beside this module are parameter
+files of pyradiomics, so that anybody can repeat an extraction.
 """

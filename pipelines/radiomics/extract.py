@@ -5,7 +5,7 @@ Gives  RadiomicFeatures
 Next   pipelines.reporting.sr
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import isfinite
@@ -14,9 +14,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
+from pipelines.contract.feature_engine import Engine
 from pipelines.contract.findings import Abstained
 from pipelines.contract.reasons import Reason
 from pipelines.errors import GeometryMismatch, UnreadablePixels
@@ -24,11 +24,13 @@ from pipelines.radiomics.cooccurrence import cooccurrence
 from pipelines.radiomics.filters import filtered_images, image_names
 from pipelines.radiomics.firstorder import first_order
 from pipelines.radiomics.levels import Lattice, discretise, lattice
+from pipelines.radiomics.reference import pyradiomics_features
 from pipelines.radiomics.region import Region, ScalarImage, cut_region, tight_box
 from pipelines.radiomics.settings import DIAGNOSTICS, FeatureSettings
 from pipelines.radiomics.shape import shape_features
 from pipelines.radiomics.sizes import dependences, runs, zones
 from pipelines.radiomics.tones import tones
+from pipelines.space.masks import connected_parts
 
 COARSEST_MM: Final = 3.0
 """Studies 2 and 3 have slices of 1.25 mm. Texture of voxels over 3 mm tells the scanner."""
@@ -51,11 +53,14 @@ class RadiomicFeatures:
         Finite numbers by the name that pyradiomics gives, in the order of the settings.
     settings, settings_digest
         Name and SHA-256 of the parameter file.
+    engine
+        What computed them.
     """
 
     values: Mapping[str, float]
     settings: str
     settings_digest: str
+    engine: Engine = Engine.NATIVE
 
 
 def extract_features(
@@ -63,6 +68,7 @@ def extract_features(
     masks: Sequence[NDArray[np.bool_]],
     settings: FeatureSettings,
     *,
+    engine: Engine = Engine.NATIVE,
     threads: int = THREADS,
 ) -> tuple[RadiomicFeatures | Abstained, ...]:
     """Features of each region of one image.
@@ -73,11 +79,15 @@ def extract_features(
         HU.
     masks : (slices, rows, columns) bool
         Regions on the grid of ``image``.
+    engine
+        The same regions are refused whichever it is.
     threads
-        Work is shared out by image and region.
+        Work of the native engine is shared out by image and region.
 
     Raises
     ------
+    EngineNotInstalled
+        ``engine`` is not there.
     GeometryMismatch
         A mask is not on the grid of the image.
     UnreadablePixels
@@ -99,6 +109,11 @@ def extract_features(
     # The matrices are small: threads of the linear algebra library would only wait for each other.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         prepared = list(pool.map(lambda mask: _prepare(image, mask, settings), masks))
+        if engine is Engine.PYRADIOMICS:
+            return tuple(
+                _by_pyradiomics(one, image, mask, settings)
+                for one, mask in zip(prepared, masks, strict=True)
+            )
         started = [_start(pool, one, settings) for one in prepared]
         return tuple(
             _collect(one, parts, image, settings)
@@ -146,8 +161,7 @@ def _is_body(mask: NDArray[np.bool_]) -> bool:
 
 def _parts(mask: NDArray[np.bool_]) -> int:
     """Number of 26-connected parts."""
-    _, count = ndimage.label(mask, np.ones((3, 3, 3)))
-    return int(count)
+    return len(connected_parts(mask, corners=True)[1]) - 1
 
 
 def _start(
@@ -209,17 +223,57 @@ def _collect(
         described = (*image.mean_lowest_highest, float(prepared.voxels))
         values.update(zip(DIAGNOSTICS, described, strict=True))
     found = {name: part.result() for name, part in parts.items()}
+    for name, kind, feature in _features(settings):
+        source = found["shape" if kind == "shape" else name]
+        if source is None:
+            return Abstained(reason=Reason.IMPLAUSIBLE_ATTENUATION)
+        values[f"{name}_{kind}_{feature}"] = float(source[f"{kind}_{feature}"])
+    return _checked(values, settings, Engine.NATIVE)
+
+
+def _features(settings: FeatureSettings) -> Iterator[tuple[str, str, str]]:
+    """Image, class and name of every feature, in the order of the settings."""
     for name in image_names(settings):
         for kind, features in settings.features.items():
-            if kind == "shape" and name != "original":
-                continue
-            source = found["shape" if kind == "shape" else name]
-            if source is None:
-                return Abstained(reason=Reason.IMPLAUSIBLE_ATTENUATION)
-            for feature in features:
-                values[f"{name}_{kind}_{feature}"] = float(source[f"{kind}_{feature}"])
+            if kind != "shape" or name == "original":
+                yield from ((name, kind, feature) for feature in features)
+
+
+def _by_pyradiomics(
+    prepared: _Prepared | Abstained,
+    image: ScalarImage,
+    mask: NDArray[np.bool_],
+    settings: FeatureSettings,
+) -> RadiomicFeatures | Abstained:
+    if isinstance(prepared, Abstained):
+        return prepared
+    if not _has_few_levels(prepared, settings):
+        return Abstained(reason=Reason.IMPLAUSIBLE_ATTENUATION)
+    found = pyradiomics_features(image, mask, settings)
+    names = ["_".join(parts) for parts in _features(settings)]
+    described = DIAGNOSTICS if settings.diagnostics else ()
+    return _checked(
+        {name: found[name] for name in (*described, *names)}, settings, Engine.PYRADIOMICS
+    )
+
+
+def _has_few_levels(prepared: _Prepared, settings: FeatureSettings) -> bool:
+    """Whether the grey levels of every image fit into a matrix; pyradiomics does not check that."""
+    region, where = prepared.region, prepared.where
+    return all(
+        discretise(make()[region.mask], where, settings.bin_width) is not None
+        for _, make in filtered_images(region, settings)
+    )
+
+
+def _checked(
+    values: Found, settings: FeatureSettings, engine: Engine
+) -> RadiomicFeatures | Abstained:
     if not all(isfinite(value) for value in values.values()):
         return Abstained(reason=Reason.ROI_UNIFORM)
     return RadiomicFeatures(
-        values=MappingProxyType(values), settings=settings.name, settings_digest=settings.digest
+        values=MappingProxyType(values),
+        settings=settings.name,
+        settings_digest=settings.digest,
+        engine=engine,
     )

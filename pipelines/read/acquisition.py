@@ -1,4 +1,4 @@
-"""What the header says about the patient and the acquisition, in one place for both CT IODs.
+"""Patient and acquisition attributes of the header, for classic and Enhanced CT.
 
 Takes  SourceSeries
 Gives  AcquisitionHeader
@@ -14,28 +14,21 @@ from typing import Final
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from pipelines.read.sources import functional_group, is_multiframe
+from pipelines.read.enhanced import coded_contrast_agent, frame_count, frame_value
 
 DAYS_PER_YEAR: Final = 365.25
 AGE_UNITS: Final = {"D": 1 / DAYS_PER_YEAR, "W": 7 / DAYS_PER_YEAR, "M": 1 / 12, "Y": 1.0}
 """Age String (PS3.5 6.2) in years."""
 ADULT_HEIGHT_M: Final = (1.0, 2.4)
 ADULT_WEIGHT_KG: Final = (25.0, 300.0)
-"""What Patient's Size and Weight (PS3.3 C.7.2.2, metres and kilograms) can be."""
-ENHANCED_GROUPS: Final = {
-    "KVP": "CTXRayDetailsSequence",
-    "ConvolutionKernel": "CTReconstructionSequence",
-    "SliceThickness": "PixelMeasuresSequence",
-    "RescaleType": "PixelValueTransformationSequence",
-}
-"""Where Enhanced CT keeps what the classic CT has at the top (PS3.3 C.8.15.3)."""
+"""Plausible range of Patient's Size and Weight (PS3.3 C.7.2.2, metres and kilograms)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcquisitionHeader:
-    """What the header says and a gate may ask for; ``None`` means that the header is silent.
+    """Attributes that the gates use; ``None`` where the header has no valid value.
 
-    Never a default: an unknown value stays unknown.
+    No attribute has a default value.
     """
 
     kvp: float | None
@@ -52,7 +45,7 @@ class AcquisitionHeader:
 
 
 def read_acquisition(datasets: Sequence[Dataset]) -> AcquisitionHeader:
-    """Read the header of a series; what its objects do not agree on counts as not said."""
+    """Read the header of a series; an attribute with several values across its frames is ``None``."""
     first = datasets[0]
     return AcquisitionHeader(
         kvp=_number(_agreed(datasets, "KVP")),
@@ -70,28 +63,22 @@ def read_acquisition(datasets: Sequence[Dataset]) -> AcquisitionHeader:
 
 
 def _agreed(datasets: Sequence[Dataset], keyword: str) -> object:
-    values = {_text(value) for dataset in datasets for value in _values(dataset, keyword)}
+    values = {
+        _text(frame_value(dataset, index, keyword))
+        for dataset in datasets
+        for index in range(frame_count(dataset))
+    }
     return values.pop() if len(values) == 1 else None
 
 
-def _values(dataset: Dataset, keyword: str) -> list[object]:
-    if not is_multiframe(dataset):
-        return [dataset.get(keyword)]
-    groups = (
-        functional_group(dataset, index, ENHANCED_GROUPS[keyword])
-        for index in range(int(dataset.NumberOfFrames))
-    )
-    return [group.get(keyword) if group is not None else None for group in groups]
-
-
 def _contrast_agent(dataset: Dataset) -> str | None:
-    """Agent by name; ``"unnamed"`` where the header shows an injection without naming it."""
+    """Agent by name; ``"unnamed"`` where the header has a volume or a route but no name."""
     named = _text(dataset.get("ContrastBolusAgent"))
     if named:
         return named
-    coded = dataset.get("ContrastBolusAgentSequence")
+    coded = _text(coded_contrast_agent(dataset))
     if coded:
-        return _text(coded[0].get("CodeMeaning")) or "unnamed"
+        return coded
     volume = _number(dataset.get("ContrastBolusVolume"))
     return "unnamed" if volume or _text(dataset.get("ContrastBolusRoute")) else None
 
@@ -107,7 +94,7 @@ def _age_years(dataset: Dataset) -> float | None:
 
 
 def _bmi(dataset: Dataset) -> float | None:
-    """Body mass index; a height in centimetres or any other value that cannot be is not said."""
+    """Body mass index; ``None`` for implausible values, such as a height in centimetres."""
     height, weight = (_number(dataset.get(name)) for name in ("PatientSize", "PatientWeight"))
     if height is None or weight is None:
         return None

@@ -6,22 +6,18 @@ Next   pipelines.outline.vertebrae_1mm, pipelines.outline.proximal_femur
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from pipelines.read.volume import AIR_HU, CtVolume
 from pipelines.space.coordinates import Box, Geometry, to_index, to_lps
-
-SMOOTHING: Final = 0.38
-"""Standard deviation of the Gaussian, in voxels of the coarser grid, before it is sampled."""
+from pipelines.space.resample import GridBox, resample, to_coarser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrientedGrid:
-    """Isotropic grid with axes of its own.
+    """Isotropic grid with axes in any direction.
 
     Parameters
     ----------
@@ -65,52 +61,23 @@ def crop(ct: CtVolume, grid: OrientedGrid) -> NDArray[np.float32]:
     part = ct.hu[box]
     if part.size == 0:
         return np.full(grid.shape, AIR_HU, np.float32)
-    ratio = grid.spacing_mm / ct.geometry.spacing_mm
-    sigma = np.sqrt(np.maximum(ratio**2 - 1, 0)) * SMOOTHING
-    if sigma.max() > 0:
-        part = ndimage.gaussian_filter(part, sigma, mode="nearest", truncate=2.5)
-    return _resampled(part, ct.geometry.affine, box, grid.affine, grid.shape, outside=AIR_HU)
+    return resample(
+        part,
+        GridBox.of(ct.geometry.affine, box),
+        GridBox(affine=grid.affine, shape=grid.shape),
+        beyond="grid-constant",
+        outside=AIR_HU,
+        smoothing=to_coarser(ct.geometry.spacing_mm, grid.spacing_mm),
+    )
 
 
 def on_ct(
     values: NDArray[np.float32], grid: OrientedGrid, geometry: Geometry, box: Box
 ) -> NDArray[np.float32]:
     """Values of an oriented grid at the voxels of a box of the CT; 0 beyond the grid."""
-    shape = tuple(part.stop - part.start for part in box)
-    between = np.linalg.inv(grid.affine) @ geometry.affine
-    start = np.array([part.start for part in box], float)
-    found = ndimage.affine_transform(
+    return resample(
         values,
-        between[:3, :3],
-        between[:3, :3] @ start + between[:3, 3],
-        output_shape=shape,
-        order=1,
-        mode="constant",
-        cval=0.0,
-        output=np.float32,
+        GridBox(affine=grid.affine, shape=grid.shape),
+        GridBox.of(geometry.affine, box),
+        beyond="constant",
     )
-    return np.asarray(found)
-
-
-def _resampled(
-    part: NDArray[np.float32],
-    affine: NDArray[np.float64],
-    box: Box,
-    target: NDArray[np.float64],
-    shape: tuple[int, int, int],
-    *,
-    outside: float,
-) -> NDArray[np.float32]:
-    between = np.linalg.inv(affine) @ target
-    start = np.array([one.start for one in box], float)
-    found = ndimage.affine_transform(
-        part,
-        between[:3, :3],
-        between[:3, 3] - start,
-        output_shape=shape,
-        order=1,
-        mode="grid-constant",
-        cval=outside,
-        output=np.float32,
-    )
-    return np.asarray(found)

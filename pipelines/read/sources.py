@@ -1,4 +1,4 @@
-"""The stored objects of one series, without pixels, in the order of their place in the patient.
+"""The stored objects of one series, without pixels, in order of position.
 
 Takes  Job
 Gives  SourceSeries
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from struct import error as StructError  # noqa: N812  the module's only name is lower case
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pydicom
@@ -20,6 +20,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from pipelines.contract.job import Job, JobInstance
 from pipelines.errors import GeometryMismatch, UnreadablePixels
+from pipelines.read.enhanced import frame_count, frame_value, is_multiframe
 from pipelines.space.coordinates import Geometry, geometry_of_stack
 
 ORIENTATION_TOLERANCE: Final = 1e-3
@@ -43,7 +44,7 @@ FOREIGN_ERRORS: Final = (
     TypeError,
     ValueError,
 )
-"""What pydicom and its decoders raise on objects that are not what they claim to be."""
+"""Errors that pydicom and its decoders raise on invalid objects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,7 @@ class SourceSeries:
 
 @contextmanager
 def foreign_errors_translated(name: str) -> Iterator[None]:
-    """Turn errors of pydicom and its decoders into ours: the one place where that happens.
+    """Raise `UnreadablePixels` for errors of pydicom and its decoders; no other place does so.
 
     Raises
     ------
@@ -137,7 +138,7 @@ def open_job(job: Job) -> SourceSeries:
     """Headers and geometry of the series of a job; raises as `open_series`."""
     series = open_series(job.instances)
     for dataset in series.datasets:
-        # Some anonymisers blank the identifiers inside the object; the node knows them.
+        # Some anonymisers empty the identifiers in the data set; the job has them from the node.
         dataset.StudyInstanceUID = dataset.get("StudyInstanceUID") or job.study_instance_uid
         dataset.SeriesInstanceUID = dataset.get("SeriesInstanceUID") or job.series_instance_uid
     return series
@@ -183,22 +184,6 @@ def open_series(instances: Sequence[JobInstance]) -> SourceSeries:
     return SourceSeries(datasets=tuple(datasets), planes=tuple(planes), geometry=geometry)
 
 
-def is_multiframe(dataset: Dataset) -> bool:
-    """Whether an object keeps its geometry in functional groups (PS3.3 C.7.6.16)."""
-    return "PerFrameFunctionalGroupsSequence" in dataset
-
-
-def functional_group(dataset: Dataset, frame_index: int, name: str) -> Dataset | None:
-    """Item of a functional group macro for one frame: its own before the shared one."""
-    own = dataset.PerFrameFunctionalGroupsSequence[frame_index]
-    shared = dataset.SharedFunctionalGroupsSequence[0]
-    for groups in (own, shared):
-        if groups.get(name):
-            item: Dataset = groups[name].value[0]
-            return item
-    return None
-
-
 def _read_header(path: Path, sop_instance_uid: str) -> Dataset:
     dataset = pydicom.dcmread(path, stop_before_pixels=True)
     dataset.SOPInstanceUID = dataset.get("SOPInstanceUID") or sop_instance_uid
@@ -207,39 +192,25 @@ def _read_header(path: Path, sop_instance_uid: str) -> Dataset:
 
 
 def _planes(dataset: Dataset, path: Path) -> list[SourcePlane]:
-    if is_multiframe(dataset):
-        return [_frame(dataset, path, index) for index in range(int(dataset.NumberOfFrames))]
-    return [
-        SourcePlane(
-            path=path,
-            frame_index=0,
-            frame=_reference(dataset, None),
-            position_lps_mm=np.asarray(dataset.ImagePositionPatient, float),
-            orientation=np.asarray(dataset.ImageOrientationPatient, float),
-            spacing_mm=_pair(dataset.PixelSpacing),
-            slope=float(dataset.RescaleSlope),
-            intercept=float(dataset.RescaleIntercept),
-        )
-    ]
+    return [_plane(dataset, path, index) for index in range(frame_count(dataset))]
 
 
-def _frame(dataset: Dataset, path: Path, index: int) -> SourcePlane:
-    def group(name: str) -> Dataset:
-        item = functional_group(dataset, index, name)
-        if item is None:
-            raise KeyError(name)
-        return item
+def _plane(dataset: Dataset, path: Path, index: int) -> SourcePlane:
+    def value(keyword: str) -> Any:
+        found = frame_value(dataset, index, keyword)
+        if found is None:
+            raise KeyError(keyword)
+        return found
 
-    transform = group("PixelValueTransformationSequence")
     return SourcePlane(
         path=path,
         frame_index=index,
-        frame=_reference(dataset, index + 1),
-        position_lps_mm=np.asarray(group("PlanePositionSequence").ImagePositionPatient, float),
-        orientation=np.asarray(group("PlaneOrientationSequence").ImageOrientationPatient, float),
-        spacing_mm=_pair(group("PixelMeasuresSequence").PixelSpacing),
-        slope=float(transform.RescaleSlope),
-        intercept=float(transform.RescaleIntercept),
+        frame=_reference(dataset, index + 1 if is_multiframe(dataset) else None),
+        position_lps_mm=np.asarray(value("ImagePositionPatient"), float),
+        orientation=np.asarray(value("ImageOrientationPatient"), float),
+        spacing_mm=_pair(value("PixelSpacing")),
+        slope=float(value("RescaleSlope")),
+        intercept=float(value("RescaleIntercept")),
     )
 
 

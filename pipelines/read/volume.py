@@ -39,11 +39,11 @@ __all__ = [
 ]
 
 AIR_HU: Final = -1024.0
-"""Given to padding outside the reconstructed circle."""
+"""Value of padding outside the reconstructed circle."""
 IMPOSSIBLE_HU: Final = -1500.0
-"""Lower than the noise of air: padding that the header does not declare (GE: -2000 stored)."""
+"""Values below are padding that the header does not declare (GE: -2000 stored); air is noisy, but not so low."""
 DECODERS: Final = 4
-"""Threads that decode slices; the codecs release the interpreter lock."""
+"""Threads that decode slices. The codecs release the interpreter lock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ def read_volume(source: SourceSeries | Sequence[Path]) -> CtVolume:
     UnreadablePixels
         An object cannot be decoded.
     GeometryMismatch
-        The objects are no regular stack (see `pipelines.read.sources.open_series`).
+        The objects are not a regular stack (see `pipelines.read.sources.open_series`).
 
     Source
     ------

@@ -4,7 +4,7 @@ Takes  nothing
 Gives  CodedConcept
 Next   pipelines.reporting.seg, pipelines.reporting.sr
 
-Standard codes come first. What no standard names stands under one private scheme,
+Standard codes are preferred. Concepts without one have a code of the private scheme
 ``99OSTEONODE``, which every object declares in its Coding Scheme Identification Sequence and
 ``docs/dicom.md`` documents (``python -m pipelines.reporting.codes`` prints its table).
 """
@@ -236,8 +236,8 @@ IBSI: Final[dict[str, CodedConcept]] = {
     "ngtdm_Complexity": _concept("HDEZ", "IBSI", "Complexity of NGTDM"),
     "ngtdm_Strength": _concept("1X9X", "IBSI", "Strength of NGTDM"),
 }
-"""By class and name in pyradiomics, of the features that IBSI defines alike (not kurtosis, which
-pyradiomics gives 3 larger)."""
+"""By class and name in pyradiomics, for features with the same definition in IBSI (not kurtosis,
+which is 3 larger in pyradiomics)."""
 RADIOMICS_WITHOUT_IBSI: Final[dict[str, CodedConcept]] = {
     "shape_Maximum2DDiameterSlice": _private("max_2d_slice", "Maximum 2D diameter in a slice"),
     "shape_Maximum2DDiameterColumn": _private("max_2d_column", "Maximum 2D diameter, column plane"),
@@ -258,56 +258,65 @@ RADIOMICS_SETTINGS_VALUE: Final[dict[str, CodedConcept]] = {
     "study2_product": _private("study2_product", "Bins of 25 HU, grid of 1 mm"),
     "study2_faithful": _private("study2_faithful", "Bins of 25 HU, grid of the CT"),
 }
+RADIOMICS_ENGINE: Final = _private("radio_engine", "Program of the radiomic features")
+RADIOMICS_ENGINE_VALUE: Final[dict[str, CodedConcept]] = {
+    "pyradiomics": _private("pyradiomics", "pyradiomics"),
+}
+"""The node's own engine is not named."""
 WITHHELD_RADIOMICS: Final = _private("withheld_radio", "Radiomic features withheld because")
 
-# Secondary pipelines: numbers, statements, and what a statement may say (`pipelines.contract.secondary_findings`).
-PIPELINE: Final[dict[Pipeline, CodedConcept]] = {
-    Pipeline.LUMBAR_NETWORKS: _private("lumbar_networks", "Lumbar networks, experimental"),
-    Pipeline.OVCF: _private("ovcf", "Radiomic score of vertebral fracture, experimental"),
-    Pipeline.FEMUR: _private("femur", "Radiomics of the proximal femur, experimental"),
-    Pipeline.CHEST: _private("chest", "Networks of L1 and L2, experimental"),
-}
+# Secondary pipelines: numbers, statements, and values of statements (`pipelines.contract.secondary_findings`).
 CATEGORY: Final = _private("category", "QCT range of the mean density")
 CATEGORY_VALUE: Final[dict[str, CodedConcept]] = {
     "not_low": _private("not_low", "Above 120 mg/cm3"),
     "low": _private("low", "80 to 120 mg/cm3, QCT range of osteopenia"),
     "very_low": _private("very_low", "Below 80 mg/cm3, QCT range of osteoporosis"),
-    "indeterminate": _private("indeterminate", "The interval spans a limit"),
+    "indeterminate": _private("indeterminate", "Indeterminate: the interval includes a limit"),
 }
 QUANTITY: Final[dict[str, CodedConcept]] = {
-    "areal_density": _private("abmd", "Areal density as by DXA, estimated from CT"),
-    "mean_areal_density": _private("mean_abmd", "Mean areal density as by DXA, estimated from CT"),
+    "areal_density": _private("abmd", "DXA-equivalent areal density, estimated from CT"),
+    "mean_areal_density": _private(
+        "mean_abmd", "Mean DXA-equivalent areal density, estimated from CT"
+    ),
     "class_normal": _private("p_normal", "Network share of class: normal areal density"),
     "class_osteopenia": _private("p_osteopenia", "Network share of class: range of osteopenia"),
     "class_osteoporosis": _private("p_osteoporosis", "Network share of class: osteoporosis range"),
-    "association_index": _private("association", "Fracture-association index, no prediction"),
+    "fracture_index": _private("fracture_index", "Fracture-association index (no prediction)"),
     "r_score": _private("r_score", "Radiomic score of vertebral fracture (R-score)"),
     "hip_volume": VOLUME,
     "hip_attenuation": _private("hip_hu", "Mean attenuation of the proximal femur"),
-    "hip_normal": _private("hip_p_normal", "Likeness to hips with normal areal density"),
-    "hip_osteopenia": _private("hip_p_osteopenia", "Likeness to hips in the osteopenia range"),
-    "hip_osteoporosis": _private("hip_p_osteopor", "Likeness to hips in the osteoporosis range"),
+    "hip_normal": _private("hip_p_normal", "Similarity to hips with normal areal density"),
+    "hip_osteopenia": _private("hip_p_osteopenia", "Similarity to hips in the osteopenia range"),
+    "hip_osteoporosis": _private("hip_p_osteopor", "Similarity to hips in the osteoporosis range"),
     "chest_attenuation": _private("slice_hu", "Mean attenuation of the central 2 mm slice"),
     "chest_area": _private("slice_area", "Trabecular area of the central 2 mm slice"),
     "chest_vbmd": _private("l1l2_vbmd", "Mean trabecular density of L1 and L2"),
-    "chest_normal": _private("p_not_low", "Likeness to spines above 120 mg/cm3"),
-    "chest_osteopenia": _private("p_low", "Likeness to spines of 80 to 120 mg/cm3"),
-    "chest_osteoporosis": _private("p_very_low", "Likeness to spines below 80 mg/cm3"),
+    "chest_normal": _private("p_not_low", "Similarity to spines above 120 mg/cm3"),
+    "chest_osteopenia": _private("p_low", "Similarity to spines of 80 to 120 mg/cm3"),
+    "chest_osteoporosis": _private("p_very_low", "Similarity to spines below 80 mg/cm3"),
+}
+PIPELINE: Final[dict[Pipeline, CodedConcept]] = {
+    Pipeline.DXA_EQUIVALENT: _private("dxa_equivalent", "Areal density by networks, experimental"),
+    Pipeline.R_SCORE: QUANTITY["r_score"],
+    Pipeline.HIP: _private("hip", "Radiomics of the proximal femur, experimental"),
+    Pipeline.CHEST: _private("chest", "Networks of L1 and L2, experimental"),
 }
 STATEMENT: Final[dict[str, CodedConcept]] = {
-    "hip_class": _private("hip_class", "Range of areal density that the hip is most like"),
-    "chest_class": _private("chest_class", "QCT range that L1 and L2 are most like"),
+    "hip_class": _private("hip_class", "Most similar range of areal density of the hip"),
+    "chest_class": _private("chest_class", "Most similar QCT range of L1 and L2"),
     "chest_range": _private("l1l2_range", "QCT range of the measured density of L1 and L2"),
 }
 STATEMENT_VALUE: Final[dict[str, CodedConcept]] = {
-    "like_normal": _private("like_normal", "Like normal areal density of the hip"),
-    "like_osteopenia": _private("like_osteopenia", "Like the osteopenia range of the hip"),
-    "like_osteoporosis": _private("like_osteoporos", "Like the osteoporosis range of the hip"),
-    "like_several": _private("like_several", "Indeterminate: no range is the likelier half"),
-    "like_not_low": _private("like_not_low", "Like spines above 120 mg/cm3"),
-    "like_low": _private("like_low", "Like spines of 80 to 120 mg/cm3"),
-    "like_very_low": _private("like_very_low", "Like spines below 80 mg/cm3"),
-    "like_no_range": _private("like_no_range", "Indeterminate: like no single QCT range"),
+    "like_normal": _private("like_normal", "Similar to normal areal density of the hip"),
+    "like_osteopenia": _private("like_osteopenia", "Similar to the osteopenia range of the hip"),
+    "like_osteoporosis": _private(
+        "like_osteoporos", "Similar to the osteoporosis range of the hip"
+    ),
+    "like_several": _private("like_several", "Indeterminate: no class reaches 50 %"),
+    "like_not_low": _private("like_not_low", "Similar to spines above 120 mg/cm3"),
+    "like_low": _private("like_low", "Similar to spines of 80 to 120 mg/cm3"),
+    "like_very_low": _private("like_very_low", "Similar to spines below 80 mg/cm3"),
+    "like_no_range": _private("like_no_range", "Indeterminate: similar to no single QCT range"),
     **CATEGORY_VALUE,
 }
 WITHHELD: Final[dict[str, CodedConcept]] = {
@@ -349,7 +358,6 @@ UNIT: Final[dict[str, CodedConcept]] = {
         NO_UNITS,
         MILLIMETRE,
         SQUARE_MILLIMETRE,
-        SQUARE_MILLIMETRE,
         HOUNSFIELD_UNIT,
         MG_PER_CM3,
         CUBIC_MILLIMETRE,
@@ -377,13 +385,13 @@ STATUS_VALUE: Final[dict[str, CodedConcept]] = {
     "not_reported": _private("not_reported", "Not reported"),
 }
 WITHHELD_CATEGORY: Final = _private("withheld_category", "Category withheld because")
-PHASE: Final = _private("phase", "Contrast phase, by header and pixels")
+PHASE: Final = _private("phase", "Contrast phase, from header and pixels")
 PHASE_VALUE: Final[dict[str, CodedConcept]] = {
     "none": _private("phase_none", "No contrast medium"),
     "arterial": _private("phase_arterial", "Arterial phase"),
     "portal_venous": _private("phase_portal", "Portal venous phase"),
     "delayed": _private("phase_delayed", "Delayed phase"),
-    "unknown": _private("phase_unknown", "Phase not known"),
+    "unknown": _private("phase_unknown", "Phase unknown"),
 }
 STANDARD: Final = _private("standard", "Calibration standard")
 STANDARD_VALUE: Final[dict[str, CodedConcept]] = {
@@ -391,8 +399,8 @@ STANDARD_VALUE: Final[dict[str, CodedConcept]] = {
     "K2HPO4": _private("std_k2hpo4", "Dipotassium phosphate equivalent"),
 }
 REASON: Final = _private("reason", "Reason for caution or withholding")
-USED: Final = _private("used", "Level counts in the mean")
-EXCLUDED_REASON: Final = _private("excluded_reason", "Reason for leaving the level out")
+USED: Final = _private("used", "Level is included in the mean")
+EXCLUDED_REASON: Final = _private("excluded_reason", "Reason for excluding the level")
 WITHHELD_ATTENUATION: Final = _private("withheld_hu", "Attenuation withheld because")
 WITHHELD_DENSITY: Final = _private("withheld_vbmd", "Density withheld because")
 CONTENT_QUALIFICATION: Final = _private("content_qual", "Content qualification")

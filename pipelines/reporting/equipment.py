@@ -1,4 +1,4 @@
-"""Who made the output: software, version, algorithm, and the words about its use.
+"""Equipment of the output: software, version, algorithm, intended use.
 
 Takes  ModelUse
 Gives  AlgorithmIdentification

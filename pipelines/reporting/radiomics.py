@@ -4,8 +4,8 @@ Takes  SourceSeries, LevelFeatures
 Gives  Comprehensive3DSR
 Next   pipelines.run
 
-A report of its own, in a series of its own, because few archives want some hundred numbers per
-examination: it is made and sent only where a destination asks for it.
+It is a separate document in a separate series, because it holds more than a hundred numbers per
+vertebra. It is written only if a destination is configured to receive it.
 """
 
 from collections.abc import Sequence
@@ -122,4 +122,8 @@ def _evaluations(features: RadiomicFeatures | Abstained) -> list[QualitativeEval
         why = codes.REASON_VALUE[features.reason]
         return [research, QualitativeEvaluation(codes.WITHHELD_RADIOMICS, why)]
     settings = codes.RADIOMICS_SETTINGS_VALUE[features.settings]
-    return [research, QualitativeEvaluation(codes.RADIOMICS_SETTINGS, settings)]
+    found = [research, QualitativeEvaluation(codes.RADIOMICS_SETTINGS, settings)]
+    engine = codes.RADIOMICS_ENGINE_VALUE.get(features.engine)
+    if engine is not None:
+        found.append(QualitativeEvaluation(codes.RADIOMICS_ENGINE, engine))
+    return found

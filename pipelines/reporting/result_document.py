@@ -1,8 +1,8 @@
 """``result.json``: the findings as a document for programs, with its published schema.
 
-Takes  ExaminationResult
+Takes  nothing
 Gives  ResultDocument
-Next   pipelines.run
+Next   pipelines.reporting.make_result
 
 ``python -m pipelines.reporting.result_document --schema`` prints the JSON Schema (``docs/result.schema.json``).
 """
@@ -14,33 +14,14 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.contract.anatomy import Level, Side
-from pipelines.contract.calibration import Calibration, CalibrationKind, Standard
-from pipelines.contract.findings import (
-    Abstained,
-    ContrastPhase,
-    DensityCategory,
-    LumbarFindings,
-    Measured,
-    Status,
-    VertebraFindings,
-)
-from pipelines.contract.job import Job
+from pipelines.contract.calibration import CalibrationKind, Standard
+from pipelines.contract.findings import ContrastPhase, DensityCategory, Status
 from pipelines.contract.reasons import EXPLANATION, Reason
-from pipelines.contract.secondary_findings import (
-    MeasurementGroup,
-    Pipeline,
-    PipelineResult,
-    Quantity,
-)
-from pipelines.density.categories import interval
-from pipelines.lumbar.examination import ExaminationResult
-from pipelines.read.volume import CtVolume
+from pipelines.contract.secondary_findings import Pipeline
 from pipelines.reporting.equipment import INTENDED_USE, MODEL_NAME, software_version
 
-SCHEMA_VERSION: Final = "1.2"
+SCHEMA_VERSION: Final = "2.0"
 SCHEMA_URI: Final = "https://json-schema.org/draft/2020-12/schema"
-DECIMALS: Final = 2
 
 
 class _Part(BaseModel):
@@ -48,14 +29,14 @@ class _Part(BaseModel):
 
 
 class CodedReason(_Part):
-    """A reason by its stable code, and in words."""
+    """A reason: its stable code and its sentence."""
 
     code: Reason
     text: str
 
 
 class Software(_Part):
-    """What made the document."""
+    """The software that wrote the document."""
 
     name: str
     version: str
@@ -77,7 +58,7 @@ class ModelSet(_Part):
 
 
 class SourceSeriesSummary(_Part):
-    """The CT series that was measured. Null means that its header is silent."""
+    """The CT series that was measured. Null: missing in its header."""
 
     study_instance_uid: str
     series_instance_uid: str
@@ -93,7 +74,7 @@ class SourceSeriesSummary(_Part):
 
 
 class Withheld(_Part):
-    """Why a number is null; null for a number that is given."""
+    """Why a number is null. Null: the number is given."""
 
     trabecular_hu_mean: Reason | None
     roi_volume_mm3: Reason | None
@@ -104,8 +85,10 @@ class Vertebra(_Part):
     """One vertebra. A null number is withheld: see ``withheld``."""
 
     level: str
-    presumed: bool = Field(description="The name rests on one anchor, or the anchors disagree")
-    used: bool = Field(description="Counts in the means of the examination")
+    presumed: bool = Field(
+        description="The name is inferred from one landmark, or the landmarks disagree"
+    )
+    used: bool = Field(description="Included in the means of the examination")
     excluded_reason: Reason | None
     trabecular_hu_mean: float | None
     trabecular_hu_sd: float | None = Field(description="Over the voxels of the core")
@@ -115,12 +98,12 @@ class Vertebra(_Part):
     )
     vbmd_mg_cm3: float | None
     vbmd_standard_uncertainty_mg_cm3: float | None
-    calibration: CalibrationKind | None = Field(description="Null where density is null")
+    calibration: CalibrationKind | None = Field(description="Null if the density is null")
     withheld: Withheld
 
 
 class Mean(_Part):
-    """Mean over the levels that count."""
+    """Mean over the levels that are used."""
 
     levels: tuple[str, ...]
     trabecular_hu_mean: float | None
@@ -129,7 +112,7 @@ class Mean(_Part):
     vbmd_standard_uncertainty_mg_cm3: float | None
     vbmd_interval_mg_cm3: tuple[float, float] | None = Field(description="95 % interval")
     category: DensityCategory | None = Field(
-        description="QCT range of the density (120 and 80 mg/cm3), where its interval allows one"
+        description="QCT range of the density (limits 120 and 80 mg/cm3)"
     )
     category_withheld_reason: Reason | None = Field(description="Why the category is null")
     withheld_reason: Reason | None = Field(description="Why the attenuation is null")
@@ -147,7 +130,7 @@ class SecondaryQuantity(_Part):
 
 
 class SecondaryStatement(_Part):
-    """Something a secondary pipeline says by a code. Null is withheld."""
+    """A coded statement of a secondary pipeline. Null: withheld."""
 
     name: str
     value: str | None
@@ -155,7 +138,7 @@ class SecondaryStatement(_Part):
 
 
 class SecondaryGroup(_Part):
-    """What a secondary pipeline says of one site."""
+    """Results of a secondary pipeline for one site."""
 
     label: str
     site: str | None = Field(description="Vertebra or side of the hip; null for the spine")
@@ -187,22 +170,24 @@ class ResultDocument(_Part):
     schema_version: str
     intended_use: str
     software: Software
-    job_key: str | None = Field(description="Null where no series could be measured at all")
-    source: SourceSeriesSummary | None = Field(description="The measured series; null likewise")
+    job_key: str | None = Field(description="Null if no series could be measured")
+    source: SourceSeriesSummary | None = Field(
+        description="The measured series; null if there is none"
+    )
     status: Status
     reasons: tuple[CodedReason, ...]
     vertebrae: tuple[Vertebra, ...]
     mean: Mean
     contrast_phase: ContrastPhase
     calibration: CalibrationKind | None = Field(description="Null without any density")
-    calibration_standard: Standard | None = Field(description="Material that densities are told in")
-    calibration_source: str | None = Field(description="Where the calibration comes from, in words")
+    calibration_standard: Standard | None = Field(description="Reference material of the densities")
+    calibration_source: str | None = Field(description="Source of the calibration")
     model_set: ModelSet
     secondary: tuple[Secondary, ...] = Field(
-        (), description="Networks and classifiers; experimental, never in place of the density"
+        (), description="Networks and classifiers; experimental, in addition to the density"
     )
     skipped_series: tuple[SkippedSeries, ...] = Field(
-        (), description="Series that were not measured; told where no series was"
+        (), description="Series that were not measured; listed if none was measured"
     )
 
 
@@ -246,172 +231,6 @@ def no_series_result(skipped: Sequence[tuple[str, Reason]], model_set: str) -> R
             SkippedSeries(series_instance_uid=uid, reason=reason) for uid, reason in skipped
         ),
     )
-
-
-def make_result(job: Job, ct: CtVolume, result: ExaminationResult) -> ResultDocument:
-    """Result of one job as a document."""
-    findings = result.lumbar.findings
-    has_density = isinstance(findings.mean_vbmd, Measured) or any(
-        isinstance(row.vbmd, Measured) for row in findings.vertebrae
-    )
-    return ResultDocument(
-        schema_version=SCHEMA_VERSION,
-        intended_use=INTENDED_USE,
-        software=Software(name=MODEL_NAME, version=software_version()),
-        job_key=job.key,
-        source=_source(job, ct),
-        status=result.status,
-        reasons=tuple(CodedReason(code=r, text=EXPLANATION[r]) for r in findings.reasons),
-        vertebrae=tuple(_vertebra(row, findings.calibration) for row in findings.vertebrae),
-        mean=_mean(findings),
-        contrast_phase=findings.phase,
-        calibration=findings.calibration.kind if has_density else None,
-        calibration_standard=findings.calibration.standard if has_density else None,
-        calibration_source=findings.calibration.source if has_density else None,
-        model_set=ModelSet(
-            version=job.model_set,
-            models=tuple(
-                Model(name=model.name, version=model.version, digest=model.digest)
-                for model in result.models
-            ),
-        ),
-        secondary=tuple(_secondary(one) for one in result.secondary),
-    )
-
-
-def _secondary(result: PipelineResult) -> Secondary:
-    return Secondary(
-        pipeline=result.pipeline,
-        reported=result.says_something,
-        reasons=tuple(CodedReason(code=r, text=EXPLANATION[r]) for r in result.reasons),
-        groups=tuple(_group(group) for group in result.groups),
-    )
-
-
-def _group(group: MeasurementGroup) -> SecondaryGroup:
-    return SecondaryGroup(
-        label=group.label,
-        site=_site_name(group.site),
-        quantities=tuple(_quantity(one) for one in group.quantities),
-        statements=tuple(
-            SecondaryStatement(name=one.name, value=None, withheld_reason=one.value.reason)
-            if isinstance(one.value, Abstained)
-            else SecondaryStatement(name=one.name, value=one.value, withheld_reason=None)
-            for one in group.statements
-        ),
-        sentences=group.sentences,
-        segment=group.segment,
-    )
-
-
-def _quantity(quantity: Quantity) -> SecondaryQuantity:
-    value = quantity.value
-    if isinstance(value, Abstained):
-        return SecondaryQuantity(
-            name=quantity.name,
-            value=None,
-            unit=None,
-            standard_uncertainty=None,
-            withheld_reason=value.reason,
-        )
-    spread = value.standard_uncertainty
-    return SecondaryQuantity(
-        name=quantity.name,
-        value=round(value.value, quantity.decimals),
-        unit=value.unit,
-        standard_uncertainty=None if spread is None else round(spread, quantity.decimals),
-        withheld_reason=None,
-    )
-
-
-def _site_name(site: Level | Side | None) -> str | None:
-    if site is None:
-        return None
-    return site.name if isinstance(site, Level) else site.value
-
-
-def _source(job: Job, ct: CtVolume) -> SourceSeriesSummary:
-    slices, rows, columns = ct.hu.shape
-    spacing = ct.geometry.spacing_mm
-    return SourceSeriesSummary(
-        study_instance_uid=job.study_instance_uid,
-        series_instance_uid=job.series_instance_uid,
-        frame_of_reference_uid=ct.geometry.frame_of_reference_uid,
-        slices=slices,
-        rows=rows,
-        columns=columns,
-        spacing_mm=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
-        slice_thickness_mm=ct.header.slice_thickness_mm,
-        kvp=ct.header.kvp,
-        convolution_kernel=ct.header.convolution_kernel,
-        contrast_agent=ct.header.contrast_agent,
-    )
-
-
-def _vertebra(row: VertebraFindings, calibration: Calibration) -> Vertebra:
-    x, y, z = row.centroid_lps_mm
-    return Vertebra(
-        level=row.level.name,
-        presumed=row.presumed,
-        used=row.used,
-        excluded_reason=row.excluded_reason,
-        trabecular_hu_mean=_value(row.trabecular_attenuation),
-        trabecular_hu_sd=_spread(row.trabecular_attenuation),
-        roi_volume_mm3=_value(row.roi_volume),
-        centroid_lps_mm=(round(x, DECIMALS), round(y, DECIMALS), round(z, DECIMALS)),
-        vbmd_mg_cm3=_value(row.vbmd),
-        vbmd_standard_uncertainty_mg_cm3=_uncertainty(row.vbmd),
-        calibration=calibration.kind if isinstance(row.vbmd, Measured) else None,
-        withheld=Withheld(
-            trabecular_hu_mean=_reason(row.trabecular_attenuation),
-            roi_volume_mm3=_reason(row.roi_volume),
-            vbmd_mg_cm3=_reason(row.vbmd),
-        ),
-    )
-
-
-def _mean(findings: LumbarFindings) -> Mean:
-    return Mean(
-        levels=tuple(row.level.name for row in findings.vertebrae if row.used),
-        trabecular_hu_mean=_value(findings.mean_attenuation),
-        trabecular_hu_sd=_spread(findings.mean_attenuation),
-        vbmd_mg_cm3=_value(findings.mean_vbmd),
-        vbmd_standard_uncertainty_mg_cm3=_uncertainty(findings.mean_vbmd),
-        vbmd_interval_mg_cm3=_interval(findings.mean_vbmd),
-        category=None if isinstance(findings.category, Abstained) else findings.category,
-        category_withheld_reason=(
-            findings.category.reason if isinstance(findings.category, Abstained) else None
-        ),
-        withheld_reason=_reason(findings.mean_attenuation),
-        vbmd_withheld_reason=_reason(findings.mean_vbmd),
-    )
-
-
-def _value(value: Measured | Abstained) -> float | None:
-    return round(value.value, DECIMALS) if isinstance(value, Measured) else None
-
-
-def _spread(value: Measured | Abstained) -> float | None:
-    if isinstance(value, Abstained) or value.standard_deviation is None:
-        return None
-    return round(value.standard_deviation, DECIMALS)
-
-
-def _uncertainty(value: Measured | Abstained) -> float | None:
-    if isinstance(value, Abstained) or value.standard_uncertainty is None:
-        return None
-    return round(value.standard_uncertainty, DECIMALS)
-
-
-def _interval(value: Measured | Abstained) -> tuple[float, float] | None:
-    if isinstance(value, Abstained):
-        return None
-    low, high = interval(value)
-    return round(low, DECIMALS), round(high, DECIMALS)
-
-
-def _reason(value: Measured | Abstained) -> Reason | None:
-    return value.reason if isinstance(value, Abstained) else None
 
 
 def schema_text() -> str:

@@ -42,7 +42,7 @@ from pipelines.reporting.uids import derived_uid
 def secondary_groups(
     job: Job, result: PipelineResult, segmentation: Segmentation | None
 ) -> list[Group]:
-    """One group for the pipeline where it has reasons to tell, then one per site."""
+    """One group for the reasons of the pipeline, if any, then one per site."""
     groups = [_group(job, result, group, segmentation) for group in result.groups]
     return [_reasons(job, result), *groups] if result.reasons else groups
 

@@ -62,7 +62,7 @@ class _Segment:
     tracking
         What the tracking UID is derived from.
     region
-        Where it lies, beside its type; ``None`` where the type says it.
+        Where it lies, beside its type; ``None`` if the type defines it.
     side
         Modifier of the type.
     """
@@ -218,8 +218,8 @@ def _description(
         display_color=CIELabColor(*segment.colour),
     )
     if segment.side is not None:
-        # PS3.3 C.8.20.4: the side is a modifier of the property type; highdicom has no argument,
-        # and keeps the very object of the code, which all segments of the type share.
+        # PS3.3 C.8.20.4: the side is a modifier of the property type. highdicom has no argument for
+        # it, and all segments of the type share one code object, so the code is copied.
         kind = deepcopy(made.SegmentedPropertyTypeCodeSequence[0])
         kind.SegmentedPropertyTypeModifierCodeSequence = [segment.side]
         made.SegmentedPropertyTypeCodeSequence = [kind]
@@ -236,7 +236,7 @@ def tracking_uid(job: Job, level: Level, *, is_core: bool) -> str:
 
 
 def _fix_dimension_uid(made: Dataset, uid: str) -> None:
-    """The only identifier that highdicom makes up itself; reprocessing must give it again."""
+    """Replace the only UID that highdicom generates, so that reprocessing gives the same object."""
     made.DimensionOrganizationSequence[0].DimensionOrganizationUID = uid
     for index in made.DimensionIndexSequence:
         index.DimensionOrganizationUID = uid

@@ -1,4 +1,4 @@
-"""The stored images as the output refers to them: only what it inherits, with gaps closed.
+"""The stored images, reduced to the attributes that the output inherits or refers to.
 
 Takes  SourceSeries
 Gives  Dataset
@@ -11,7 +11,8 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.valuerep import DSfloat
 
-from pipelines.read.sources import SourcePlane, SourceSeries, functional_group
+from pipelines.read.enhanced import frame_value
+from pipelines.read.sources import SourcePlane, SourceSeries
 
 INHERITED: Final = (
     "SpecificCharacterSet",
@@ -56,7 +57,7 @@ MAY_BE_EMPTY: Final = (
     "StudyTime",
     "AccessionNumber",
 )
-"""Type 2: an object that lacks them gets them empty, never invented."""
+"""Type 2: empty in the output if the source lacks them."""
 
 
 def source_images(series: SourceSeries) -> list[Dataset]:
@@ -73,7 +74,7 @@ def source_images(series: SourceSeries) -> list[Dataset]:
 def inherit_character_set(made: Dataset, image: Dataset) -> None:
     """Give an output object the Specific Character Set of a source image (PS3.3 C.12.1.1.2).
 
-    highdicom refuses an empty first value (the usual one in Japan) and defined terms that its list
+    highdicom rejects an empty first value (the usual one in Japan) and defined terms that its list
     lacks. The constructors therefore get ``specific_character_set=None``, and the attribute is set
     afterwards; text is encoded when the object is written.
     """
@@ -101,11 +102,10 @@ def _single_frame(dataset: Dataset, plane: SourcePlane, distance_mm: float) -> D
 
 
 def _multiframe(dataset: Dataset, planes: tuple[SourcePlane, ...], distance_mm: float) -> Dataset:
-    """Orientation and measures become shared: highdicom looks for them nowhere else."""
+    """Make orientation and measures shared; highdicom reads them only there."""
     light = _inherited(dataset)
     light.PerFrameFunctionalGroupsSequence = dataset.PerFrameFunctionalGroupsSequence
-    measures = functional_group(dataset, 0, "PixelMeasuresSequence")
-    thickness = measures.get("SliceThickness") if measures is not None else None
+    thickness = frame_value(dataset, 0, "SliceThickness")
     shared = Dataset()
     shared.PixelMeasuresSequence = [_measures(planes[0], thickness, distance_mm)]
     shared.PlaneOrientationSequence = [_orientation(planes[0])]
@@ -120,7 +120,7 @@ def _orientation(plane: SourcePlane) -> Dataset:
 
 
 def _measures(plane: SourcePlane, thickness: object, distance_mm: float) -> Dataset:
-    """Pixel measures; an absent thickness is taken as the slice distance, which is known."""
+    """Pixel measures; a missing thickness is replaced by the slice distance."""
     part = Dataset()
     part.PixelSpacing = [DSfloat(v, auto_format=True) for v in plane.spacing_mm]
     part.SliceThickness = thickness or DSfloat(np.round(distance_mm, 6), auto_format=True)

@@ -197,7 +197,7 @@ def _evaluations(row: VertebraFindings) -> list[QualitativeEvaluation]:
 def _withheld(
     attenuation: Measured | Abstained, density: Measured | Abstained
 ) -> list[QualitativeEvaluation]:
-    """A withheld value leaves its reason in its place, never a number."""
+    """The reason of each withheld value, in place of its number."""
     return [
         QualitativeEvaluation(name, codes.REASON_VALUE[value.reason])
         for name, value in (
@@ -209,7 +209,7 @@ def _withheld(
 
 
 def _centroid(context: _Context, row: VertebraFindings) -> list[Scoord3DContentItem]:
-    """Where the vertebra is, in words of patient coordinates (both templates are extensible)."""
+    """Centroid in patient coordinates (both templates are extensible)."""
     if not context.frame_of_reference_uid:
         return []
     return [
@@ -260,7 +260,7 @@ def _volume(value: Measured | Abstained) -> list[Measurement]:
 
 
 def _density_evaluations(findings: LumbarFindings) -> list[QualitativeEvaluation]:
-    """Phase always; standard and category where a density is given."""
+    """Phase always; standard and category if a density is given."""
     evaluations = [QualitativeEvaluation(codes.PHASE, codes.PHASE_VALUE[findings.phase])]
     if isinstance(findings.mean_vbmd, Abstained):
         return evaluations

@@ -4,8 +4,8 @@ Takes  ExaminationResult, AcquisitionHeader
 Gives  str
 Next   pipelines.reporting.sr
 
-Forbidden here: a diagnosis, a T-score, a prediction, advice on treatment, and the word normal for
-a withheld value.
+Not allowed: a diagnosis, a T-score, a prediction, advice on treatment, and the word normal for a
+withheld value.
 """
 
 from pipelines.contract.calibration import Calibration
@@ -70,7 +70,7 @@ def density_sentence(density: Measured, calibration: Calibration) -> str:
 
 
 def category_sentences(findings: LumbarFindings) -> tuple[str, ...]:
-    """The range in words; why there is none; between which ranges the interval leaves it open."""
+    """The QCT range, the reason why there is none, or the limits that the interval includes."""
     category = findings.category
     if isinstance(category, Abstained):
         return (EXPLANATION[category.reason],)
@@ -80,16 +80,7 @@ def category_sentences(findings: LumbarFindings) -> tuple[str, ...]:
         return ()
     low, high = interval(findings.mean_vbmd)
     cuts = " and ".join(f"{cut:.0f}" for cut in CUTS_MG_CM3 if low < cut < high)
-    return (f"Category indeterminate: the interval spans {cuts} mg/cm3.",)
-
-
-def association_sentence(index: Measured) -> str:
-    """The fracture-association index of one vertebra: what it says and what it does not."""
-    return (
-        f"Fracture-association index {index.value:.2f} (experimental; learned on simulated "
-        "subjects): how much age, sex, body mass index and estimated density resemble those of "
-        "people who had a vertebral fracture. It is not the probability of a fracture."
-    )
+    return (f"Category indeterminate: the interval includes {cuts} mg/cm3.",)
 
 
 def reason_sentences(findings: LumbarFindings) -> tuple[str, ...]:

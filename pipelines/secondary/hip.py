@@ -20,6 +20,7 @@ import numpy as np
 
 from models.forest import ForestModel, forest_model
 from pipelines.contract.anatomy import Side
+from pipelines.contract.feature_engine import Engine
 from pipelines.contract.findings import Abstained, Measured
 from pipelines.contract.models_used import models_used
 from pipelines.contract.reasons import Reason
@@ -88,21 +89,22 @@ class _Hip:
     mask: SegmentMask | None = None
 
 
-def report_femora(examination: Examination, network: Network = fine_femur) -> PipelineResult:
+def report_hips(examination: Examination, network: Network = fine_femur) -> PipelineResult:
     """Report both proximal femora; only a reason where the scan shows no hip."""
     ct = examination.ct
     found = segment_femora(ct, examination.localization, network)
     if all(_is_absent(one) for one in found):
-        return PipelineResult(pipeline=Pipeline.FEMUR, reasons=(Reason.HIP_NOT_COVERED,))
+        return PipelineResult(pipeline=Pipeline.HIP, reasons=(Reason.HIP_NOT_COVERED,))
     unfit = next(iter(out_of_scope(SCOPE, ct, examination.quality)), None)
     sentences: tuple[str, ...] = (EXPERIMENTAL,)
     if examination.quality.phase in ENHANCED:
         sentences = (EXPERIMENTAL, ENHANCED_SENTENCE)
-    hips = [_hip(ct, one, unfit, sentences) for one in found]
+    engine = examination.job.radiomics_engine
+    hips = [_hip(ct, one, unfit, sentences, engine) for one in found]
     withheld = dict.fromkeys(one.reason for one in found if isinstance(one, WithheldFemur))
     reasons = (*withheld, *(() if unfit is None else (unfit,)))
     return PipelineResult(
-        pipeline=Pipeline.FEMUR,
+        pipeline=Pipeline.HIP,
         groups=tuple(hip.group for hip in hips),
         reasons=reasons,
         masks=tuple(hip.mask for hip in hips if hip.mask is not None),
@@ -115,7 +117,11 @@ def _is_absent(found: FemurResult) -> bool:
 
 
 def _hip(
-    ct: CtVolume, found: FemurResult, unfit: Reason | None, sentences: tuple[str, ...]
+    ct: CtVolume,
+    found: FemurResult,
+    unfit: Reason | None,
+    sentences: tuple[str, ...],
+    engine: Engine,
 ) -> _Hip:
     if isinstance(found, WithheldFemur):
         why = Abstained(reason=found.reason)
@@ -126,7 +132,9 @@ def _hip(
             statements=(Statement(name="hip_class", value=why),),
         )
         return _Hip(group=group)
-    shares = Abstained(reason=unfit) if unfit is not None else class_shares(ct, found)
+    shares = (
+        Abstained(reason=unfit) if unfit is not None else class_shares(ct, found, engine=engine)
+    )
     values = ct.hu[found.box][found.mask]
     attenuation = Measured(
         value=float(values.mean(dtype=np.float64)),
@@ -169,7 +177,11 @@ def _most_like(shares: Mapping[str, float] | Abstained) -> str | Abstained:
 
 
 def class_shares(
-    ct: CtVolume, femur: ProximalFemur, forest: ForestModel | None = None
+    ct: CtVolume,
+    femur: ProximalFemur,
+    forest: ForestModel | None = None,
+    *,
+    engine: Engine = Engine.NATIVE,
 ) -> Mapping[str, float] | Abstained:
     """Return the share of trees for each class, for one outlined femur.
 
@@ -201,7 +213,7 @@ def class_shares(
     )
     mask[inner] = femur.mask
     image = ScalarImage(values=ct.hu[around], spacing_mm=ct.geometry.spacing_mm)
-    (features,) = extract_features(image, [mask], settings_for(model.features))
+    (features,) = extract_features(image, [mask], settings_for(model.features), engine=engine)
     if isinstance(features, Abstained):
         return features
     if not model.is_like_training(features.values):

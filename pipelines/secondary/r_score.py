@@ -67,7 +67,7 @@ EXPERIMENTAL: Final = (
 )
 
 
-def report_ovcf(examination: Examination, formula: LinearModel | None = None) -> PipelineResult:
+def report_r_score(examination: Examination, formula: LinearModel | None = None) -> PipelineResult:
     """Report the R-score of each measured level, or the reason why it is withheld.
 
     Parameters
@@ -85,15 +85,17 @@ def report_ovcf(examination: Examination, formula: LinearModel | None = None) ->
     used = models_used(MODEL)
     outside = out_of_scope(SCOPE, examination.ct, examination.quality)
     if outside:
-        return PipelineResult(pipeline=Pipeline.OVCF, reasons=outside[:1], models=used)
-    levels = vertebral_features(examination.ct, examination.lumbar)
+        return PipelineResult(pipeline=Pipeline.R_SCORE, reasons=outside[:1], models=used)
+    levels = vertebral_features(
+        examination.ct, examination.lumbar, engine=examination.job.radiomics_engine
+    )
     if not levels:
         return PipelineResult(
-            pipeline=Pipeline.OVCF, reasons=(Reason.LEVELS_NOT_COVERED,), models=used
+            pipeline=Pipeline.R_SCORE, reasons=(Reason.LEVELS_NOT_COVERED,), models=used
         )
     chosen = linear_model(MODEL) if formula is None else formula
     return PipelineResult(
-        pipeline=Pipeline.OVCF,
+        pipeline=Pipeline.R_SCORE,
         groups=tuple(level_group(one, chosen) for one in levels),
         models=used,
     )

@@ -20,9 +20,9 @@ from pipelines.contract.reasons import Reason
 from pipelines.contract.secondary_findings import Pipeline, PipelineResult
 from pipelines.lumbar.examination import Examination
 from pipelines.secondary.chest.report import report_chest
-from pipelines.secondary.dxa_equivalent.report import report_lumbar_networks
-from pipelines.secondary.hip import report_femora
-from pipelines.secondary.r_score import report_ovcf
+from pipelines.secondary.dxa_equivalent.report import report_dxa_equivalent
+from pipelines.secondary.hip import report_hips
+from pipelines.secondary.r_score import report_r_score
 
 log = structlog.get_logger()
 
@@ -31,9 +31,9 @@ SecondaryPipeline = Callable[[Examination], PipelineResult]
 
 SECONDARY: Final[Mapping[Pipeline, SecondaryPipeline]] = MappingProxyType(
     {
-        Pipeline.LUMBAR_NETWORKS: report_lumbar_networks,
-        Pipeline.OVCF: report_ovcf,
-        Pipeline.FEMUR: report_femora,
+        Pipeline.DXA_EQUIVALENT: report_dxa_equivalent,
+        Pipeline.R_SCORE: report_r_score,
+        Pipeline.HIP: report_hips,
         Pipeline.CHEST: report_chest,
     }
 )

@@ -1,14 +1,14 @@
-"""The two spaces of a CT volume, and the steps between them.
+"""The two spaces of a CT volume, and the maps between them.
 
 Patient space
     Millimetres along the patient's left, posterior and head direction (LPS): x, y, z of
     PS3.3 C.7.6.2.1.1, within one Frame of Reference. Names end in ``_lps_mm``.
 Index space
     (slice, row, column) of an array, fractional where needed; integer at voxel centres. Names end
-    in ``_index``. The affine of a volume leads from index to patient space.
+    in ``_index``. The affine of a volume maps index to patient space.
 
 A *canonical* grid is axis-aligned in patient space: slices go to the head, rows to posterior,
-columns to the left. Networks see nothing else.
+columns to the left. Every 3 mm network gets its input on such a grid.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-
-from pipelines.errors import GeometryMismatch
 
 ROUNDING: Final = 1e-6
-"""Share of a voxel that arithmetic may lose."""
+"""Rounding error of an index that is tolerated, in voxels."""
 Box = tuple[slice, slice, slice]
 """Index ranges: slices, rows, columns."""
 
@@ -30,7 +27,7 @@ Box = tuple[slice, slice, slice]
 class Geometry:
     """Where a CT volume lies; a sheared (gantry-tilted) stack is allowed.
 
-    highdicom's ``VolumeGeometry`` refuses sheared stacks, so the project has its own.
+    highdicom's ``VolumeGeometry`` rejects sheared stacks; this class accepts them.
 
     Parameters
     ----------
@@ -39,7 +36,7 @@ class Geometry:
     shape
         (slices, rows, columns).
     frame_of_reference_uid
-        ``None`` where the header is silent.
+        ``None`` where the header has none.
     """
 
     affine: NDArray[np.float64]
@@ -147,51 +144,3 @@ def canonical_grid(geometry: Geometry, spacing_mm: float) -> CanonicalGrid:
         spacing_mm=spacing_mm,
         shape=(int(counts[2]), int(counts[1]), int(counts[0])),
     )
-
-
-def resample_to_canonical(
-    values: NDArray[np.float32], geometry: Geometry, grid: CanonicalGrid, *, outside: float
-) -> NDArray[np.float32]:
-    """Linear resampling onto a canonical grid, smoothed first where the source is finer.
-
-    Parameters
-    ----------
-    values : (slices, rows, columns)
-        On ``geometry``.
-    outside
-        Value beyond the volume; the step to it is as wide as one source voxel.
-    """
-    spacing = geometry.spacing_mm
-    # Standard deviation of the Gaussian that turns the source voxel into one of the grid.
-    sigma = np.sqrt(np.maximum((grid.spacing_mm / spacing) ** 2 - 1, 0)) * 0.38
-    smooth = ndimage.gaussian_filter(values, sigma, mode="nearest", truncate=2.5)
-    between = np.linalg.inv(geometry.affine) @ grid.affine
-    return np.asarray(
-        ndimage.affine_transform(
-            smooth,
-            between[:3, :3],
-            between[:3, 3],
-            output_shape=grid.shape,
-            order=1,
-            # Plain "constant" gives the last slice away where rounding puts it 1e-14 beyond the edge.
-            mode="grid-constant",
-            cval=outside,
-            output=np.float32,
-        )
-    )
-
-
-def require_same_grid(one: Geometry, other: Geometry) -> None:
-    """Check shape, affine and frame of reference.
-
-    Raises
-    ------
-    GeometryMismatch
-        Anything differs.
-    """
-    if one.frame_of_reference_uid != other.frame_of_reference_uid:
-        raise GeometryMismatch(
-            "two frames of reference", "one", "segment and CT must belong together"
-        )
-    if one.shape != other.shape or not np.allclose(one.affine, other.affine, atol=1e-4):
-        raise GeometryMismatch("two grids", "one", "segment and CT must belong together")

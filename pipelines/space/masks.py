@@ -1,15 +1,36 @@
-"""The largest connected part of a mask, and a mask without holes.
-
-Takes  mask
-Gives  mask
-Next   pipelines.outline.bodies_3mm, pipelines.locate.coarse_hips, pipelines.outline.proximal_femur
-"""
+"""Connected parts of a mask, and a mask without holes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+
+def connected_parts(
+    mask: NDArray[np.bool_], *, corners: bool = False
+) -> tuple[NDArray[np.signedinteger[Any]], NDArray[np.intp]]:
+    """Number the connected parts of a mask.
+
+    Parameters
+    ----------
+    mask : any number of axes
+    corners
+        Whether voxels that touch only at an edge or a corner are connected.
+
+    Returns
+    -------
+    parts : as ``mask``
+        Number of the part of each voxel, from 1; 0 outside the mask.
+    sizes : (1 + parts,)
+        Voxels of each part, by its number; 0 for the voxels outside.
+    """
+    reach = mask.ndim if corners else 1
+    parts, count = ndimage.label(mask, ndimage.generate_binary_structure(mask.ndim, reach))
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    return parts, sizes
 
 
 def largest_part(mask: NDArray[np.bool_], *, corners: bool = False) -> NDArray[np.bool_]:
@@ -17,15 +38,11 @@ def largest_part(mask: NDArray[np.bool_], *, corners: bool = False) -> NDArray[n
 
     Parameters
     ----------
-    mask : any number of axes
-    corners
-        Whether voxels that touch at an edge or a corner alone are connected.
+    mask, corners
+        As `connected_parts`.
     """
-    reach = mask.ndim if corners else 1
-    parts, count = ndimage.label(mask, ndimage.generate_binary_structure(mask.ndim, reach))
-    if count < 2:
-        return mask
-    return np.asarray(parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:])))
+    parts, sizes = connected_parts(mask, corners=corners)
+    return mask if len(sizes) < 3 else np.asarray(parts == int(np.argmax(sizes)))
 
 
 def without_holes(mask: NDArray[np.bool_], axes: Sequence[int] = (0,)) -> NDArray[np.bool_]:

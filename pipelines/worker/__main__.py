@@ -9,7 +9,7 @@ inside a library call would block the worker for ever. With prefork the parent k
 when the hard limit passes and starts another one. The child is forked before anything touches
 CUDA (networks load with the first job and stay loaded, ``models.registry``), and it is never
 recycled, so they load once per process. It dies with its parent: killed alone, the parent would
-leave a child behind that holds the lock of its job with nobody to enforce the time limit.
+leave a child behind that holds the lock of its job, and no process would enforce the time limit.
 """
 
 import argparse

@@ -1,12 +1,8 @@
 """The Celery application: broker settings shared by who enqueues and who works. Torch-free.
 
-Takes  Job
-Gives  Job
-Next   pipelines.worker.tasks
-
 The embedded default is kombu's file-system transport: no server to install, messages are files
-under the spool. Redis takes its place by URL. Either may lose everything without harm, because
-the ledger re-enqueues what is unfinished and jobs are idempotent (``pipelines.contract.job``).
+under the spool. A URL selects Redis instead. Either may lose all messages without harm, because
+the ledger enqueues unfinished jobs again and jobs are idempotent (``pipelines.contract.job``).
 """
 
 from pathlib import Path
@@ -18,10 +14,10 @@ from pipelines.contract.job import TASK_NAME, Job
 
 QUEUE: Final = "examinations"
 VISIBILITY_TIMEOUT_S: Final = 4 * 3600
-"""Above the longest job; a lost worker is noticed by its lock, not by this."""
+"""Longer than any job. A lost worker is detected by its lock, not by this time-out."""
 EMBEDDED_POLL_S: Final = 0.1
 SOFT_SHARE: Final = 0.9
-"""Of the hard limit: then the task is asked to stop and can still say why."""
+"""Of the hard limit: the task is interrupted then and can still write its outcome."""
 
 
 def make_app(broker: str, *, embedded_folder: Path, time_limit_s: int = 1800) -> Celery:
@@ -78,5 +74,5 @@ def _embedded(folder: Path) -> dict[str, object]:
 
 
 def enqueue(app: Celery, job: Job) -> None:
-    """Wake a worker for a job: the message carries the path of ``job.json``, nothing else."""
+    """Queue a job: the message holds the path of its folder and nothing else."""
     app.send_task(TASK_NAME, args=[job.output_folder], task_id=job.key)

@@ -1,9 +1,4 @@
-"""One attempt at a job: never two at a time, never more than a few, always with an end.
-
-Takes  Job
-Gives  Outcome
-Next   pipelines.worker.tasks
-"""
+"""Attempts at a job: one at a time, at most three, always with an outcome."""
 
 import fcntl
 import os
@@ -29,14 +24,13 @@ from pipelines.contract.job import (
 )
 from pipelines.contract.progress import peak_rss_mb
 from pipelines.contract.reasons import Reason
-from pipelines.errors import GeometryMismatch, OutOfMemory, PipelineError, UnreadablePixels
+from pipelines.errors import GeometryMismatch, PipelineError, UnreadablePixels
 
 log = structlog.get_logger()
 
 REASON_OF: Final[dict[type[PipelineError], Reason]] = {
     UnreadablePixels: Reason.UNREADABLE_PIXELS,
     GeometryMismatch: Reason.UNREADABLE_GEOMETRY,
-    OutOfMemory: Reason.OUT_OF_MEMORY,
 }
 
 
@@ -46,7 +40,7 @@ def read_job(folder: Path) -> Job:
 
 
 def attempt(job: Job, process: Callable[[Job], Outcome]) -> Outcome | None:
-    """Run one job to its outcome; ``None`` while another worker is at it.
+    """Run one job to its outcome; ``None`` while another worker runs it.
 
     Every error ends here, as the outcome of the job: this is the edge between the pipelines and
     the queue.
@@ -76,8 +70,9 @@ def _run(job: Job, process: Callable[[Job], Outcome]) -> Outcome:
         return _fail(job, Reason.TIME_LIMIT, "soft time limit of the task")
     except PipelineError as error:
         return _fail(job, REASON_OF.get(type(error), Reason.INTERNAL_ERROR), str(error))
-    except MemoryError:
-        return _fail(job, Reason.OUT_OF_MEMORY, "the process could not get more memory")
+    except MemoryError as error:  # also models.errors.OutOfMemory
+        detail = str(error) or "the process could not get more memory"
+        return _fail(job, Reason.OUT_OF_MEMORY, detail)
     except Exception as error:
         log.exception("job_crashed")
         return _fail(job, Reason.INTERNAL_ERROR, type(error).__name__)
@@ -100,7 +95,7 @@ def _fail(job: Job, reason: Reason, detail: str) -> Outcome:
 
 @contextmanager
 def _sole_worker(folder: Path) -> Iterator[bool]:
-    """Whether the lock of the job could be had; the kernel frees it however the worker ends."""
+    """Whether this process got the lock of the job; the kernel frees it when the process ends."""
     with (folder / LOCK_FILE).open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -118,7 +113,7 @@ def _starts(folder: Path) -> int:
 
 
 def _record_start(folder: Path) -> None:
-    """Durable before the work begins: a worker that dies leaves its start behind."""
+    """Record the start durably before the work begins, so that it counts if the worker dies."""
     with (folder / ATTEMPTS_FILE).open("a", encoding="ascii") as file:
         file.write(f"{datetime.now(UTC).isoformat()} pid {os.getpid()}\n")
         file.flush()

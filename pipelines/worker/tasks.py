@@ -1,9 +1,4 @@
-"""Celery tasks: a message names an output folder, the job lies in it.
-
-Takes  Job
-Gives  Outcome
-Next   pipelines.contract.job
-"""
+"""Celery tasks: a message names an output folder, the job lies in it."""
 
 from pathlib import Path
 
@@ -16,5 +11,5 @@ from pipelines.worker.attempt import attempt, read_job
 
 @shared_task(name=TASK_NAME)  # type: ignore[untyped-decorator]  # celery has no types
 def process_examination(output_folder: str) -> None:
-    """Process the job of one output folder; its ``outcome.json`` is the answer."""
+    """Process the job of one output folder; its result is ``outcome.json``."""
     attempt(read_job(Path(output_folder)), process)

@@ -13,16 +13,16 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from benchmarks.same_report import distinct, main
-from pipelines.groups import Pipeline
-from pipelines.lumbar_networks import report_lumbar_networks
+from pipelines.contract.secondary_findings import Pipeline
 from pipelines.run import Networks, process
+from pipelines.secondary.dxa_equivalent.report import report_dxa_equivalent
 from tests.pipelines.stacks import Stack, known_localization, known_segmentation, write_stack
 
 WOMAN: dict[str, object] = {"PatientAge": "067Y", "PatientSex": "F"}
 NETWORKS = Networks(
     localize=known_localization,
     segment=known_segmentation,
-    secondary={Pipeline.LUMBAR_NETWORKS: report_lumbar_networks},
+    secondary={Pipeline.DXA_EQUIVALENT: report_dxa_equivalent},
 )
 LIMITS = ("--tolerance", "0.001", "--dice", "0.999")
 

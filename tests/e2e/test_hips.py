@@ -50,7 +50,7 @@ class Processed:
 
     @property
     def femur(self) -> dict[str, Any]:
-        (found,) = [one for one in self.result["secondary"] if one["pipeline"] == "femur"]
+        (found,) = [one for one in self.result["secondary"] if one["pipeline"] == "hip"]
         return dict(found)
 
     def side(self, name: str) -> dict[str, Any]:
@@ -79,7 +79,6 @@ def run(image: CtImage, abdomen: Examination, folder: Path) -> Processed:
         study_instance_uid=str(headers[0].StudyInstanceUID),
         series_instance_uid=series,
         instances=instances,
-        pipelines=("lumbar",),
         output_folder=str(folder / "out"),
         model_set="test",
     )

@@ -13,9 +13,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from pipelines.reporting.radiomics import SERIES_NUMBER as RADIOMICS_SERIES
+from pipelines.reporting.radiomics import REPORT_SERIES as RADIOMICS_SERIES
 from pipelines.reporting.seg import SERIES_NUMBER as SEG_SERIES
-from pipelines.reporting.sr import SERIES_NUMBER as SR_SERIES
+from pipelines.reporting.sr import REPORT_SERIES as SR_SERIES
 from tests.e2e.node_process import Node, running_node, write_config
 from tests.e2e.segmentations import decode
 from tests.peers.dcmtk import dcmsend
@@ -79,8 +79,8 @@ def loop(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Loop]
                 series={name: _series_uid(source) for name, source in sources.items()},
                 results=node.results(),
                 segmentations=_download(orthanc, "SEG", SEG_SERIES, folder / "seg"),
-                reports=_download(orthanc, "SR", SR_SERIES, folder / "sr"),
-                features=_download(orthanc, "SR", RADIOMICS_SERIES, folder / "radiomics"),
+                reports=_download(orthanc, "SR", SR_SERIES.number, folder / "sr"),
+                features=_download(orthanc, "SR", RADIOMICS_SERIES.number, folder / "radiomics"),
             )
 
 

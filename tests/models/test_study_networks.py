@@ -20,7 +20,7 @@ DENSENET_121 = [
 """Channels and size after each stage, from the table of DenseNet-121 (Huang 2017), in 3D."""
 
 
-def test_lumbar_networks_are_densenet_121() -> None:
+def test_dxa_equivalent_networks_are_densenet_121() -> None:
     """Stage by stage, from 64 x 128 x 128 voxels."""
     found = {}
     with torch.inference_mode():

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from node import __version__
 from node.cli_docs import page
 from node.ledger.ledger import Ledger
 from node.tools.demo_archive import running_archive
+from node.version import VERSION
 from tests.node.ct_objects import ct_image, write, write_series
 from tests.node.listener_process import settings_for
 from tests.peers.ports import free_port
@@ -38,6 +38,16 @@ def test_page_of_the_command_line_is_up_to_date() -> None:
     assert (ROOT / "docs" / "cli.md").read_text() == page()
 
 
+def test_the_command_line_loads_only_what_its_help_needs() -> None:
+    """Settings, logging, DICOM and database load with the command that needs them."""
+    heavy = {"numpy", "pydantic", "pydicom", "pynetdicom", "sqlalchemy", "structlog", "celery"}
+    program = "import sys, node.cli; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True
+    )
+    assert heavy & set(run.stdout.split()) == set()
+
+
 def test_every_command_is_on_the_page() -> None:
     """None is hidden."""
     for name in (
@@ -60,7 +70,7 @@ def test_version_names_release_and_models() -> None:
     """Both belong in a report of a fault."""
     run = _run("--version")
     assert run.returncode == 0
-    assert run.stdout.startswith(f"osteonode {__version__} (models ")
+    assert run.stdout.startswith(f"osteonode {VERSION} (models ")
 
 
 def test_models_are_listed_with_their_digests() -> None:
@@ -150,9 +160,9 @@ def test_config_check_looks_beyond_the_file(tmp_path: Path) -> None:
 
     assert good.returncode == 0, good.stdout
     assert "ok" in good.stdout
-    assert "everybody may send" in good.stdout
+    assert "any AE title may send" in good.stdout
     assert bad.returncode == 2
-    assert "environment variable OSTEONODE_NOED__PORT sets nothing" in bad.stdout
+    assert "environment variable OSTEONODE_NOED__PORT is no setting" in bad.stdout
     assert "destinations.away" in bad.stdout
     assert "destinations.there" not in bad.stdout
 
@@ -195,5 +205,5 @@ def test_demo_tells_what_went_wrong(tmp_path: Path) -> None:
     write(ct_image(), tmp_path / "ct" / "one.dcm")
     run = _run("demo", "--ct", tmp_path / "ct", "--out", tmp_path / "out", "--timeout", "60")
     assert run.returncode == 1, run.stdout
-    assert "no report came back: Too few slices" in run.stdout
+    assert "no report was returned: Too few slices" in run.stdout
     assert "Last lines of" in run.stdout

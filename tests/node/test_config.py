@@ -1,4 +1,4 @@
-"""Settings: one file, the environment, and every mistake told in words."""
+"""Settings: one file, the environment, and every mistake printed in words."""
 
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def test_every_mistake_has_its_line() -> None:
         "node.prot: no such setting",
         "node.port = 70000: ",
         "node.ae_title = 'A TITLE THAT IS TOO LONG': an AE title has",
-        "queue.broker = 'redis': say",
+        "queue.broker = 'redis': expected",
         "destinations.0.ae_title: missing",
     ):
         assert any(line.strip().startswith(start) for line in lines), start

@@ -32,7 +32,7 @@ def _lines(stream: io.StringIO) -> list[dict[str, Any]]:
 
 
 def test_lines_are_json_with_process_and_context(stream: io.StringIO) -> None:
-    """Who says what, about which association."""
+    """Each line names its process, logger and association."""
     with bound_contextvars(association="10.0.0.5:4242"):
         structlog.get_logger("node.x").info("instance_stored", size_bytes=3)
 

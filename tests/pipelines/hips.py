@@ -4,7 +4,8 @@ import numpy as np
 
 from pipelines.locate.localize import Localization
 from pipelines.read.volume import CtVolume
-from pipelines.space.coordinates import Geometry, canonical_grid, resample_to_canonical
+from pipelines.space.coordinates import Geometry, canonical_grid
+from pipelines.space.resample import resample_to_canonical
 from training.cohort.body.femur import femur_shape, plan_femur
 from training.cohort.body.plan import plan_body
 from training.cohort.people.subject import draw_subject

@@ -120,7 +120,6 @@ def write_stack(stack: Stack, folder: Path, *, enhanced: bool = False) -> Job:
         study_instance_uid=str(datasets[0].StudyInstanceUID),
         series_instance_uid=series,
         instances=tuple(instances),
-        pipelines=("lumbar",),
         output_folder=str(output),
         model_set="test",
     )

@@ -17,12 +17,8 @@ from scipy import ndimage
 from pipelines.contract.anatomy import Level
 from pipelines.locate.localize import Localization, localize
 from pipelines.read.volume import AIR_HU, CtVolume
-from pipelines.space.coordinates import (
-    CanonicalGrid,
-    canonical_grid,
-    resample_to_canonical,
-    to_index,
-)
+from pipelines.space.coordinates import CanonicalGrid, canonical_grid, to_index
+from pipelines.space.resample import resample_to_canonical
 from training.cohort.scan.as_ct_volume import volume
 from training.evaluate.real_cts import (
     HEIGHTS_LPS_MM,

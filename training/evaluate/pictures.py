@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from pipelines.locate.localize import Localization, LocatedVertebra
 from pipelines.read.volume import AIR_HU, CtVolume, Segmentation
-from pipelines.space.coordinates import resample_to_canonical
+from pipelines.space.resample import resample_to_canonical
 
 mpl.use("Agg")
 WINDOW_HU = (-200, 500)

@@ -1,8 +1,7 @@
-"""What a training run was made from, and how: ``about.json`` beside its weights.
+"""Record of a training run: its data, device and settings, in ``about.json`` beside the weights.
 
-Every trainer writes the file; one exporter (`training.loop.model_files.write_network`) composes the
-texts of a model card from it. So a card states what its run did, and cannot name data that the run
-did not use.
+Every trainer writes the file. The exporter `training.loop.model_files.write_network` composes the
+texts of a model card from it. A card therefore cannot name data that the run did not use.
 """
 
 import json
@@ -20,12 +19,12 @@ from pydantic import BaseModel, ConfigDict
 ABOUT: Final = "about.json"
 NOT_RECORDED: Final = "not recorded"
 NO_SETTINGS: Final = frozenset({"device", "precision", "threads", "resume"})
-"""Fields of a configuration that a part states elsewhere."""
+"""Fields of a configuration that a `Part` holds in fields of its own or that do not belong into it."""
 Setting = str | int | float | bool
 
 
 class Kind(StrEnum):
-    """What a kind of training data shows; the value is how a card names it."""
+    """Kind of training data; the value is its name in a model card."""
 
     VIRTUAL = "virtual patients"
     PHANTOM = "reference phantoms"
@@ -43,9 +42,9 @@ class Source(_Record):
     Parameters
     ----------
     what
-        With unit and origin: "patients of training/cohort".
+        Unit and origin, for instance "patients of training/cohort".
     licence
-        Of data that are not the project's own.
+        Licence of data that are not the project's own.
     """
 
     kind: Kind
@@ -55,22 +54,22 @@ class Source(_Record):
 
     @property
     def words(self) -> str:
-        """As a card names it."""
+        """Text for a model card."""
         licence = f" ({self.licence})" if self.licence else ""
         return f"{self.kind}: {self.count} {self.what}{licence}"
 
 
 class Part(_Record):
-    """One stretch of a run, from its start or resumption to its end.
+    """One part of a run in time, from its start or resumption to its end.
 
     Parameters
     ----------
     settings
-        Numbers and words of the trainer's configuration; no paths.
+        Numbers and strings of the trainer's configuration; no paths.
     sources
-        Empty where they were not recorded.
+        Training data; empty if they were not recorded.
     started_from
-        Weights that a fresh run began with, in words.
+        Description of the initial weights of a new run; empty if they were random.
     """
 
     first_step: int
@@ -85,7 +84,7 @@ class Part(_Record):
 
     @property
     def words(self) -> str:
-        """As a card names it."""
+        """Text for a model card."""
         steps = f"steps {self.first_step + 1} to {self.last_step}"
         if not self.sources:
             return f"{steps}: {NOT_RECORDED}"
@@ -98,32 +97,32 @@ class Part(_Record):
 
 
 class About(_Record):
-    """All parts of a run, in their order."""
+    """All parts of a run in order of time."""
 
     parts: tuple[Part, ...]
 
     def data_text(self) -> str:
-        """Training data for a card: every source of every part once, and whether any CT is real."""
+        """Training data for a card: each source once, and whether any CT is real."""
         sources = tuple(dict.fromkeys(one for part in self.parts for one in part.sources))
-        told = [one.words for one in sources]
-        told += [
+        texts = [one.words for one in sources]
+        texts += [
             f"data of steps {part.first_step + 1} to {part.last_step} {NOT_RECORDED}"
             for part in self.parts
             if not part.sources
         ]
         if any(one.kind is Kind.REAL for one in sources):
-            return f"{'; '.join(told)}."
+            return f"{'; '.join(texts)}."
         known = all(part.sources for part in self.parts)
         start = "Simulation only: " if known else ""
-        return f"{start}{'; '.join(told)}.{' No real CT.' if known else ''}"
+        return f"{start}{'; '.join(texts)}.{' No real CT.' if known else ''}"
 
     def training_text(self) -> str:
-        """How the run went, for a card."""
+        """Steps, device, precision, duration and settings of every part, for a card."""
         return "; ".join(part.words for part in self.parts)
 
 
 def unrecorded(steps: int, seconds: float) -> Part:
-    """The part of a run that a version without records made."""
+    """Record of a run by an earlier version that wrote no ``about.json``."""
     return Part(
         first_step=0,
         last_step=steps,
@@ -137,7 +136,7 @@ def unrecorded(steps: int, seconds: float) -> Part:
 
 
 def settings_of(config: Any) -> dict[str, Setting]:
-    """Numbers and words of a trainer's configuration (a dataclass); paths are left out."""
+    """Numbers and strings of a trainer's configuration (a dataclass), without paths."""
     values = {one.name: getattr(config, one.name) for one in fields(config)}
     return {
         name: value
@@ -149,24 +148,28 @@ def settings_of(config: Any) -> dict[str, Setting]:
 
 
 def device_words(device: str) -> str:
-    """Device of a run as a card names it: the accelerator's name, or the CPU's vector width."""
+    """Name of a run's device for a card: the GPU's name, or vector instructions and cores of the CPU."""
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU with {torch.backends.cpu.get_cpu_capability()}, {os.cpu_count()} cores"
 
 
 def write_about(parts: Sequence[Part], folder: Path) -> None:
-    """Write ``about.json``; the file is replaced whole."""
+    """Write ``about.json``, replacing an earlier one in one step."""
     new = folder / f"{ABOUT}.new"
     new.write_text(About(parts=tuple(parts)).model_dump_json(indent=1) + "\n", encoding="utf-8")
     new.replace(folder / ABOUT)
 
 
 def read_about(folder: Path, state: Mapping[str, Any]) -> About:
-    """Record of a run; of a run of an earlier version, that nothing was recorded.
+    """Read the record of a run.
+
+    A run by an earlier version has no ``about.json``; its only part is `unrecorded`.
 
     Parameters
     ----------
+    folder
+        Folder of the run.
     state
         Content of ``state.json``: ``step`` and ``seconds``.
     """

@@ -1,4 +1,4 @@
-"""A training run that can be stopped and resumed: tensors and JSON, nothing pickled."""
+"""Save and restore a training run as safetensors and JSON, without pickle."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,27 +19,27 @@ WEIGHTS: Final = "weights.safetensors"
 STATE: Final = "state.json"
 LOG: Final = "log.jsonl"
 STARTED_FROM: Final = "started_from"
-"""Note: SHA-256 of the weights file that a run began with."""
-
+"""Key in the notes: SHA-256 of the weights file that the run started from."""
 
 MOMENTS: Final = {"m": "exp_avg", "v": "exp_avg_sq"}
-"""Adam's state of a parameter, by the letter that marks it in the file."""
+"""Adam's state of a parameter, by the prefix of its tensors in the checkpoint."""
 
 
 @dataclass(slots=True)
 class TrainingState:
-    """Network, Adam optimiser and how far the run is.
+    """Network, Adam optimiser and progress of a run.
 
     Parameters
     ----------
     average
-        Moving average of the weights; then it, not the network, is what is written as weights.
+        Moving average of the weights. If it is not empty, ``weights.safetensors`` holds it instead
+        of the network's weights.
     notes
-        What else the run must remember, as JSON.
+        Further values to keep between parts of a run; must be JSON.
     precision
-        Of the forward pass, on the processor that runs it now.
+        Precision of the forward pass on the present processor.
     parts
-        Record of the stretches that the run had so far, the present one last.
+        Records of all parts of the run so far, the present one last.
     """
 
     network: nn.Module
@@ -54,12 +54,12 @@ class TrainingState:
 
 
 def averaged(network: nn.Module) -> dict[str, torch.Tensor]:
-    """A moving average that starts at the network's weights."""
+    """Start a moving average: a copy of the network's weights."""
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 
 def save_state(state: TrainingState, folder: Path) -> None:
-    """Write the run; files are replaced whole."""
+    """Write all files of the run; each replaces the earlier one in one step."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = state.network.state_dict()
     tensors = {f"n.{name}": value for name, value in weights.items()}
@@ -84,14 +84,14 @@ def save_state(state: TrainingState, folder: Path) -> None:
 
 
 def _extend_part(state: TrainingState) -> None:
-    """Bring the record of the present part up to the step that the run is at."""
+    """Update step and duration in the record of the present part."""
     before = sum(part.seconds for part in state.parts[:-1])
     now = {"last_step": state.step, "seconds": round(state.seconds - before, 1)}
     state.parts[-1] = state.parts[-1].model_copy(update=now)
 
 
 def restore_state(state: TrainingState, folder: Path, device: str) -> bool:
-    """Take up the run in a folder; ``False`` where there is none."""
+    """Load the run of a folder into ``state``; return ``False`` if the folder holds none."""
     if not (folder / STATE).exists():
         return False
     tensors = load_file(folder / CHECKPOINT, device=device)
@@ -117,14 +117,14 @@ def begin_part(
     sources: Sequence[Source] = (),
     started_from: str = "",
 ) -> None:
-    """Record what the run goes on with from here; call it after `restore_state`.
+    """Append the record of a new part of the run. Call it after `restore_state`.
 
     Parameters
     ----------
     sources
         Training data of this part.
     started_from
-        Weights of another run that a fresh run begins with, in words.
+        Description of the initial weights of a new run; ignored for a resumed run.
     """
     state.precision = precision
     state.parts.append(
@@ -147,7 +147,7 @@ def _marked(tensors: dict[str, torch.Tensor], mark: str) -> dict[str, torch.Tens
 
 
 def log_line(folder: Path, **values: object) -> None:
-    """Add a line to the run's log."""
+    """Append one JSON line to the run's log."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOG).open("a", encoding="utf-8") as log:
         log.write(json.dumps(values) + "\n")

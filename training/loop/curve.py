@@ -1,4 +1,4 @@
-"""Training curve of a run as a picture."""
+"""Draw the training curve of a run."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,11 @@ import matplotlib.pyplot as plt
 
 
 def draw_curve(run: Path) -> None:
-    """Draw ``log.jsonl`` of a run into ``curve.png``."""
+    """Draw the loss in ``log.jsonl`` of a run into ``curve.png``."""
     lines = (run / "log.jsonl").read_text().splitlines()
-    entries = [one for one in map(json.loads, lines) if "loss" in one]  # none: all steps skipped
+    entries = [
+        one for one in map(json.loads, lines) if "loss" in one
+    ]  # no loss if all steps were skipped
     figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
     axes.plot([e["step"] for e in entries], [e["loss"] for e in entries], linewidth=1)
     axes.set(xlabel="step", ylabel="loss", yscale="log", title=run.name)

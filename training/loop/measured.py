@@ -1,4 +1,4 @@
-"""What an evaluation says: one measured figure, the labels it is held against, how two masks overlap."""
+"""Parts that all evaluations share: one result row, the reference labels, the Dice coefficient."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One measured figure."""
+    """One result of an evaluation."""
 
     on: str
     what: str
@@ -21,11 +21,11 @@ class Row:
 
 
 def given_labels(data: Path, name: str) -> NDArray[Any]:
-    """A label map of the data folder, on the grid of its CT."""
+    """Read a label map of the data folder; it is on the grid of its CT."""
     return np.asarray(nib.Nifti1Image.from_filename(data / "ct" / f"{name}.nii.gz").dataobj)
 
 
 def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Dice coefficient, four digits."""
+    """Dice coefficient rounded to four digits; 0 if both masks are empty."""
     total = int(one.sum()) + int(other.sum())
     return round(2 * int((one & other).sum()) / total, 4) if total else 0.0

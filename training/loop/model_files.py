@@ -1,4 +1,4 @@
-"""A model file and its card, digest included: the one way in which models are written."""
+"""Write model files and their cards, digest included. All exporters use this module."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ def write_model(folder: Path, content: bytes, **description: Any) -> ModelCard:
     Parameters
     ----------
     description
-        The fields of `ModelCard` but the digest.
+        The fields of `ModelCard` without the digest.
     """
     card = ModelCard(sha256=hashlib.sha256(content).hexdigest(), **description)
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def write_model(folder: Path, content: bytes, **description: Any) -> ModelCard:
 
 
 def half_precision(run: Path) -> bytes:
-    """Weights of a run as safetensors; floating-point numbers in 16 bits, counters as they are."""
+    """Weights of a run as safetensors: floating-point tensors in 16 bits, integers unchanged."""
     return save(
         {
             name: value.to(torch.float16).contiguous() if value.is_floating_point() else value
@@ -73,28 +73,30 @@ def write_network(
 
 
 def state_of(run: Path) -> dict[str, Any]:
-    """How far a run is: ``step``, ``seconds`` (`training.loop.checkpoint`)."""
+    """Content of ``state.json`` of a run: ``step``, ``seconds`` (`training.loop.checkpoint`)."""
     found: dict[str, Any] = json.loads((run / STATE).read_text(encoding="utf-8"))
     return found
 
 
 def trained_before(name: str, state: dict[str, Any], folder: Path = WEIGHTS_FOLDER) -> str:
-    """How the weights that a run started from were trained, for its card; empty for a fresh run.
+    """Training of the weights that a run started from, for its card; empty if they were random.
 
     Parameters
     ----------
     folder
-        Holds the card of the earlier version, which is about to be replaced.
+        Folder with the card of the earlier version, before the new card replaces it.
 
     Raises
     ------
     ValueError
-        The run started from other weights than those of that card.
+        The run started from weights that differ from those of that card.
     """
     digest = state["notes"].get(STARTED_FROM)
     if digest is None:
         return ""
     earlier = ModelCard.model_validate_json((folder / f"{name}.json").read_text(encoding="utf-8"))
     if earlier.sha256 != digest:
-        raise ValueError(f"started from {digest[:16]}, but {name} is {earlier.sha256[:16]}")
+        raise ValueError(
+            f"the run started from weights {digest[:16]}, but {name} has {earlier.sha256[:16]}"
+        )
     return f"; before that version {earlier.version}: {earlier.training}"

@@ -1,4 +1,4 @@
-"""The same work for many rows, in one process or several, with a progress bar."""
+"""Run a function for many rows in one or several processes, with a progress bar."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -10,12 +10,12 @@ from rich.progress import track
 def for_each(
     work: Callable[[int], object], rows: Sequence[int], title: str, *, jobs: int = 1
 ) -> None:
-    """Call ``work`` for every row; its first error ends all.
+    """Call ``work`` for every row. The first error stops the loop.
 
     Parameters
     ----------
     work
-        Can be pickled where ``jobs`` is more than one; leaves its result in files.
+        Writes its result to files. It must be picklable if ``jobs`` is more than one.
     """
     console = Console(stderr=True)
     if jobs == 1:

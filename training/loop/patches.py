@@ -1,4 +1,4 @@
-"""Train on an endless stream of patches: the loop of the networks that outline bones."""
+"""Training loop of the networks that outline bones, on an endless stream of patches."""
 
 import hashlib
 import math
@@ -30,23 +30,23 @@ LEARNING_RATE: Final = 2e-3
 AVERAGE_DECAY: Final = 0.998
 WARM_STEPS: Final = 100
 LEAST_RATE: Final = 0.02
-"""Share of the rate that the cosine ends at."""
+"""Learning rate at the end of the cosine, as a share of the first."""
 SAVE_EVERY: Final = 250
 
 Batch = TypeVar("Batch")
 Losses = Mapping[str, torch.Tensor]
-"""By name, as they stand in the log; their sum is what is made small."""
+"""Losses by their name in the log; training minimises their sum."""
 Weights = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How long a run takes and how often it writes to its log.
+    """Duration of a run and how often it writes to its log.
 
     Parameters
     ----------
     steps
-        In place of the minutes, where given.
+        Number of steps; replaces ``minutes`` if given.
     """
 
     out: Path
@@ -68,14 +68,14 @@ def start(
     settings: Mapping[str, Setting] = MappingProxyType({}),
     sources: Sequence[Source] = (),
 ) -> TrainingState:
-    """A fresh run, or the one that ``out`` holds.
+    """Start a new run, or resume the one in ``out``.
 
     Parameters
     ----------
     start_from
-        Weights of a fresh run, those that are shipped for one; steps count from 0.
+        Initial weights of a new run, for instance the shipped ones; steps count from 0.
     settings, sources
-        For the record of the run (`training.loop.about`).
+        Written to the record of the run (`training.loop.about`).
     """
     if start_from is not None:
         tensors = load_file(start_from)
@@ -110,18 +110,19 @@ def train_on(
     pace: Pace,
     measured: Callable[[Weights], Mapping[str, float]] | None = None,
 ) -> None:
-    """Step until the minutes or steps are used up; the rate falls as a cosine over them.
+    """Train for the given minutes or steps; the learning rate falls as a cosine over them.
 
     Parameters
     ----------
     measured
-        What is logged as ``held_out`` of the averaged weights, now and then and at the end.
+        Computes figures of the averaged weights. They are logged as ``held_out`` every
+        ``measure_every`` steps and at the end.
     """
     before, first = run.seconds, run.step
     recent: list[dict[str, float]] = []
     started: float | None = None
     for batch in batches:
-        started = started or time.monotonic()  # preparing the specimens is no training
+        started = started or time.monotonic()  # without the preparation of specimens
         elapsed = time.monotonic() - started
         run.seconds = before + elapsed
         share = elapsed / 60 / pace.minutes
@@ -148,7 +149,7 @@ def _set_rate(run: TrainingState, rate: float) -> None:
 
 
 def step_down(run: TrainingState, losses: Losses) -> bool:
-    """One step; one with gradients that are not finite changes nothing but the count of these."""
+    """Run one optimiser step. If the gradients are not finite, only count the step as skipped."""
     run.optimizer.zero_grad()
     torch.stack(list(losses.values())).sum().backward()
     steepness = torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
@@ -164,9 +165,9 @@ def step_down(run: TrainingState, losses: Losses) -> bool:
 
 
 def output_of(run: TrainingState, image: torch.Tensor, device: str) -> torch.Tensor:
-    """Output of the network in the precision of the run, returned as single precision.
+    """Run the network in the precision of the run and return its output in single precision.
 
-    The image is laid out with its channels last, which is faster.
+    The image has its channels last in memory, which is faster.
     """
     image = image.to(device).contiguous(memory_format=_channels_last([image]))
     with autocast(device, run.precision):

@@ -1,14 +1,14 @@
-"""The precision of a trainer's forward pass: bfloat16 where the processor has it, else single.
+"""Precision of a trainer's forward pass: bfloat16 if the processor supports it, else single.
 
-A processor without instructions for bfloat16 converts every operand: a step of the hip network on a
-CPU with AVX2 alone takes eleven times as long as in single precision. The user chooses nothing.
+A processor without instructions for bfloat16 converts every operand. On a CPU with AVX2 only, a step
+of the hip network takes eleven times as long as in single precision. There is no option for it.
 
-PyTorch reports what the processor can do (`torch.cpu.get_capabilities`,
-`torch.cuda.is_bf16_supported`; both are public). A short timing of one convolution would be no better
-guide: on one processor (AVX-512 without its bfloat16 extension) bfloat16 took between a third and
-three times the time of single precision, depending on the size alone, and the networks as a whole
-took between 0.5 and 2.3 times. A timing also changes with the load of the machine, and with it the
-weights of a run that is repeated with the same seed.
+PyTorch reports the features of the processor (`torch.cpu.get_capabilities`,
+`torch.cuda.is_bf16_supported`; both are public). Timing one convolution is less reliable. On one
+processor (AVX-512 without its bfloat16 extension) bfloat16 took between a third and three times the
+time of single precision, depending on the size alone. Whole networks took between 0.5 and 2.3 times.
+A timing also depends on the load of the machine, so that two runs with the same seed could differ in
+precision and thus in their weights.
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ from typing import Any, Final
 import torch
 
 CPU_FEATURES: Final = ("avx512_bf16", "amx_bf16")
-"""Either of them makes bfloat16 fast. ARM's were not measured: there, single precision is used."""
+"""Either feature makes bfloat16 fast. ARM was not measured and uses single precision."""
 
 
 class Precision(StrEnum):
-    """How a forward pass computes; the value is what log and card say."""
+    """Precision of a forward pass; the value stands in the log and in the card."""
 
     SINGLE = "single precision"
     BFLOAT16 = "bf16 autocast"
@@ -30,12 +30,12 @@ class Precision(StrEnum):
 
 
 def precision_of(device: str) -> Precision:
-    """Precision to train with.
+    """Choose the precision for training on a device.
 
     Parameters
     ----------
     device
-        As PyTorch names it: ``cpu``, ``cuda``, ``cuda:1``.
+        Name in PyTorch: ``cpu``, ``cuda``, ``cuda:1``.
     """
     kind = torch.device(device).type
     if kind == "cuda":
@@ -52,12 +52,12 @@ def has_bfloat16(capabilities: Mapping[str, Any]) -> bool:
     Parameters
     ----------
     capabilities
-        As `torch.cpu.get_capabilities` returns them; a feature that is missing there is absent.
+        Result of `torch.cpu.get_capabilities`; a missing feature counts as absent.
     """
     return any(capabilities.get(name, False) for name in CPU_FEATURES)
 
 
 def autocast(device: str, precision: Precision) -> torch.autocast:
-    """Context of a forward pass; it changes nothing unless all layers run in bfloat16."""
+    """Context of a forward pass; it is active only if all layers run in bfloat16."""
     kind = torch.device(device).type
     return torch.autocast(kind, torch.bfloat16, enabled=precision is Precision.BFLOAT16)

@@ -1,12 +1,8 @@
-"""Fitted scikit-learn pipelines -> model files without pickle, with their card.
+"""Convert fitted scikit-learn pipelines to model files without pickle, with their card.
 
-Takes  Pipeline
-Gives  LinearModel, ForestModel, ModelCard
-Next   models.coefficients, models.forest
-
-A chain of selectors and one scaler ending in a linear model or a random forest shrinks to the
-features that are left, their centre and scale, and the last step. Nothing of scikit-learn stays in
-the file.
+A pipeline has selectors, at most one scaler, and a linear model or random forest as its last step.
+The file holds the selected features, their centre and scale, and the last step. Reading it needs no
+scikit-learn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,14 +28,14 @@ SUFFIX: Final = {"coefficients": ".coefficients.json", "forest": ".safetensors"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shrunk:
-    """What is left of a chain.
+    """A pipeline reduced to its selected features, their scaling and the last step.
 
     Parameters
     ----------
     features
         Names of the inputs of the last step, in its order.
     centre, scale : (features,)
-        Of the scaler; 0 and 1 without one.
+        Parameters of the scaler; 0 and 1 if there is none.
     estimator
         The fitted last step.
     """
@@ -51,19 +47,19 @@ class Shrunk:
 
 
 def shrink(chain: Pipeline, names: Sequence[str]) -> Shrunk:
-    """Follow the features through selectors and the scaler to the last step.
+    """Reduce a pipeline to the features that reach its last step.
 
     Parameters
     ----------
     chain
-        Fitted.
+        Fitted pipeline.
     names
-        Of the columns that it was fitted on.
+        Names of the columns that it was fitted on.
 
     Raises
     ------
     ValueError
-        A step is neither a `StandardScaler` nor a selector, or scales twice.
+        A step is neither a `StandardScaler` nor a selector, or is a second scaler.
     """
     kept = np.arange(len(names))
     centre, scale = np.zeros(len(names)), np.ones(len(names))
@@ -92,14 +88,14 @@ def linear_model_of(
     outcome: str,
     units: Mapping[str, str] | None = None,
 ) -> LinearModel:
-    """A chain that ends in a linear or a two-class logistic model.
+    """Convert a pipeline that ends in a linear or a two-class logistic model.
 
-    Features whose coefficient is zero are left out.
+    The result has no features with a coefficient of zero.
 
     Parameters
     ----------
     units
-        UCUM by feature name; ``1`` for the others.
+        UCUM unit by feature name; ``1`` for features that are missing here.
     """
     left = shrink(chain, names)
     coefficients = np.ravel(left.estimator.coef_)
@@ -127,16 +123,16 @@ def linear_model_of(
 
 
 REACH_SHARE: Final = 0.995
-"""Of the training cases within the reach of a forest (docs/domain.md 4.4)."""
+"""Share of the training cases within the largest accepted distance (docs/domain.md 4.4)."""
 
 
 def training_reach(left: Shrunk, X: NDArray[np.float64], names: Sequence[str]) -> TrainingReach:
-    """Where the training cases lie, by their Ledoit-Wolf covariance.
+    """Mean and Ledoit-Wolf covariance of the training cases, and the largest accepted distance.
 
     Parameters
     ----------
     X : (cases, columns)
-        Columns are named by ``names``.
+        Values of the training cases; ``names`` holds the name of each column.
     """
     columns = [list(names).index(one) for one in left.features]
     scaled = (X[:, columns] - left.centre) / left.scale
@@ -156,14 +152,14 @@ def forest_model_of(
     classes: Sequence[str],
     seen: NDArray[np.float64] | None = None,
 ) -> ForestModel:
-    """A chain that ends in a `RandomForestClassifier`.
+    """Convert a pipeline that ends in a `RandomForestClassifier`.
 
     Parameters
     ----------
     classes
         Names in the order of the forest's ``classes_``.
     seen : (cases, names)
-        Training cases: the forest will know what is unlike them.
+        Training cases. With them the model can report the Mahalanobis distance of a new case.
     """
     left = shrink(chain, names)
     forest = left.estimator
@@ -205,7 +201,7 @@ def save_model(
     version: str,
     **description: Any,
 ) -> ModelCard:
-    """Write the file and its card, digest included.
+    """Write a model file and its card, digest included.
 
     Parameters
     ----------

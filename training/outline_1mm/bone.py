@@ -1,11 +1,7 @@
-"""Paint bones from signed distances: cortex, trabecular bone, marrow, soft tissue around.
+"""Paint bones from signed distances: cortex, trabecular bone, marrow, and soft tissue around them.
 
-Takes  signed distances of a patch
-Gives  HU of a perfect scanner
-Next   training.outline_1mm.imaging
-
-Every number is drawn anew for each patch, far beyond what patients show, so that a network
-learns shape and context and no particular density.
+All numbers are random for each patch and vary more than in patients, so that a network learns
+shape and context and not a certain density.
 """
 
 from dataclasses import dataclass
@@ -18,7 +14,7 @@ from training.outline_1mm.deformation import smooth_noise
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoneLook:
-    """How the bones of one patient look.
+    """HU of the bones of one patient.
 
     Parameters
     ----------
@@ -32,7 +28,7 @@ class BoneLook:
 
 
 def random_look(rng: np.random.Generator) -> BoneLook:
-    """From severe osteoporosis to a young athlete."""
+    """Draw the HU of bone, from severe osteoporosis to a young athlete."""
     marrow = rng.uniform(-100, 50)
     return BoneLook(
         cortex_hu=float(rng.uniform(450, 1500)),
@@ -42,7 +38,7 @@ def random_look(rng: np.random.Generator) -> BoneLook:
 
 
 def coverage(distance_mm: torch.Tensor, width_mm: float = 1.0) -> torch.Tensor:
-    """Share of a voxel inside a flat border at this signed distance (negative inside)."""
+    """Share of a voxel that lies inside a plane at this signed distance (negative inside)."""
     return (0.5 - distance_mm / width_mm).clamp(0, 1)
 
 
@@ -54,7 +50,7 @@ def paint_bone(
     cortex_hu: torch.Tensor | float,
     inside_hu: torch.Tensor | float,
 ) -> torch.Tensor:
-    """Lay a bone over what was there: a cortex of given thickness around its inside."""
+    """Paint a bone over a volume: a cortex of given thickness around its inside."""
     outer, inner = coverage(distance_mm), coverage(distance_mm + cortex_mm)
     return hu * (1 - outer) + (outer - inner) * cortex_hu + inner * inside_hu
 
@@ -62,7 +58,7 @@ def paint_bone(
 def trabecular_texture(
     rng: np.random.Generator, look: BoneLook, distance_mm: torch.Tensor
 ) -> torch.Tensor:
-    """Trabecular bone: uneven, often denser beneath the cortex, sometimes with islands."""
+    """Texture of trabecular bone: uneven, often denser beneath the cortex, sometimes with islands."""
     shape = tuple(distance_mm.shape)
     spread = look.trabecular_hu - look.marrow_hu
     hu = look.marrow_hu + spread * (1 + 0.35 * smooth_noise(rng, shape, rng.uniform(12, 40)))
@@ -75,7 +71,7 @@ def trabecular_texture(
 
 
 def soft_tissue(rng: np.random.Generator, shape: tuple[int, ...]) -> torch.Tensor:
-    """Muscles in fat: compartments with sheets of fat between them, and marbling."""
+    """HU of muscles in fat: compartments with layers of fat between them, and fat within muscles."""
     muscle, fat = rng.uniform(15, 90), rng.uniform(-130, -70)
     lean = rng.normal(0.5, 0.7)
     sheets = smooth_noise(rng, shape, rng.uniform(14, 40)).abs() / rng.uniform(0.04, 0.25)
@@ -90,7 +86,7 @@ def soft_tissue(rng: np.random.Generator, shape: tuple[int, ...]) -> torch.Tenso
 def add_clutter(
     hu: torch.Tensor, free: torch.Tensor, rng: np.random.Generator, *, most: int = 6
 ) -> torch.Tensor:
-    """Vessels, bowel with gas or contrast, calcifications, where ``free`` allows it."""
+    """Add vessels, bowel with gas or contrast medium, and calcifications in the voxels of ``free``."""
     hu = hu.clone()
     axes = torch.meshgrid(*[torch.arange(n, dtype=torch.float32) for n in hu.shape], indexing="ij")
     for _ in range(int(rng.integers(0, most))):
@@ -113,7 +109,7 @@ def add_clutter(
 
 
 def recoloured(hu: torch.Tensor, bone: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Move a simulated CT away from its simulator: other bone, other soft tissue."""
+    """Change the HU of bone and soft tissue at random, so that patches vary more than simulated CTs."""
     moved = 110 + (hu - 110) * rng.uniform(0.5, 1.45) + rng.uniform(-80, 110)
     knots = np.array([-1100.0, -160, -100, -40, 20, 60, 110, 250, 3000])
     shifted = knots + rng.normal(0, 1, 9) * np.array([0, 15, 20, 25, 15, 20, 25, 40, 0])

@@ -1,9 +1,4 @@
-"""Random places: where in a specimen each voxel of a training patch comes from.
-
-Takes  shape of a patch
-Gives  source coordinates, values sampled there
-Next   training.outline_1mm.bone
-"""
+"""Random deformation: the source position in a specimen of every voxel of a training patch."""
 
 from dataclasses import dataclass
 
@@ -15,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Source index of every voxel of a patch, and how lengths changed on the way.
+    """Source index of every voxel of a patch, and the change of lengths by the deformation.
 
     Parameters
     ----------
@@ -61,19 +56,19 @@ def random_places(
     stretch: float = 0.14,
     bend_mm: float = 3.0,
 ) -> Places:
-    """Turn, stretch and bend a patch of 1 mm voxels around ``centre`` of a 1 mm source.
+    """Rotate, stretch and bend a patch of 1 mm voxels around ``centre`` of a 1 mm source.
 
     Parameters
     ----------
     axes : (3, 3)
-        Directions in the source that the axes of the patch follow, one per row.
+        Directions of the patch axes in the source, one per row.
     turn_deg
         Standard deviation of the angle about each axis.
     stretch
         Largest change of the size; a third of it differs between the axes.
     bend_mm
-        Largest amplitude of the smooth displacement over the whole patch; a fifth of it over
-        a quarter of the patch.
+        Largest amplitude of the smooth displacement over the whole patch. A displacement over a
+        quarter of the patch has a fifth of it.
     """
     matrix = np.eye(3)
     for axis in range(3):
@@ -100,7 +95,7 @@ def random_places(
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], scale_mm: float) -> torch.Tensor:
-    """Gaussian field of mean 0 and deviation of about 1 that varies over ``scale_mm`` voxels."""
+    """Gaussian field of mean 0 and standard deviation about 1 that varies over ``scale_mm`` voxels."""
     knots = [max(2, round(n / scale_mm) + 1) for n in shape]
     field = torch.from_numpy(rng.standard_normal((1, 1, *knots), np.float32))
     return 1.4 * F.interpolate(field, size=shape, mode="trilinear", align_corners=True)[0, 0]

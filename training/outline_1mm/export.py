@@ -1,4 +1,4 @@
-"""Turn the averaged weights of a fine run into what the node ships: fp16 safetensors and a card.
+"""Export a 1 mm network of a run: averaged weights as fp16 safetensors, and a model card.
 
 python -m training.outline_1mm.export femur --run runs/femur --version 0.1.0 [--metrics FILE]
 """
@@ -18,7 +18,7 @@ LICENCE: Final = "Apache-2.0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """Card texts of a network that do not depend on the run."""
+    """Texts of a network's card that do not depend on the run."""
 
     network: str
     task: str
@@ -36,8 +36,8 @@ DESCRIPTIONS: Final = MappingProxyType(
             recipe="one 96x96x96 patch per step, Dice + focal loss, AdamW with cosine decay",
             intended_use="Research use only. Outlines the proximal femur for measurement.",
             limits="A VB-Net of the study's widths on folded voxels (2x2x2), trained far shorter than "
-            "the study's 1001 epochs. No prosthesis, fracture or osteophyte took part. "
-            "Real scans of few patients were looked at.",
+            "the study's 1001 epochs. No prosthesis, fracture or osteophyte in the training data. "
+            "Tested on real scans of few patients.",
         ),
         "vertebra": Description(
             network="vertebra_1mm",
@@ -46,7 +46,7 @@ DESCRIPTIONS: Final = MappingProxyType(
             recipe="one 48x64x64 crop per step, Dice + cross-entropy, AdamW with cosine decay",
             intended_use="Research use only. Outlines vertebral bodies for measurement.",
             limits="Few shapes and a short training. Metal, cement and severe fractures are rare "
-            "or absent in training. Real scans of few patients were looked at.",
+            "or absent in training. Tested on real scans of few patients.",
         ),
     }
 )

@@ -1,10 +1,6 @@
-"""Samples of the proximal femur: real shapes painted with random tissue, and virtual patients.
+"""Training samples of the proximal femur: real shapes with painted tissue, and virtual patients.
 
-Takes  bone masks, the virtual cohort, ICRP phantoms
-Gives  FineSample
-Next   training.outline_1mm.train
-
-Every femur is stored as a left one (right ones mirrored): axes up, posterior, lateral, 1 mm.
+Every femur is stored as a left one; right ones are mirrored. Axes: up, posterior, lateral; 1 mm.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -48,13 +44,13 @@ from training.outline_1mm.sample import FineSample, as_sample
 PATCH: Final = (96, 96, 96)
 REAL_SHARE: Final = 0.67
 COLUMN_SHARE: Final = 0.5
-"""Of painted heads, how many keep a column of trabeculae and little beside it."""
+"""Share of painted heads with a column of trabeculae and little bone beside it."""
 SIDES: Final = (("right", 1, 3), ("left", 2, 4))
 """Side, and the labels of its femur and hip bone in the hip masks."""
 STEPS_PER_MM: Final = 8
-"""Signed distances are kept as whole numbers of 1/8 mm, up to 15.8 mm."""
+"""Signed distances are stored as whole numbers of 1/8 mm, up to 15.8 mm."""
 ABOVE_MM, BELOW_MM, AROUND_MM, MEDIAL_MM, LATERAL_MM = 60, 120, 75, 70, 110
-"""Box around the centre of the head that a specimen keeps."""
+"""Box of a specimen around the centre of the femoral head, mm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +75,7 @@ class FemurSpecimen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """Soft tissue of an ICRP phantom around one hip, its bones filled in.
+    """Soft tissue of an ICRP phantom around one hip; soft tissue replaces its bones.
 
     Parameters
     ----------
@@ -88,7 +84,7 @@ class Surroundings:
     head : (3,)
         Index of the centre of the femoral head.
     names
-        By organ number.
+        Name of the organ by its number.
     """
 
     organs: NDArray[np.uint8]
@@ -107,7 +103,7 @@ def signed_distance(mask: NDArray[np.bool_]) -> NDArray[np.int8]:
 
 
 def packed(distance_mm: NDArray[np.float32]) -> NDArray[np.int8]:
-    """Signed distance as whole numbers of 1/8 mm."""
+    """Convert a signed distance to whole numbers of 1/8 mm."""
     return np.clip(np.rint(distance_mm * STEPS_PER_MM), -127, 127).astype(np.int8)
 
 
@@ -118,7 +114,7 @@ def distances(shape: Shape, grid: Grid) -> NDArray[np.int8]:
 
 
 def hip_specimens(path: Path) -> list[FemurSpecimen]:
-    """Both femora of one hip mask (RAS; labels: 1, 2 femur right, left; 3, 4 hip bone)."""
+    """Read both femora of a hip mask (RAS; labels: 1, 2 femur right, left; 3, 4 hip bone)."""
     image = nib.as_closest_canonical(nib.Nifti1Image.from_filename(path))
     labels = np.asarray(image.dataobj).astype(np.uint8)
     zooms = np.asarray(image.header.get_zooms()[:3], float)[::-1]
@@ -126,7 +122,7 @@ def hip_specimens(path: Path) -> list[FemurSpecimen]:
     for side, femur_label, hip_label in SIDES:
         masks = []
         for label in (femur_label, hip_label):
-            # (right, anterior, up) to (up, posterior, lateral): right is lateral on the right.
+            # (right, anterior, up) to (up, posterior, lateral): lateral of the right hip is right.
             share = np.transpose(labels == label, (2, 1, 0))[:, ::-1].astype(np.float32)
             share = share if side == "right" else share[:, :, ::-1]
             masks.append(ndimage.zoom(share, zooms, order=1, grid_mode=True, mode="nearest") > 0.5)
@@ -135,7 +131,7 @@ def hip_specimens(path: Path) -> list[FemurSpecimen]:
 
 
 def _from_masks(femur: NDArray[np.bool_], hip: NDArray[np.bool_]) -> FemurSpecimen:
-    """Cut the box around the head; the last slices go on below the end of the scan."""
+    """Crop the box around the head; the last slice is repeated below the end of the scan."""
     head = head_centre_index(femur, spacing_mm=1.0)
     margin = [(BELOW_MM, ABOVE_MM), (AROUND_MM, AROUND_MM), (MEDIAL_MM, LATERAL_MM)]
     start = np.rint(head).astype(int) - [low for low, _ in margin]
@@ -150,7 +146,7 @@ def _from_masks(femur: NDArray[np.bool_], hip: NDArray[np.bool_]) -> FemurSpecim
 
 
 def virtual_femur(seed: int) -> FemurSpecimen:
-    """Left hip of a virtual patient: exact distances and the HU of a perfect scanner."""
+    """Left hip of a virtual patient: exact distances, and HU without blur and noise."""
     rng = np.random.default_rng([seed, 31])
     plan = plan_body(draw_subject(seed))
     head = plan.hip_lps_mm
@@ -170,7 +166,7 @@ def virtual_femur(seed: int) -> FemurSpecimen:
 
 
 def phantom_surroundings(which: str, data: Path) -> list[Surroundings]:
-    """Soft tissue around both hips of an ICRP phantom, mirrored to the left."""
+    """Soft tissue around both hips of an ICRP phantom; the right one is mirrored."""
     phantom = reference_specimen(which, data, rng=np.random.default_rng(0))
     femora = np.isin(phantom.image, FEMORA)
     bones = np.isin(phantom.image, range(13, 59)) | (phantom.image >= DISC)
@@ -197,14 +193,14 @@ def phantom_surroundings(which: str, data: Path) -> list[Surroundings]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FemurShelf:
-    """Everything that samples are drawn from."""
+    """All specimens and surroundings of a run."""
 
     masks: tuple[FemurSpecimen, ...]
     virtual: tuple[FemurSpecimen, ...]
     surroundings: tuple[Surroundings, ...]
 
     def draw(self, rng: np.random.Generator) -> FemurSpecimen:
-        """Draw one specimen, of real shape in two of three where there are any."""
+        """Draw one specimen; two of three have a real shape if the shelf has any."""
         use_mask = bool(self.masks) and (not self.virtual or rng.random() < REAL_SHARE)
         group = self.masks if use_mask else self.virtual
         return group[int(rng.integers(len(group)))]
@@ -213,7 +209,7 @@ class FemurShelf:
 def femur_shelf(
     data: Path | None, cache: Path, *, patients: int = 40, first_seed: int = 1000
 ) -> FemurShelf:
-    """Specimens from the cohort, and from ``data`` where there is any; kept in ``cache``."""
+    """Load specimens from the cohort and, if given, from ``data``; keep them in ``cache``."""
     cache.mkdir(parents=True, exist_ok=True)
     masks, surroundings = [], []
     if data is not None:
@@ -230,7 +226,7 @@ def femur_shelf(
 
 
 def femur_sources_of(data: Path | None, patients: int) -> tuple[Source, ...]:
-    """What `femur_shelf` holds, for the record of a run."""
+    """Training data of `femur_shelf`, for the record of a run."""
     masks = [] if data is None else sorted((data / "masks" / "hips").glob("*.nii.gz"))
     phantoms = [] if data is None else sorted((data / "icrp110").glob("*_organs.nii.gz"))
     found = (
@@ -274,7 +270,7 @@ def _cached(
 
 
 def femur_samples(shelf: FemurShelf, seed: int) -> Iterator[FineSample]:
-    """Endless stream of random patches: two of three with real shapes where there are any."""
+    """Endless stream of random patches; two of three have a real shape if the shelf has any."""
     rng = np.random.default_rng(seed)
     while True:
         yield draw_femur(shelf.draw(rng), shelf.surroundings, rng)
@@ -286,7 +282,7 @@ def draw_femur(
     rng: np.random.Generator,
     patch: tuple[int, int, int] = PATCH,
 ) -> FineSample:
-    """One random patch of a femur as the network will meet it."""
+    """Draw one random patch of a femur, placed as for the network in the product."""
     room = (np.array(FEMUR_CROP) - np.array(patch)) / 2 + 10
     centre = specimen.head + CROP_OFFSET_MM + rng.uniform(-room, room)
     hu, femur, _ = femur_scene(specimen, surroundings, random_places(rng, patch, centre), rng)
@@ -300,7 +296,7 @@ def femur_scene(
     places: Places,
     rng: np.random.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What a perfect scanner would see of one hip, and signed distances of femur and hip bone in mm."""
+    """HU of one hip without blur and noise, and signed distances of femur and hip bone in mm."""
     femur = places.value(specimen.femur) / STEPS_PER_MM * places.scale
     hip = places.value(specimen.hip) / STEPS_PER_MM * places.scale
     if specimen.hu is not None and rng.random() < 0.6:
@@ -327,7 +323,7 @@ def _soft_tissue(
         return torch.from_numpy(soft_organ_hu(donor.names, rng))[organs] + rng.uniform(
             0, 15
         ) * smooth_noise(rng, shape, 8)
-    # Fat beneath a skin on the lateral, anterior or posterior side, and air beyond.
+    # Fat beneath skin on the lateral, anterior or posterior side, and air beyond it.
     for axis, towards in ((2, 1), (1, -1), (1, 1)):
         if rng.random() < 0.6:
             place = (places.index[..., axis] - float(specimen.head[axis])) * towards
@@ -348,7 +344,7 @@ def _painted(
     hip: torch.Tensor,
     rng: np.random.Generator,
 ) -> torch.Tensor:
-    """Joint, hip bone and femur: dense head, sparse neck, marrow in the shaft, thick cortex there."""
+    """Paint joint, hip bone and femur: dense head, sparse neck, shaft with marrow and thick cortex."""
     shape = tuple(femur.shape)
     look = random_look(rng)
     near_joint = coverage(torch.maximum(femur - 5, hip - 5), 2.0)
@@ -365,7 +361,7 @@ def _painted(
     below = -away[..., 0]
     radius = away.norm(dim=-1)
     inside = trabecular_texture(rng, look, femur)
-    # The load of standing runs through one part of the head; the rest may be as sparse as marrow.
+    # One part of the head carries the load of standing; the rest may be as sparse as marrow.
     lean = rng.normal(0, 1, 3)
     lopsided = (away @ torch.from_numpy((lean / np.linalg.norm(lean)).astype(np.float32))) / 22
     head = torch.sigmoid((rng.uniform(14, 30) - radius) / rng.uniform(2, 8))
@@ -390,9 +386,9 @@ def _painted(
 def _with_column(
     inside: torch.Tensor, away: torch.Tensor, look: BoneLook, rng: np.random.Generator
 ) -> torch.Tensor:
-    """The trabeculae that carry the load, a column through the head; beside it little is left.
+    """Keep a column of trabeculae through the head and thin out the bone beside it.
 
-    Source: the principal compressive group, the last to go in osteoporosis (Singh 1970).
+    Source: the principal compressive group, which osteoporosis removes last (Singh 1970).
     """
     along = np.array([1.0, rng.normal(0, 0.3), rng.normal(0, 0.4)])
     along /= np.linalg.norm(along)
@@ -407,7 +403,7 @@ def _with_column(
 
 
 def soft_organ_hu(names: dict[int, str], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Random but plausible HU of every soft organ of an ICRP phantom."""
+    """Draw plausible HU for every soft organ of an ICRP phantom."""
     lut = np.full(256, -1000, np.float32)
     contrast = rng.random() < 0.5
     soft = rng.uniform(15, 110 if contrast else 70, 256)

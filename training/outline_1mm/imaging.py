@@ -1,11 +1,7 @@
-"""A random scanner: blur, slices, noise, drift, and a scan that ends too early.
+"""Random scanner for training patches: blur, slices, noise, HU drift, and scans that end too early.
 
-Takes  HU of a perfect scanner at 1 mm
-Gives  HU as it would reach the network after resampling to 1 mm
-Next   training.outline_1mm.femur, training.outline_1mm.vertebra
-
-Source: imaging chain of docs/domain.md 3.5: in-plane resolution 0.7 to
-1.6 mm, slices of 0.6 to 5 mm, noise of a low-dose to a full-dose scan, HU drift.
+Source: imaging chain of docs/domain.md 3.5: in-plane resolution 0.7 to 1.6 mm, slices of 0.6 to
+5 mm, noise of a low-dose to a full-dose scan, HU drift.
 """
 
 import numpy as np
@@ -17,7 +13,7 @@ THICKEST_MM = 5.0
 
 
 def imaged(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Blur, sample in slices and resample to 1 mm, and add noise; (slices, rows, columns)."""
+    """Blur a volume, average it to slices, resample to 1 mm and add noise; (slices, rows, columns)."""
     image = hu[None, None]
     in_plane = rng.uniform(0.2, 0.85)
     image = blurred(image, in_plane, (1, 2))
@@ -35,7 +31,7 @@ def imaged(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 
 
 def _slice_thickness_mm(rng: np.random.Generator) -> float:
-    """Half of the scans have thin slices, a quarter 2 to 3 mm, the rest up to 5 mm."""
+    """Draw a slice thickness: thin for half of the scans, 2 to 3 mm for a quarter, else up to 5 mm."""
     kind = rng.random()
     if kind < 0.5:
         return float(rng.uniform(0.6, 1.5))

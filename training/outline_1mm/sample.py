@@ -1,4 +1,4 @@
-"""One training example of a fine network."""
+"""Training example of a 1 mm network."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class FineSample:
     image : (1, slices, rows, columns) float32
         Network input.
     labels : (slices, rows, columns) int64
-        Parts, as the network's softmax counts them.
+        Class numbers in the order of the network's output channels.
     """
 
     image: torch.Tensor
@@ -24,6 +24,6 @@ class FineSample:
 
 
 def as_sample(hu: torch.Tensor, labels: torch.Tensor) -> FineSample:
-    """Normalise HU as `models.structures_1mm` says."""
+    """Normalise HU as in `models.structures_1mm` and make a sample."""
     image = (hu.clamp(*FINE_HU_RANGE) - FINE_HU_CENTRE) / FINE_HU_SCALE
     return FineSample(image=image[None].float(), labels=labels.long())

@@ -1,12 +1,12 @@
-"""Train a 1 mm network on simulation alone.
+"""Train a 1 mm network (femur or vertebra) on simulated data only.
 
     python -m training.outline_1mm.train femur --data ../shared/data --out runs/femur --minutes 60
     python -m training.outline_1mm.train femur --out runs/femur --minutes 30 --resume
     python -m training.outline_1mm.train femur --out runs/more --start-from models/weights/femur_1mm.safetensors
 
-No real CT takes part: shapes come from masks, meshes and the virtual cohort, tissue is painted. The
-same code runs on CPU and CUDA. Writes ``checkpoint.safetensors`` and ``state.json`` (resumable),
-``weights.safetensors`` (moving average), ``log.jsonl`` and ``curve.png``.
+No real CT is used. Shapes come from masks, meshes and the virtual cohort; tissue is painted. The
+same code runs on CPU and CUDA. The trainer writes ``checkpoint.safetensors`` and ``state.json`` (for
+``--resume``), ``weights.safetensors`` (moving average), ``log.jsonl`` and ``curve.png``.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +33,7 @@ from training.outline_1mm.vertebra import vertebra_samples, vertebra_shelf, vert
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """One training run."""
+    """Settings of one training run."""
 
     task: str
     out: Path
@@ -55,7 +55,7 @@ class Config:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A network, its samples and their sources, and its loss."""
+    """Network, samples, their sources, and loss of one 1 mm network."""
 
     network: Callable[[], nn.Module]
     samples: Callable[[Config, int], Iterator[FineSample]]
@@ -75,7 +75,7 @@ def _vertebra(config: Config, seed: int) -> Iterator[FineSample]:
 
 TASKS: Final[Mapping[str, Task]] = MappingProxyType(
     {
-        # Study 3 trains with focal loss; Dice beside it keeps the small bone from vanishing.
+        # Study 3 trains with focal loss; Dice is added so that the small bone does not vanish.
         "femur": Task(
             network=femur_1mm_network,
             samples=_femur,
@@ -95,7 +95,7 @@ TASKS: Final[Mapping[str, Task]] = MappingProxyType(
 
 
 class Patches(IterableDataset[dict[str, torch.Tensor]]):
-    """Endless random patches, another stream in every worker and after every resumption."""
+    """Endless random patches; every worker and every resumed run has its own stream."""
 
     def __init__(self, config: Config, first_step: int) -> None:
         self.config, self.first_step = config, first_step
@@ -110,7 +110,7 @@ class Patches(IterableDataset[dict[str, torch.Tensor]]):
 
 
 def train(config: Config) -> TrainingState:
-    """Run until the minutes (or steps) are used up."""
+    """Train for the given minutes or steps."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     task = TASKS[config.task]

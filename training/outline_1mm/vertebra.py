@@ -1,9 +1,4 @@
-"""Samples of single vertebrae in their own axes: virtual patients, and real shapes painted.
-
-Takes  the virtual cohort, VerSe masks
-Gives  FineSample
-Next   training.outline_1mm.train
-"""
+"""Training samples of single vertebrae in their own axes: virtual patients, and painted real shapes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +14,7 @@ from scipy import ndimage
 from models.structures_1mm import CORE_DEPTH_MM, VERTEBRA_CROP, VertebraStructure
 from pipelines.contract.anatomy import Level
 from pipelines.outline.vertebrae_1mm import CROP_OFFSET_MM
+from pipelines.space.masks import connected_parts
 from training.cohort.body.anatomy import render
 from training.cohort.body.pelvis import sacrum_shape
 from training.cohort.body.plan import VertebraPlan, plan_body
@@ -43,7 +39,7 @@ from training.outline_1mm.sample import FineSample, as_sample
 
 LOWEST: Final = np.array([-52.0, -48.0, -72.0])
 HIGHEST: Final = np.array([48.0, 88.0, 72.0])
-"""Box around the centre of the body that a specimen keeps: up, posterior, left, mm."""
+"""Box of a specimen around the centre of the body: up, posterior, left, mm."""
 JITTER_MM: Final = 5.0
 WALL_HALF_WIDTH_MM: Final = 6
 
@@ -74,7 +70,7 @@ class VertebraSpecimen:
 
 
 def virtual_vertebra(seed: int, level: Level) -> VertebraSpecimen:
-    """Vertebra of a virtual patient, with the patient's findings: exact distances and HU."""
+    """Vertebra of a virtual patient with the patient's findings: exact distances and HU."""
     rng = np.random.default_rng([seed, int(level)])
     plan = plan_body(draw_subject(seed, with_findings=bool(rng.random() < 0.6)))
     vertebra = next(v for v in plan.vertebrae if v.level == level)
@@ -109,7 +105,7 @@ def _near(one: VertebraPlan, other: VertebraPlan) -> bool:
 
 
 def mask_specimens(path: Path) -> list[VertebraSpecimen]:
-    """Vertebrae of a VerSe label map (16 = T9 ... 24 = L5)."""
+    """Read the vertebrae of a VerSe label map (16 = T9 ... 24 = L5)."""
     image = nib.as_closest_canonical(nib.Nifti1Image.from_filename(path))
     zooms = np.asarray(image.header.get_zooms()[:3], float)[::-1]
     # RAS (right, anterior, up) to (up, posterior, left).
@@ -123,7 +119,7 @@ def mask_specimens(path: Path) -> list[VertebraSpecimen]:
 
 
 def _body_centre(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Centre of the solid front part: where the distance to the surface is largest."""
+    """Centre of the solid anterior part: the point with the largest distance to the surface."""
     inside = ndimage.distance_transform_edt(mask)
     return np.asarray(np.argwhere(inside > 0.75 * inside.max()).mean(axis=0))
 
@@ -146,7 +142,7 @@ def _from_masks(
         2 if value - 1 in centres and value + 1 in centres else 1
     )
     for missing, way in ((value - 1, 1), (value + 1, -1)):
-        if missing not in masks:  # the mask ends here, the patient does not
+        if missing not in masks:  # the mask ends here, but the patient has more vertebrae
             copy = ndimage.shift(bone.astype(np.float32), way * pitch * up, order=1) > 0.5
             others |= copy & ~bone
     centre = centres[value] - start
@@ -161,7 +157,7 @@ def _from_masks(
 
 
 def _boxed(mask: NDArray[np.bool_], start: NDArray[np.int_]) -> NDArray[np.bool_]:
-    """Part of a mask from ``start``, with nothing beyond its borders."""
+    """Crop a mask from ``start`` to the size of the box; beyond its borders it is empty."""
     shape = (HIGHEST - LOWEST).astype(int)
     result = np.zeros(tuple(shape), bool)
     low = np.maximum(start, 0)
@@ -174,10 +170,10 @@ def _boxed(mask: NDArray[np.bool_], start: NDArray[np.int_]) -> NDArray[np.bool_
 def _body_of(
     bone: NDArray[np.bool_], centre: NDArray[np.float64], axes: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Part of a vertebra in front of the canal: its back wall is found in the midline.
+    """Part of a vertebra anterior to the spinal canal.
 
-    From the centre of the body backwards the first way out of the bone is the wall to the canal;
-    the middle of these places at every height gives the plane that cuts the pedicles.
+    In the midline, the first exit from the bone behind the centre of the body is the posterior wall.
+    The median of these points over all heights gives the plane that cuts the pedicles.
     """
     places = np.argwhere(bone) - centre
     up, back, left = (places @ axis for axis in axes)
@@ -192,14 +188,14 @@ def _body_of(
     body = np.zeros_like(bone)
     front = np.argwhere(bone)[back <= wall + 0.5]
     body[tuple(front.T)] = True
-    parts, _ = ndimage.label(ndimage.binary_opening(body, iterations=2))
+    parts, _ = connected_parts(ndimage.binary_opening(body, iterations=2))
     middle = parts[tuple(np.rint(centre).astype(int))]
     return np.asarray(ndimage.binary_dilation(parts == middle, iterations=3) & body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VertebraShelf:
-    """Everything that samples are drawn from."""
+    """All specimens of a run."""
 
     masks: tuple[VertebraSpecimen, ...]
     virtual: tuple[VertebraSpecimen, ...]
@@ -208,7 +204,7 @@ class VertebraShelf:
 def vertebra_shelf(
     data: Path | None, cache: Path, *, patients: int = 60, first_seed: int = 3000
 ) -> VertebraShelf:
-    """One vertebra (T10 to L5) of every virtual patient, and masks of ``data``; kept in ``cache``."""
+    """Load one vertebra (T10 to L5) per virtual patient and the masks of ``data``; keep in ``cache``."""
     cache.mkdir(parents=True, exist_ok=True)
     masks: list[VertebraSpecimen] = []
     for path in sorted((data / "masks").glob("verse*.nii.gz")) if data is not None else ():
@@ -231,7 +227,7 @@ def vertebra_shelf(
 
 
 def vertebra_sources_of(data: Path | None, patients: int) -> tuple[Source, ...]:
-    """What `vertebra_shelf` holds, for the record of a run."""
+    """Training data of `vertebra_shelf`, for the record of a run."""
     masks = [] if data is None else sorted((data / "masks").glob("verse*.nii.gz"))
     found = (
         Source(
@@ -269,7 +265,7 @@ def _stored(path: Path) -> VertebraSpecimen:
 
 
 def vertebra_samples(shelf: VertebraShelf, seed: int) -> Iterator[FineSample]:
-    """Endless stream of random crops; two of five with a real shape where there are any."""
+    """Endless stream of random crops; two of five have a real shape if the shelf has any."""
     rng = np.random.default_rng(seed)
     while True:
         use_mask = bool(shelf.masks) and (not shelf.virtual or rng.random() < 0.4)
@@ -278,7 +274,7 @@ def vertebra_samples(shelf: VertebraShelf, seed: int) -> Iterator[FineSample]:
 
 
 def draw_vertebra(specimen: VertebraSpecimen, rng: np.random.Generator) -> FineSample:
-    """One crop of a vertebra as the network will meet it."""
+    """Draw one crop of a vertebra, placed as for the network in the product."""
     jitter = rng.uniform(-JITTER_MM, JITTER_MM, 3)
     places = random_places(
         rng,
@@ -299,11 +295,11 @@ def draw_vertebra(specimen: VertebraSpecimen, rng: np.random.Generator) -> FineS
         hu = soft_tissue(rng, VERTEBRA_CROP)
         hu = add_clutter(hu, torch.minimum(bone, neighbours) > 2, rng)
         hu = _painted(hu, specimen, places, bone, body, neighbours, rng)
-    hu, labels = cut_off(imaged(hu, rng), parts_of(bone, body, neighbours), rng, chance=0.1)
+    hu, labels = cut_off(imaged(hu, rng), labels_of(bone, body, neighbours), rng, chance=0.1)
     return as_sample(hu, labels)
 
 
-def parts_of(bone: torch.Tensor, body: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor:
+def labels_of(bone: torch.Tensor, body: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor:
     """``VertebraStructure`` of every voxel from signed distances in mm."""
     labels = torch.zeros(bone.shape, dtype=torch.int64)
     labels[neighbours < 0] = int(VertebraStructure.NEIGHBOUR)
@@ -322,7 +318,7 @@ def _painted(
     neighbours: torch.Tensor,
     rng: np.random.Generator,
 ) -> torch.Tensor:
-    """Discs, neighbours, then the vertebra: thin cortex, vein, denser arch."""
+    """Paint discs, neighbours, then the vertebra with thin cortex, vein and a denser arch."""
     shape = tuple(bone.shape)
     look = random_look(rng)
     disc = coverage(torch.maximum(body, neighbours) - rng.uniform(6, 11), 2.0)
@@ -356,7 +352,7 @@ def _with_vein(
     marrow_hu: float,
     rng: np.random.Generator,
 ) -> torch.Tensor:
-    """Basivertebral vein: a wedge at mid-height, from the back wall to the middle of the body."""
+    """Add the basivertebral vein: a wedge at mid-height from the posterior wall to the body's centre."""
     away = places.index - torch.from_numpy(specimen.centre)
     up, back, left = (away @ torch.from_numpy(specimen.axes).T).unbind(-1)
     reach = ((back + rng.uniform(-3, 5)) / 14).clamp(0, 1)

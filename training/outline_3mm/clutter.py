@@ -1,9 +1,4 @@
-"""What is not healthy bone: gas, contrast, vessels, arms, tables, metal, cement, lesions.
-
-Takes  HU and structures of a patch
-Gives  HU
-Next   training.outline_3mm.sampler
-"""
+"""Add gas, contrast medium, vessels, arms, tables, metal, cement and lesions to training patches."""
 
 import numpy as np
 import torch
@@ -15,7 +10,7 @@ BODIES = (Structure.LUMBAR_BODY, Structure.THORACIC_BODY)
 
 
 def cluttered(hu: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """A patch with random clutter; labels stay as they are."""
+    """Add random clutter to a patch; labels do not change."""
     hu = hu.clone()
     axes = torch.meshgrid(*[torch.arange(n, dtype=torch.float32) for n in hu.shape], indexing="ij")
     _fill_bowel(hu, labels, axes, rng)
@@ -31,7 +26,7 @@ def cluttered(hu: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator) 
 
 
 def filling(rng: np.random.Generator) -> float:
-    """HU of what bowel holds: gas, fluid or oral contrast."""
+    """Draw the HU of bowel contents: gas, fluid or oral contrast medium."""
     gas, fluid, contrast = rng.uniform(-1000, -300), rng.uniform(-50, 120), rng.uniform(120, 600)
     return float(rng.choice([gas, fluid, contrast]))
 
@@ -52,7 +47,7 @@ def _fill_bowel(
 def _put_on_table(
     hu: torch.Tensor, axes: tuple[torch.Tensor, ...], rng: np.random.Generator
 ) -> None:
-    """A flat or hollow shell under the patient, with a rail at times."""
+    """Add a table under the patient: a flat or curved shell, sometimes with a rail."""
     size = hu.shape[1]
     depth, bend = rng.uniform(0.72, 1.0) * size, rng.uniform(0, 0.012)
     surface = axes[1] - depth + bend * (axes[2] - hu.shape[2] / 2) ** 2
@@ -64,7 +59,7 @@ def _put_on_table(
 
 
 def _lower_arms(hu: torch.Tensor, axes: tuple[torch.Tensor, ...], rng: np.random.Generator) -> None:
-    """Arms beside the trunk: soft tissue with one or two shafts."""
+    """Add arms beside the trunk: soft tissue with one or two bone shafts."""
     bones = int(rng.integers(1, 3))
     for side in (rng.uniform(-4, 10), hu.shape[2] - rng.uniform(-4, 10)):
         row = rng.uniform(15, 60)
@@ -84,7 +79,7 @@ def _change_bone(
     axes: tuple[torch.Tensor, ...],
     rng: np.random.Generator,
 ) -> None:
-    """Islands, sclerosis, lysis and cement in bodies or at their rims."""
+    """Add bone islands, sclerosis, lysis and cement in vertebral bodies or at their rims."""
     places = torch.argwhere((labels == BODIES[0]) | (labels == BODIES[1]))
     if not len(places):
         return
@@ -104,7 +99,7 @@ def _implant(
     axes: tuple[torch.Tensor, ...],
     rng: np.random.Generator,
 ) -> None:
-    """A hip prosthesis or screws and rods, with dark and bright streaks in their slices."""
+    """Add a hip prosthesis or screws and rods, with dark and bright streaks in their slices."""
     part = rng.choice([Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT, Structure.POSTERIOR_ELEMENTS])
     places = torch.argwhere(labels == int(part))
     if not len(places):
@@ -131,7 +126,7 @@ def _streak(
     metal: torch.Tensor,
     rng: np.random.Generator,
 ) -> None:
-    """Rays from the metal, in the slices that hold it."""
+    """Add rays from the metal, in the slices that contain it."""
     angle = torch.atan2(axes[1] - centre[1], axes[2] - centre[2])
     away = torch.hypot(axes[1] - centre[1], axes[2] - centre[2])
     rays = torch.sin(angle * float(rng.integers(3, 9)) + float(rng.uniform(0, 6)))

@@ -1,12 +1,8 @@
-"""Real bones in the soft tissue of a phantom: vertebra and hip masks composed into one trunk.
+"""Compose training specimens: masks of real vertebrae and hips in the soft tissue of a phantom.
 
-Takes  vertebra masks (VerSe), hip masks, organ label maps of ICRP Publication 110
-Gives  Specimen
-Next   training.outline_3mm.sampler
-
-The masks carry shapes that no parametric model has: real arches and processes, sacra, hip bones
-and femora. A spine is set on the sacrum of another person, discs fill the gaps, and ribs are hung
-on the thoracic vertebrae; the phantom lends organs, muscles and fat.
+The masks have shapes that no parametric model has: real arches and processes, sacra, hip bones
+and femora. The spine of one person stands on the sacrum of another. Discs fill the gaps, and
+generated ribs start at the thoracic vertebrae. Organs, muscles and fat come from the phantom.
 """
 
 from dataclasses import dataclass
@@ -21,6 +17,7 @@ from scipy.interpolate import make_interp_spline
 
 from models.structures_3mm import Structure
 from pipelines.contract.anatomy import Level
+from pipelines.space.masks import connected_parts
 from training.cohort.icrp110.organ_maps import (
     DISC,
     FEMORA,
@@ -46,9 +43,9 @@ RIB_CORTEX, RIB_SPONGIOSA = RIBS
 NAMES: Final = {MUSCLE: "muscle"}
 HELD_OUT_PELVES: Final = 4
 GAP_MM: Final = 14.0
-"""Bodies nearer to each other than this have a disc between them."""
+"""A disc lies between two bodies that are closer than this."""
 OPENING_MM: Final = 6.5
-"""Radius of a ball that fits into a vertebral body, also a wedged one, but hardly into an arch."""
+"""Radius of a ball that fits into a vertebral body, also a wedged one, but rarely into an arch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +67,7 @@ class Spine:
 
 
 def composed_specimen(seed: int, data: Path, *, held_out: bool = False) -> Specimen:
-    """A spine, a pelvis and a phantom drawn by seed; the last pelves are kept for testing."""
+    """Compose a random spine, pelvis and phantom; ``held_out`` selects the pelves kept for tests."""
     rng = np.random.default_rng([seed, 5])
     spine = _spine(data, rng)
     hips = sorted((data / "masks" / "hips").glob("*.nii.gz"))
@@ -83,7 +80,7 @@ def composed_specimen(seed: int, data: Path, *, held_out: bool = False) -> Speci
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
-    """Label map on the 2 mm grid, axes up, posterior, left."""
+    """Read a label map on the 2 mm grid; axes up, posterior, left."""
     image = nib.as_closest_canonical(nib.Nifti1Image.from_filename(path))
     zoom = np.asarray(image.header.get_zooms()[:3])[::-1] / SPACING_MM
     labels = np.asarray(image.dataobj).astype(np.uint8).transpose(2, 1, 0)[:, ::-1, ::-1]
@@ -91,7 +88,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
 
 def _spine(data: Path, rng: np.random.Generator) -> Spine:
-    """T9 to L5 of one person, or L1 to L5 of another under the chest of the first."""
+    """T9 to L5 of one person, or T9 to T12 of one and L1 to L5 of another."""
     long = read_mask(data / "masks" / "verse004_vertebrae.nii.gz")
     if rng.random() < 0.5:
         return _split(long)
@@ -111,7 +108,7 @@ def _spine(data: Path, rng: np.random.Generator) -> Spine:
 
 
 def _split(labels: NDArray[np.uint8]) -> Spine:
-    """Part the body of every vertebra from its arch: what a ball of 8 mm can reach, and its rim."""
+    """Separate the body of every vertebra from its arch by morphological opening with a ball."""
     labels = np.pad(np.where((labels >= Level.T9) & (labels <= Level.L5), labels, 0), 4)
     bodies = np.zeros(labels.shape, bool)
     cores, centres = {}, {}
@@ -134,12 +131,10 @@ def _split(labels: NDArray[np.uint8]) -> Spine:
 
 
 def _foremost(mask: Mask) -> Mask:
-    """Of the larger parts the one farthest to the front: the body, not the joints."""
-    parts, count = ndimage.label(mask)
-    sizes = ndimage.sum_labels(mask, parts, np.arange(1, count + 1))
-    rows = [np.nonzero(parts == 1 + index)[1].mean() for index in range(count)]
-    large = np.nonzero(sizes > 0.3 * sizes.max())[0]
-    return np.asarray(parts == 1 + min(large, key=lambda index: rows[index]))
+    """The most anterior of the larger parts: the body, not the joints."""
+    parts, sizes = connected_parts(mask)
+    large = np.flatnonzero(sizes > 0.3 * sizes.max())
+    return np.asarray(parts == min(large, key=lambda one: np.nonzero(parts == one)[1].mean()))
 
 
 def _up(centres: dict[Level, NDArray[np.float64]], level: Level) -> NDArray[np.float64]:
@@ -153,13 +148,13 @@ def _up(centres: dict[Level, NDArray[np.float64]], level: Level) -> NDArray[np.f
 def _end(
     spine: Spine, level: Level, up: NDArray[np.float64], *, upper: bool
 ) -> NDArray[np.float64]:
-    """Middle of an end plate."""
+    """Centre of an end plate."""
     heights = (np.argwhere(spine.bodies & (spine.labels == level)) - spine.centres[level]) @ up
     return np.asarray(spine.centres[level] + np.percentile(heights, 97 if upper else 3) * up)
 
 
 def _paste(target: NDArray[np.uint8], source: NDArray[np.uint8], shift: NDArray[np.int_]) -> None:
-    """Copy what is not zero, as far as it fits."""
+    """Copy the voxels that are not zero and lie within the target."""
     places = np.argwhere(source > 0)
     moved = places + shift
     fits = np.all((moved >= 0) & (moved < target.shape), axis=1)
@@ -173,7 +168,7 @@ def _compose(
     names: dict[int, str],
     rng: np.random.Generator,
 ) -> Specimen:
-    """Set the spine on the sacrum and both into the phantom, sacrum on sacrum."""
+    """Place the spine on the sacrum, then both into the phantom so that the sacra coincide."""
     old = _first_sacral_endplate(np.isin(organs, SACRUM))
     bones = RIBS + PELVIS + FEMORA + THORACIC + LUMBAR + SACRUM
     image = np.where(np.isin(organs, bones), MUSCLE, organs).astype(np.int16)
@@ -205,7 +200,7 @@ def _compose(
 
 
 def _first_sacral_endplate(sacrum: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Middle of the upper end plate of S1, and the unit normal upward; index coordinates."""
+    """Centre of the upper end plate of S1 and its unit normal upward, in index coordinates."""
     places = np.argwhere(sacrum)
     column = places[:, 2].mean()
     slab = places[np.abs(places[:, 2] - column) * SPACING_MM < 8]
@@ -228,7 +223,7 @@ def _paint(
     core: int,
     shell: int = 1,
 ) -> None:
-    """Give a bone its shell (in voxels) and its inside."""
+    """Paint the shell (thickness in voxels) and the inside of a bone."""
     image[mask] = dense
     image[ndimage.binary_erosion(mask, iterations=shell)] = core
     parts[mask] = part
@@ -240,7 +235,7 @@ def _paint_pelvis(
     pelvis: NDArray[np.uint8],
     rng: np.random.Generator,
 ) -> None:
-    """Shafts of femora have a cortex of 2 to 6 mm here, other bones of 2 mm."""
+    """Paint hip bones, sacrum and femora: cortex of 2 to 6 mm in femoral shafts, 2 mm elsewhere."""
     thick = int(rng.integers(1, 4))
     femur = (FEMUR_CORTEX, FEMUR_SPONGIOSA)
     for value, part, (dense, core) in (
@@ -261,7 +256,7 @@ def _paint_spine(
     bodies: Mask,
     sacrum: Mask,
 ) -> None:
-    """Vertebrae with discs between the bodies, also above the sacrum."""
+    """Paint the vertebrae and the discs between them and above the sacrum."""
     levels = [Level(value) for value in np.unique(labels)[1:]]
     for level in levels:
         below = labels == level + 1 if level < Level.L5 else sacrum
@@ -297,7 +292,7 @@ def _hang_ribs(
     centres: dict[Level, NDArray[np.float64]],
     rng: np.random.Generator,
 ) -> NDArray[np.uint8]:
-    """Ribs of the thoracic vertebrae; returns the millimetres from its head along the last rib."""
+    """Add ribs to the thoracic vertebrae; return the distance along the last rib from its head, mm."""
     last = np.zeros(image.shape, np.uint8)
     scale = rng.uniform(0.9, 1.1)
     for level in (level for level in centres if level <= Level.T12):
@@ -317,8 +312,8 @@ def rib_path(
 ) -> NDArray[np.float64]:
     """(points, 3) offsets (up, posterior, left) in mm from the body's centre, 1.5 mm apart.
 
-    From the head beside the body over the tubercle round the trunk; ``drop`` is the fall per
-    millimetre of way beyond the tubercle.
+    The path runs from the head beside the body over the tubercle around the trunk. ``drop`` is the
+    descent per millimetre of path beyond the tubercle.
     """
     jitter = rng.normal(0, 1.5, (3, 2))
     neck = np.array([[17.0, 19.0], [27.0, 33.0], [46.0, 44.0]]) * scale + jitter

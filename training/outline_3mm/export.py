@@ -1,8 +1,8 @@
-"""Turn the averaged weights of a run into what the node ships: fp16 safetensors and a card.
+"""Export the 3 mm spine network of a run: averaged weights as fp16 safetensors, and a model card.
 
 python -m training.outline_3mm.export --run runs/spine --version 0.1.0
 
-Its figures follow by ``training.evaluate.cards``.
+``training.evaluate.cards`` adds the test results to the card.
 """
 
 import argparse
@@ -26,9 +26,9 @@ def export(run: Path, version: str, folder: Path = WEIGHTS_FOLDER) -> ModelCard:
         metrics=(),
         intended_use="Research use only. Finds the region of interest for trabecular attenuation.",
         limits="Necks, transitional vertebrae and scoliosis over about 30 degrees took no part in "
-        "training. It tells T12 from L1 badly; names come from ribs and sacrum "
-        "(pipelines.locate.naming). Left and right femora share one class, the side comes from the "
-        "place. Real scans of few patients were looked at.",
+        "training. The network often confuses T12 and L1; names come from ribs and sacrum "
+        "(pipelines.locate.naming). Left and right femora share one class; their position gives the "
+        "side. Tested on real scans of few patients.",
         licence="Apache-2.0; ICRP 110 data were read for research and are not contained.",
     )
 

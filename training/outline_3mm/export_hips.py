@@ -1,11 +1,11 @@
-r"""Ship the hip network: fp16 safetensors and a card.
+r"""Export the 3 mm hip network of a run: fp16 safetensors and a model card.
 
     python -m training.outline_3mm.export_hips --run runs/hips --version 0.1.0
     python -m training.outline_3mm.export_hips --run runs/more --version 0.2.0 \
         --mean-with models/weights/hips_3mm.safetensors --data ../shared/data
 
-The second ships the mean of the weights that a run started from and of those that it ended with
-(Wortsman et al. 2022): on patients that neither saw it may do better than both.
+With ``--mean-with`` the exported weights are the mean of the first and the last weights of a run
+(Wortsman et al. 2022). On unseen patients the mean can be better than either.
 """
 
 import argparse
@@ -27,12 +27,12 @@ ON: Final = "simulated patches never trained on"
 
 
 def mean_of(run: Path, start: Path, data: Path) -> Path:
-    """Write the mean of a run's weights and those it started from as a run of its own, measured.
+    """Write the mean of a run's first and last weights as a new run, with its held-out Dice.
 
     Returns
     -------
     Path
-        Its folder.
+        Folder of the new run.
     """
     first, last = load_file(start), load_file(run / WEIGHTS)
     mean = {
@@ -53,7 +53,7 @@ def mean_of(run: Path, start: Path, data: Path) -> Path:
 
 
 def export(run: Path, version: str, folder: Path = WEIGHTS_FOLDER) -> ModelCard:
-    """Write the network of a run; its metrics are the last ones of the log."""
+    """Write the network of a run and its card; metrics are the last held-out ones of the log."""
     state = state_of(run)
     share = (
         "(weights shipped: the mean of those before and after) " if state["notes"].get(MEAN) else ""
@@ -65,8 +65,8 @@ def export(run: Path, version: str, folder: Path = WEIGHTS_FOLDER) -> ModelCard:
         folder=folder,
         name=HIPS_MODEL,
         version=version,
-        task="Femora, hip bones and sacrum at 3 mm; of the femora only parts count in which the spine "
-        "network sees a femur as well, of the sacrum the mean with that network",
+        task="Femora, hip bones and sacrum at 3 mm; a part of the femora counts only if the spine "
+        "network finds a femur there too; the sacrum is the mean of both networks",
         recipe=f"{share}one patch around the pelvis, focal and Dice loss, AdamW with cosine decay, moving "
         "average of the weights (python -m training.outline_3mm.train_hips)",
         metrics=tuple(
@@ -74,8 +74,8 @@ def export(run: Path, version: str, folder: Path = WEIGHTS_FOLDER) -> ModelCard:
             for part, value in measured.items()
         ),
         intended_use="Research use only. Locates the femora for the 1 mm network.",
-        limits="Alone it takes vertebrae and ilia for femora, since it learned hips only (docs/results). "
-        "Trained for hours of one core; its loss was still falling.",
+        limits="Alone the network labels vertebrae and ilia as femora, because it was trained on hips "
+        "only (docs/results). Trained for hours on one core; the loss was still falling.",
         licence="Apache-2.0; ICRP 110 data were read for research and are not contained.",
     )
 

@@ -1,9 +1,4 @@
-"""Patches of single hips at 3 mm, painted as for the 1 mm network: real shapes, every look of bone.
-
-Takes  FemurShelf
-Gives  HU and HipStructure of a patch
-Next   training.outline_3mm.train_hips
-"""
+"""Training patches of single hips at 3 mm: real shapes with painted bone, as for the 1 mm network."""
 
 from typing import Final
 
@@ -20,7 +15,7 @@ PATCH_MM: Final = (144, 144, 144)
 COARSE_MM: Final = 3
 JITTER_MM: Final = 30.0
 BELOW_HEAD_MM: Final = -20.0
-"""The middle of the patch lies so far from the centre of the head, along the body."""
+"""Distance along the body from the centre of the head to the centre of the patch."""
 
 
 def painted_hip(shelf: FemurShelf, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -31,13 +26,13 @@ def painted_hip(shelf: FemurShelf, rng: np.random.Generator) -> tuple[torch.Tens
     places = random_places(rng, PATCH_MM, specimen.head + offset)
     hu, femur, hip = femur_scene(specimen, shelf.surroundings, places, rng)
     hu, femur, hip = (_coarse(one) for one in (imaged(hu, rng), femur, hip))
-    parts = torch.zeros(hu.shape, dtype=torch.int64)
-    parts[hip < 0] = int(HipStructure.HIP_BONE)
-    parts[femur < 0] = int(HipStructure.FEMUR)
-    hu, parts = cut_off(hu, parts, rng)
+    labels = torch.zeros(hu.shape, dtype=torch.int64)
+    labels[hip < 0] = int(HipStructure.HIP_BONE)
+    labels[femur < 0] = int(HipStructure.FEMUR)
+    hu, labels = cut_off(hu, labels, rng)
     if rng.random() < 0.5:
-        hu, parts = hu.flip(2), parts.flip(2)
-    return hu, parts
+        hu, labels = hu.flip(2), labels.flip(2)
+    return hu, labels
 
 
 def _coarse(fine: torch.Tensor) -> torch.Tensor:

@@ -1,9 +1,4 @@
-"""Random training patches: deformed anatomy, random intensities, random scanner.
-
-Takes  Specimen
-Gives  Sample
-Next   training.outline_3mm.train
-"""
+"""Draw random training patches: deformed anatomy, random intensities, random scanner."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,14 +20,14 @@ MEDIUM: Final = (80, 64, 80)
 PATCH_SHARE: Final = 0.35
 SMALL_SHARE: Final = 0.35
 PELVIS_SHARE: Final = 0.4
-"""Of the patches that are not small."""
+"""Share of the larger patches that lie around the pelvis."""
 SMALL_SIZES: Final = (32, 48, 64)
-"""Patches around single vertebrae: a small scan is normalised by what little it shows."""
+"""Side lengths of patches around single vertebrae: small scans show little, so the network needs them."""
 SPONGIOSA_HU: Final = 350.0
-"""Bone of less is no cortex."""
+"""Bone below this value counts as trabecular bone."""
 HEAT_SIGMA_MM: Final = 5.0
 HEAT_REACH: Final = 16.0
-"""In units of twice the variance: voxels farther from a centre are left at zero."""
+"""Largest squared distance from a centre in units of twice the variance; beyond it heat is zero."""
 COARSE: Final = 4
 MIRRORED: Final = {
     Structure.FEMUR_LEFT: Structure.FEMUR_RIGHT,
@@ -48,19 +43,19 @@ class Sample:
     ----------
     image : (1, slices, rows, columns) float32
         Network input.
-    parts : (slices, rows, columns) int64
+    labels : (slices, rows, columns) int64
         ``Structure``.
     heat : (slices, rows, columns) float32
         Gaussians at the centres of the vertebral bodies.
     """
 
     image: torch.Tensor
-    parts: torch.Tensor
+    labels: torch.Tensor
     heat: torch.Tensor
 
 
 def samples(specimens: Sequence[Specimen], seed: int) -> Iterator[Sample]:
-    """Endless stream of random patches; more than half from phantoms with organ numbers."""
+    """Endless stream of random patches; 55 % come from phantoms with organ numbers, if any."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     virtual = [s for s in specimens if not s.organs]
@@ -71,7 +66,7 @@ def samples(specimens: Sequence[Specimen], seed: int) -> Iterator[Sample]:
 
 
 def draw(specimen: Specimen, rng: np.random.Generator, patch: tuple[int, ...] = ()) -> Sample:
-    """One random patch of a specimen, of random size where ``patch`` is empty."""
+    """Draw one random patch of a specimen; its size is random if ``patch`` is empty."""
     small = not patch and rng.random() < SMALL_SHARE
     if small:
         patch = tuple(int(n) for n in rng.choice(SMALL_SIZES, 3))
@@ -95,11 +90,11 @@ def draw(specimen: Specimen, rng: np.random.Generator, patch: tuple[int, ...] = 
         hu, labels, heat = _mirror(hu, labels, heat)
     hu = _scanned(cluttered(hu, labels, rng), rng)
     hu, labels, heat = _truncated(hu, labels, heat, rng)
-    return Sample(image=network_input(hu)[None], parts=labels, heat=heat.float())
+    return Sample(image=network_input(hu)[None], labels=labels, heat=heat.float())
 
 
 def network_input(hu: torch.Tensor) -> torch.Tensor:
-    """HU as the 3 mm networks take them, float32."""
+    """Normalise HU for the 3 mm networks, float32."""
     return ((hu.clamp(*HU_RANGE) - HU_CENTRE) / HU_SCALE).float()
 
 
@@ -155,12 +150,12 @@ def _organ_hu(names: dict[int, str], rng: np.random.Generator) -> NDArray[np.flo
 
 
 def _fatty(rng: np.random.Generator) -> float:
-    """HU that the sacrum has less than other bones: its marrow is mostly fat in many adults."""
+    """Draw how many HU the sacrum lies below other bones: its marrow is mostly fat in many adults."""
     return float(rng.uniform(0, 160) if rng.random() < 0.6 else 0.0)
 
 
 def _recoloured(hu: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Other bone, other soft tissue: a simulated CT moved away from its simulator."""
+    """Change the HU of bone and soft tissue at random, so that patches vary more than simulated CTs."""
     bone = (labels > 0) & (labels != Structure.DISC)
     hu = torch.where(bone, 110 + (hu - 110) * rng.uniform(0.45, 1.5) + rng.uniform(-70, 90), hu)
     inside = (labels == Structure.SACRUM) & (hu < SPONGIOSA_HU)
@@ -175,7 +170,7 @@ def _recoloured(hu: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator
 def _shorten_ribs(
     hu: torch.Tensor, labels: torch.Tensor, along_mm: torch.Tensor, rng: np.random.Generator
 ) -> None:
-    """Twelfth ribs of any length, down to a stump: the end becomes muscle."""
+    """Shorten the last ribs to a random length, down to a stump; the end becomes muscle."""
     if rng.random() < 0.3:
         return
     gone = along_mm > float(rng.uniform(14, 110))
@@ -211,7 +206,7 @@ def _mirror(
 
 
 def _scanned(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Texture, blur, thick slices and noise."""
+    """Add texture, blur, thick slices and noise."""
     knots = [max(2, n // int(rng.integers(2, 6))) for n in hu.shape]
     texture = F.interpolate(torch.randn(1, 1, *knots), size=hu.shape, mode="trilinear")[0, 0]
     x = (hu + texture * rng.uniform(0, 22))[None, None]
@@ -242,7 +237,7 @@ def _blurred(x: torch.Tensor, sigma: float, dims: tuple[int, ...]) -> torch.Tens
 def _truncated(
     hu: torch.Tensor, labels: torch.Tensor, heat: torch.Tensor, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Fewer slices or a narrow field of view, and the padding that the network adds to any scan."""
+    """Cut slices or the field of view at random, and add the padding that inference adds to a scan."""
     keep = torch.ones(hu.shape, dtype=torch.bool)
     if rng.random() < 0.35:
         count = int(rng.integers(min(10, hu.shape[0] // 2), hu.shape[0]))

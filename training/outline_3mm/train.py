@@ -1,13 +1,13 @@
-"""Train the 3 mm spine network on simulation alone.
+"""Train the 3 mm spine network on simulated data only.
 
     python -m training.outline_3mm.train --data ../shared/data --out runs/spine --minutes 60
     python -m training.outline_3mm.train --data ../shared/data --out runs/spine --resume
 
-Trains on virtual patients of the cohort (rendered once, kept under ``--cache``) and, where
-``--data`` has them, on the ICRP 110 phantoms and on real bone masks composed into these. No real
-CT takes part. Writes ``checkpoint.safetensors`` and ``state.json`` (resumable),
-``weights.safetensors`` (moving average) and ``log.jsonl``, which also holds the Dice on patients
-that are never trained on; ``python -m training.evaluate.pictures`` draws the log.
+Training data are virtual patients of the cohort (computed once, kept under ``--cache``). If the
+``--data`` folder has the ICRP 110 phantoms, these and real bone masks composed into them are added.
+No real CT is used. The trainer writes ``checkpoint.safetensors`` and ``state.json`` (for
+``--resume``), ``weights.safetensors`` (moving average) and ``log.jsonl``, which also holds the Dice on
+held-out patients. ``python -m training.evaluate.pictures`` draws the log.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from training.loop.command import CACHE, patch_trainer_parser, print_run
 from training.loop.patches import LEARNING_RATE, Losses, Pace, output_of, start, train_on
 from training.outline_3mm.composed import composed_specimen
 from training.outline_3mm.held_out import dice_by_structure
-from training.outline_3mm.losses import parts_and_centre
+from training.outline_3mm.losses import structures_and_centre
 from training.outline_3mm.sampler import Sample, samples
 
 FIRST_SEED = 1000
@@ -39,7 +39,7 @@ HELD_OUT_SEED = 9000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """One training run."""
+    """Settings of one training run."""
 
     out: Path
     data: Path | None = None
@@ -61,7 +61,7 @@ class Config:
 
 
 class Patches(IterableDataset[dict[str, torch.Tensor]]):
-    """Endless random patches, another stream in every worker."""
+    """Endless random patches; every worker has its own stream."""
 
     def __init__(self, config: Config, first_step: int) -> None:
         self.config, self.first_step = config, first_step
@@ -76,16 +76,16 @@ class Patches(IterableDataset[dict[str, torch.Tensor]]):
 
 
 def as_batch(sample: Sample) -> dict[str, torch.Tensor]:
-    """One example as a batch of its own: patches differ in size."""
+    """Make a batch of one example, because patches differ in size."""
     return {
         "image": sample.image[None],
-        "parts": sample.parts[None, None],
+        "labels": sample.labels[None, None],
         "heat": sample.heat[None, None],
     }
 
 
 def load_specimens(config: Config, seed: int) -> list[Specimen]:
-    """Virtual patients, and the ICRP phantoms with random vertebrae where there is data."""
+    """Virtual patients, and the ICRP phantoms with random vertebrae if the data folder has them."""
     rng = np.random.default_rng(seed)
     seeds = [FIRST_SEED + number for number in range(config.patients)]
     found = [virtual_specimen(seed, config.cache) for seed in seeds]
@@ -111,7 +111,7 @@ def _composed(seed: int, config: Config) -> Specimen:
 
 
 def held_out_batches(config: Config) -> list[dict[str, torch.Tensor]]:
-    """Fixed patches of patients that training never sees."""
+    """Fixed patches of patients that are not in the training data."""
     number = config.held_out
     if not number:
         return []
@@ -120,7 +120,7 @@ def held_out_batches(config: Config) -> list[dict[str, torch.Tensor]]:
 
 
 def held_out_specimens(config: Config) -> list[Specimen]:
-    """Patients, pelves and scans that training never sees."""
+    """Virtual patients and composed specimens that are not in the training data."""
     specimens = [virtual_specimen(HELD_OUT_SEED + n, config.cache) for n in range(2)]
     if config.data is not None and (config.data / "icrp110").is_dir():
         specimens += [_composed(HELD_OUT_SEED + n, config) for n in range(2)]
@@ -128,7 +128,7 @@ def held_out_specimens(config: Config) -> list[Specimen]:
 
 
 def train(config: Config) -> TrainingState:
-    """Run until the minutes (or steps) are used up."""
+    """Train for the given minutes or steps."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     run = start(
@@ -147,8 +147,8 @@ def train(config: Config) -> TrainingState:
     def losses(batch: dict[str, torch.Tensor]) -> Losses:
         batch = {name: value.to(config.device) for name, value in batch.items()}
         output = output_of(run, batch["image"], config.device)
-        parts, centre = parts_and_centre(output, batch, criterion)
-        return {"parts": parts, "centre": centre}
+        structures, centre = structures_and_centre(output, batch, criterion)
+        return {"parts": structures, "centre": centre}
 
     train_on(
         run,
@@ -167,7 +167,7 @@ def train(config: Config) -> TrainingState:
 
 
 def sources_of(config: Config) -> tuple[Source, ...]:
-    """What `load_specimens` draws from."""
+    """Training data of `load_specimens`, for the record of the run."""
     found = [
         Source(kind=Kind.VIRTUAL, count=config.patients, what="of training/cohort"),
         Source(kind=Kind.VIRTUAL, count=config.varied, what="of wider figures and with findings"),
@@ -189,9 +189,14 @@ def sources_of(config: Config) -> tuple[Source, ...]:
 def main() -> None:
     """Command line."""
     parser = patch_trainer_parser(__doc__, minutes=60, patients=48)
-    parser.add_argument("--varied", type=int, default=24, help="of two families, with findings")
-    parser.add_argument("--composed", type=int, default=24)
-    parser.add_argument("--held-out", type=int, default=16, help="patches to measure Dice on")
+    parser.add_argument(
+        "--varied",
+        type=int,
+        default=24,
+        help="virtual patients of two wider families, with findings",
+    )
+    parser.add_argument("--composed", type=int, default=24, help="composed specimens")
+    parser.add_argument("--held-out", type=int, default=16, help="patches for the held-out Dice")
     print_run(train(Config(**vars(parser.parse_args()))))
 
 

@@ -1,14 +1,14 @@
-"""Train the first stage of the femur cascade: hips at 3 mm, on simulation alone.
+"""Train the 3 mm hip network, the first stage of the femur cascade, on simulated data only.
 
     python -m training.outline_3mm.train_hips --data ../shared/data --out runs/hips --minutes 30
     python -m training.outline_3mm.train_hips --data ../shared/data --out runs/hips --resume
     python -m training.outline_3mm.train_hips --data ../shared/data --out runs/more --start-from FILE
 
-The patients, the deformations and the random scanner are those of the spine network; patches lie
-around the pelvis, and some anywhere, so that arms and ribs are known to be no femora. A third of them
-shows one hip as the 1 mm network learns it (`training.outline_3mm.painted_hips`). The study trained with
-a focal loss (docs/domain.md 1.D); Dice is added to it. Alone the network takes other bones for femora
-as well; the product asks the spine network which are (`pipelines.locate.coarse_hips`).
+Patients, deformations and the random scanner are those of the spine network. Most patches lie around
+the pelvis. Some lie anywhere, so that the network does not label arms and ribs as femora. A third of
+the patches show one hip painted as for the 1 mm network (`training.outline_3mm.painted_hips`). The
+loss is the study's focal loss (docs/domain.md 1.D) plus Dice. Alone the network labels other bones as
+femora too, so the product combines it with the spine network (`pipelines.locate.coarse_hips`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,11 +37,11 @@ from training.outline_3mm.train import held_out_specimens, load_specimens
 from training.outline_3mm.train import sources_of as spine_sources_of
 
 PATCH: Final = (64, 64, 96)
-"""Voxels of 3 mm: 19 cm along the body, both hips across it."""
+"""Voxels of 3 mm: 19 cm along the body; the width holds both hips."""
 ELSEWHERE: Final = 0.25
 """Share of patches that may lie anywhere."""
 PAINTED: Final = 0.35
-"""Share of patches that show one hip as the 1 mm network learns it."""
+"""Share of patches that show one hip painted as for the 1 mm network."""
 AROUND_MM: Final = 60.0
 HELD_OUT_SEED: Final = 9000
 PART_OF: Final = {
@@ -54,7 +54,7 @@ PART_OF: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """One training run."""
+    """Settings of one training run."""
 
     out: Path
     data: Path | None = None
@@ -79,29 +79,29 @@ class Patch:
     """One example: (1, 1, slices, rows, columns) input and ``HipStructure``."""
 
     image: torch.Tensor
-    parts: torch.Tensor
+    labels: torch.Tensor
 
 
 def patches(
     specimens: Sequence[Specimen], seed: int, shelf: FemurShelf | None = None
 ) -> Iterator[Patch]:
-    """Endless stream of random patches; some of single hips where there is a ``shelf`` of them."""
+    """Endless stream of random patches; with a ``shelf``, some show a single hip."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     pelves = [around_the_hips(one) for one in specimens]
     while True:
         if shelf is not None and rng.random() < PAINTED:
-            hu, parts = painted_hip(shelf, rng)
-            yield Patch(image=network_input(hu)[None, None], parts=parts[None, None])
+            hu, labels = painted_hip(shelf, rng)
+            yield Patch(image=network_input(hu)[None, None], labels=labels[None, None])
             continue
         which = int(rng.integers(len(specimens)))
         source = specimens[which] if rng.random() < ELSEWHERE else pelves[which]
         sample = draw(source, rng, PATCH)
-        yield Patch(image=sample.image[None], parts=_hip_parts(sample.parts)[None, None])
+        yield Patch(image=sample.image[None], labels=_hip_labels(sample.labels)[None, None])
 
 
 def around_the_hips(specimen: Specimen) -> Specimen:
-    """The slices with femora, and some above and below."""
+    """Crop a specimen to the slices with femora and a margin above and below."""
     femora = np.isin(specimen.parts, (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT))
     heights = np.flatnonzero(femora.any(axis=(1, 2)))
     if len(heights) == 0:
@@ -119,11 +119,11 @@ def around_the_hips(specimen: Specimen) -> Specimen:
     )
 
 
-def _hip_parts(parts: torch.Tensor) -> torch.Tensor:
+def _hip_labels(labels: torch.Tensor) -> torch.Tensor:
     table = torch.zeros(len(Structure), dtype=torch.int64)
     for structure, part in PART_OF.items():
         table[int(structure)] = int(part)
-    return table[parts]
+    return table[labels]
 
 
 class Patches(IterableDataset[Patch]):
@@ -143,7 +143,7 @@ class Patches(IterableDataset[Patch]):
 
 
 def spine_config(config: Config) -> SpineConfig:
-    """Whose specimens are used."""
+    """Configuration of the spine network's trainer with the same specimens."""
     return SpineConfig(
         out=config.out,
         data=config.data,
@@ -155,7 +155,7 @@ def spine_config(config: Config) -> SpineConfig:
 
 
 def train(config: Config) -> TrainingState:
-    """Run until the minutes (or steps) are used up."""
+    """Train for the given minutes or steps."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     run = start(
@@ -173,7 +173,7 @@ def train(config: Config) -> TrainingState:
 
     def losses(patch: Patch) -> Losses:
         output = output_of(run, patch.image, config.device)
-        return {"loss": criterion(output, patch.parts.to(config.device))}
+        return {"loss": criterion(output, patch.labels.to(config.device))}
 
     train_on(
         run,
@@ -193,7 +193,7 @@ def train(config: Config) -> TrainingState:
 
 
 def held_out_patches(config: Config) -> list[Patch]:
-    """Fixed patches of patients that training never sees."""
+    """Fixed patches of patients that are not in the training data."""
     if not config.held_out:
         return []
     stream = patches(held_out_specimens(spine_config(config)), HELD_OUT_SEED)
@@ -201,7 +201,7 @@ def held_out_patches(config: Config) -> list[Patch]:
 
 
 def held_out_dice(weights: dict[str, torch.Tensor], unseen: Sequence[Patch]) -> dict[str, float]:
-    """Dice of every part over all patches together."""
+    """Dice of every structure over all patches together."""
     network = hips_3mm_network()
     network.load_state_dict(weights)
     network.eval()
@@ -209,7 +209,7 @@ def held_out_dice(weights: dict[str, torch.Tensor], unseen: Sequence[Patch]) -> 
     with torch.inference_mode():
         for patch in unseen:
             found = network(patch.image).argmax(dim=1).flatten()
-            truth = patch.parts.flatten()
+            truth = patch.labels.flatten()
             overlap += torch.bincount(found[found == truth], minlength=len(HipStructure))
             total += torch.bincount(found, minlength=len(HipStructure))
             total += torch.bincount(truth, minlength=len(HipStructure))
@@ -218,7 +218,7 @@ def held_out_dice(weights: dict[str, torch.Tensor], unseen: Sequence[Patch]) -> 
 
 
 def sources_of(config: Config) -> tuple[Source, ...]:
-    """The specimens of the spine network, and single painted hips."""
+    """Training data for the record of the run: specimens of the spine network and painted hips."""
     return (
         *spine_sources_of(spine_config(config)),
         *femur_sources_of(config.data, config.patients),
@@ -228,9 +228,14 @@ def sources_of(config: Config) -> tuple[Source, ...]:
 def main() -> None:
     """Command line."""
     parser = patch_trainer_parser(__doc__, minutes=30, patients=24)
-    parser.add_argument("--varied", type=int, default=24, help="of two families, with findings")
-    parser.add_argument("--composed", type=int, default=36)
-    parser.add_argument("--held-out", type=int, default=24, help="patches to measure Dice on")
+    parser.add_argument(
+        "--varied",
+        type=int,
+        default=24,
+        help="virtual patients of two wider families, with findings",
+    )
+    parser.add_argument("--composed", type=int, default=36, help="composed specimens")
+    parser.add_argument("--held-out", type=int, default=24, help="patches for the held-out Dice")
     print_run(train(Config(**vars(parser.parse_args()))))
 
 

@@ -1,9 +1,4 @@
-"""Where a training patch lies in its patient: turned, scaled, bent, crooked, broken.
-
-Takes  Specimen
-Gives  source index of every voxel of a patch
-Next   training.outline_3mm.sampler
-"""
+"""Draw the position and deformation of a training patch: rotation, scale, scoliosis, fracture."""
 
 import numpy as np
 import torch
@@ -27,15 +22,16 @@ def patch_places(
     near_vertebra: bool = False,
     near_pelvis: bool = False,
 ) -> Places:
-    """Source index (slice, row, column) of every voxel of the patch.
+    """Draw the source index (slice, row, column) of every voxel of a patch.
 
     Parameters
     ----------
     near_vertebra
-        Centred on a vertebral body, as in a small field of view; else anywhere along the trunk.
+        Centre the patch on a vertebral body, as in a small field of view; else it lies anywhere
+        along the trunk.
     near_pelvis
-        Centred on a place of sacrum or femora, where there is one: hips lie at the border of most
-        patches around the spine.
+        Centre the patch on sacrum or femora if the specimen has them. Hips lie at the border of
+        most patches around the spine.
     """
     matrix = _turn_and_scale(rng) * SPACING_MM / specimen.spacing_mm
     middle = np.asarray(specimen.image.shape) / 2.0
@@ -75,20 +71,20 @@ def _turn_and_scale(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _bend_aside(places: Places, spacing_mm: float, rng: np.random.Generator) -> None:
-    """Scoliosis: the trunk waves to the sides, with a wave of 20 to 40 cm."""
+    """Add a scoliosis: the trunk bends sideways as a sine with a period of 20 to 40 cm."""
     amplitude = rng.uniform(4, 20) / spacing_mm
     wave = 2 * np.pi / (rng.uniform(200, 400) / spacing_mm)
     places[..., 2] += amplitude * np.sin(wave * places[..., 0] + rng.uniform(0, 2 * np.pi))
 
 
 def _compress_a_body(places: Places, specimen: Specimen, rng: np.random.Generator) -> None:
-    """Fracture: one body loses up to half its height, more in front (wedge) or evenly (crush)."""
+    """Add a fracture: one body loses up to half its height, more in front (wedge) or evenly (crush)."""
     centre = specimen.centres[int(rng.integers(len(specimen.centres)))]
     half = BODY_MM / 2 / specimen.spacing_mm
     loss = rng.uniform(0.15, 0.5)
     wedge = rng.uniform(0, 1)
     forward = np.clip((centre[1] - places[..., 1]) / half, -1, 1)
     share = loss * (1 - wedge * (1 - forward) / 2)
-    # What lies within the lower body is seen in less space: the source runs faster there.
+    # The compressed body fills less of the patch, so the source index changes faster there.
     reached = np.clip((places[..., 0] - centre[0]) / (half * (1 - share)), -1, 1)
     places[..., 0] += share * half * reached

@@ -1,1 +1,1 @@
-"""Study 1: areal density, bone status and fracture association from lumbar vertebrae."""
+"""Study 1: areal density, bone status and fracture-association index from lumbar vertebrae."""

@@ -1,4 +1,4 @@
-"""``python -m training.study1``: the study as published beside the virtual cohort."""
+"""``python -m training.study1``: published results beside those on the virtual cohort."""
 
 from training.study1.study import main
 

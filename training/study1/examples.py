@@ -1,14 +1,10 @@
-"""Scan the vertebrae of the cohort, and measure their DXA: what the networks learn from.
+"""Make the training examples of study 1: simulated CT of single vertebrae, with simulated DXA.
 
     python -m training.study1.examples --out runs/study1/examples --patients 460 --jobs 2
 
-Takes  LumbarCohort
-Gives  Examples
-Next   training.study1.train
-
-Writes one folder per patient: ``L1.npy`` to ``L4.npy`` (64, 128, 128) int16 HU as
-``pipelines.secondary.dxa_equivalent.network_input`` crops them, ``L1.core.npy`` (packed bits) and ``patient.json``, which
-comes last: a patient with it is done and is not scanned again.
+Writes one folder per patient: ``L1.npy`` to ``L4.npy`` (64, 128, 128) int16 HU, cropped as in
+``pipelines.secondary.dxa_equivalent.network_input``; ``L1.core.npy`` (packed bits); and
+``patient.json``, which is written last. A patient with that file is complete and is skipped later.
 """
 
 import argparse
@@ -34,10 +30,10 @@ from training.study1.plan import PATIENTS, LumbarCohort, plan_cohort
 
 PATIENT_FILE: Final = "patient.json"
 MARGIN_MM: Final = 8.0
-"""The crop is scanned a little larger, for the slice profile and the averaging to 5 mm."""
+"""Margin of the scanned crop, needed for the slice profile and the averaging to 5 mm."""
 IN_PLANE_MM: Final = 0.4
 CENTRE_JITTER_MM: Final = 1.5
-"""The centroid that a segmentation finds is off by so much (standard deviation)."""
+"""Standard deviation of the error of the centroid, as a segmentation has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +43,13 @@ class Example:
     Parameters
     ----------
     abmd_g_cm2
-        DXA of this level.
+        Areal density of this level by DXA.
     status
         Class of the patient (0 normal, 1 osteopenia, 2 osteoporosis), copied to the level.
     spine_t_score
-        Of L1 to L4 together, by DXA; ``status`` follows from it.
+        T-score of L1 to L4 together by DXA; it determines ``status``.
     core_hu
-        Mean HU of the true trabecular core: the plain baseline.
+        Mean HU of the true trabecular core, the input of the baseline.
     """
 
     folder: Path
@@ -80,7 +76,7 @@ class Example:
 
 
 def make_patient(cohort: LumbarCohort, out: Path, row: int) -> None:
-    """Scan one patient, unless that is done."""
+    """Scan one patient, unless the files exist."""
     folder = out / f"{row:05d}"
     if (folder / PATIENT_FILE).exists():
         return
@@ -143,20 +139,20 @@ def _as_input(
     shape = (image.hu.shape[0], image.hu.shape[1], image.hu.shape[2])
     geometry = Geometry(affine=image.affine_lps, shape=shape, frame_of_reference_uid=None)
     hu = sample_box(image.hu, geometry, centre, slice_mm=slice_mm)
-    # 5 mm: nothing is averaged; beyond the mask lies -1000, which is not inside.
+    # 5 mm is the input's slice thickness, so nothing is averaged. Outside the mask the value is -1000.
     inside = sample_box(core.astype(np.float32), geometry, centre, slice_mm=5.0) > 0.5
     return np.rint(hu).astype(np.int16), inside
 
 
 def make_examples(cohort: LumbarCohort, out: Path, *, jobs: int = 1) -> None:
-    """Scan all patients, the test part last; a run that was stopped goes on."""
+    """Scan all patients, the test part last; a repeated call continues an interrupted one."""
     rows = np.argsort(cohort.is_test, kind="stable").tolist()
     work = partial(make_patient, cohort, out)
     for_each(work, rows, "patients", jobs=jobs)
 
 
 def read_examples(folder: Path) -> list[Example]:
-    """All vertebrae of a folder, by patient and level."""
+    """Read all vertebrae of a folder, in order of patient and level."""
     return [
         example
         for file in sorted(folder.glob(f"*/{PATIENT_FILE}"))

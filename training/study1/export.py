@@ -1,4 +1,4 @@
-"""Turn a trained network of study 1 into what the node ships: fp16 safetensors and a card.
+"""Export a trained network of study 1: fp16 safetensors and a model card.
 
 python -m training.study1.export bmd --run runs/study1/bmd_fixed_window --version 0.1.0
     --table docs/results/study1/networks/table.json
@@ -19,14 +19,14 @@ CURVE: Final = "docs/results/study1/networks/training.png"
 NAMES: Final[Mapping[Task, str]] = MappingProxyType(
     {"bmd": "dxa_equivalent_bmd", "status": "dxa_equivalent_class"}
 )
-"""Name of card and weights of each task."""
+"""Name of the card and weights of each task."""
 TASKS: Final = MappingProxyType(
     {
-        "bmd": "Areal density of one vertebra (L1 to L4) as DXA would measure it, g/cm2, from "
+        "bmd": "DXA-equivalent areal density of one vertebra (L1 to L4), g/cm2, from "
         "64x128x128 voxels of 0.625x0.4x0.4 mm around its body, -200 to 800 HU, averaged to "
         "32x32x32 (study 1)",
-        "status": "Shares of normal areal density, osteopenia and osteoporosis range of a patient "
-        "from one vertebra, input as that of dxa_equivalent_bmd (study 1)",
+        "status": "Class shares of a patient (range of normal areal density, osteopenia or "
+        "osteoporosis) from one vertebra; input as for dxa_equivalent_bmd (study 1)",
     }
 )
 LOSSES: Final = MappingProxyType(
@@ -40,15 +40,15 @@ STUDY_RECIPE: Final = "The study has 200 epochs of full resolution at 1e-4 in ba
 LIMITS: Final = (
     "Virtual patients only; trained for minutes at a quarter of the resolution in the plane and half "
     "along the slices. Withheld at other tube voltages, for sharp kernels and slices over 5 mm. "
-    "Contrast medium, fractures and metal took no part in training; of real osteophytes nothing is "
-    "known (docs/results/study1/hyperostosis)."
+    "No contrast medium, fractures or metal in the training data; not tested on real osteophytes "
+    "(docs/results/study1/hyperostosis)."
 )
 
 
 def export(
     task: Task, run: Path, version: str, metrics: tuple[Metric, ...], folder: Path = WEIGHTS_FOLDER
 ) -> ModelCard:
-    """Write the weights, named as ``NAMES`` states, and their card."""
+    """Write the weights and their card under the name in ``NAMES``."""
     return write_network(
         run,
         folder=folder,
@@ -66,7 +66,7 @@ def export(
 
 
 def metrics_of(task: Task, table: dict[str, Any]) -> tuple[Metric, ...]:
-    """Rows of the study's table that are about one network."""
+    """Metrics for a card: the rows of the study's table for one network."""
     return tuple(
         Metric(on=row["cohort"], what=row["metric"], value=row["reproduced"], n=row["n"])
         for row in table["rows"]

@@ -1,12 +1,9 @@
-"""Fracture association of study 1 on simulated studies of its size, under three scenarios.
+"""Fracture-association index of study 1 on simulated studies of the published size (no images).
 
-Takes  Scenario
-Gives  FractureStudy
-Next   training.study1.study
-
-Group A (30 fracture patients, 138 controls, no hyperostosis): logistic model fitted on 80 % of the
-patients with DXA, tested on the others. Group B (41 and 30 with hyperostosis): scored with the same
-coefficients, once with DXA and once with the estimate from trabecular bone (docs/domain.md 1.A, 3.7).
+Group A has 30 fracture patients and 138 controls without hyperostosis. A logistic model is fitted on
+80 % of them with DXA and tested on the others. Group B has 41 fracture patients and 30 controls with
+hyperostosis. It is scored with the same coefficients, once with DXA and once with an estimate from
+trabecular bone (docs/domain.md 1.A, 3.7).
 """
 
 from dataclasses import dataclass
@@ -27,7 +24,7 @@ from training.tables.published import STUDY_1_FRACTURE
 
 TEST_SHARE: Final = 0.2
 KEPT_SHARE: Final = 209 / 284
-"""Of the levels of fracture patients: the others are fractured themselves and left out."""
+"""Share of unfractured levels of fracture patients; the fractured ones are excluded."""
 COUNTS: Final = {
     "main": STUDY_1_FRACTURE["group A control"],
     "fracture": STUDY_1_FRACTURE["group A fracture"],
@@ -38,14 +35,14 @@ COUNTS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderError:
-    """Standard deviation of an estimate of areal density: per level, and common to a patient."""
+    """Standard deviation of the error of an estimated areal density: per level, and per patient."""
 
     level_g_cm2: float
     patient_g_cm2: float = 0.0
 
 
 AS_THE_NETWORK: Final = ReaderError(level_g_cm2=0.036, patient_g_cm2=0.027)
-"""Of the shipped network on the 138 virtual test patients of study 1 (docs/results)."""
+"""Error of the shipped network on the 138 virtual test patients of study 1 (docs/results)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +54,7 @@ class Tables:
     group_b_predicted
         The rows of ``group_b`` with the estimate from trabecular bone as areal density.
     group_b_vbmd : (n,)
-        Their trabecular density itself, mg/cm3: the baseline.
+        Trabecular density of the same rows, mg/cm3, for the baseline.
     """
 
     group_a: Vertebrae
@@ -68,15 +65,15 @@ class Tables:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FractureStudy:
-    """What one simulated study finds; areas over vertebrae, as in the paper.
+    """Results of one simulated study; AUC over vertebrae, as in the paper.
 
     Parameters
     ----------
     b_vbmd
-        Area of trabecular density alone, without age, sex and body mass index.
+        AUC of trabecular density alone, without age, sex and body mass index.
     by_vertebra, by_patient
-        Group B, predicted against DXA: DeLong's test as in the paper, and Obuchowski's, which
-        counts patients.
+        Group B, predicted against DXA: DeLong's test as in the paper, and Obuchowski's test, which
+        accounts for several vertebrae per patient.
     """
 
     a_dxa: float
@@ -94,14 +91,14 @@ def draw_tables(
     error: ReaderError = AS_THE_NETWORK,
     kept_share: float = KEPT_SHARE,
 ) -> Tables:
-    """Patients of one study of the published size."""
+    """Draw the patients of one study of the published size."""
     groups = {one.name: one for one in lumbar_groups(scenario)}
     draws = np.random.default_rng([seed, 11])
     dxa, predicted, vbmd = {}, {}, {}
     for number, (name, count) in enumerate(COUNTS.items()):
         people = draw_population(seeds_of(seed * 10 + number, count), (groups[name],))
         kept = _kept(people, draws, kept_share)
-        # The network has learned the areal density of this cohort, its shift included.
+        # The network was trained on the areal density of this cohort, which includes its shift.
         estimate = predicted_abmd(people, draws, error) + LUMBAR_AREAL_SHIFT_G_CM2
         dxa[name] = vertebrae_of(people, people.abmd_g_cm2, kept)
         predicted[name] = vertebrae_of(people, estimate, kept)
@@ -118,7 +115,7 @@ def draw_tables(
 def predicted_abmd(
     people: Population, draws: np.random.Generator, error: ReaderError
 ) -> FloatArray:
-    """(n, 4) areal density as a reader of trabecular bone estimates it: no cortex, no osteophyte."""
+    """(n, 4) areal density estimated from trabecular bone, without cortex and osteophytes."""
     off = error.level_g_cm2 * draws.standard_normal((len(people), len(DXA_LEVELS)))
     if error.patient_g_cm2:
         off += error.patient_g_cm2 * draws.standard_normal((len(people), 1))
@@ -126,7 +123,7 @@ def predicted_abmd(
 
 
 def _kept(people: Population, draws: np.random.Generator, share: float) -> BoolArray:
-    """(n, 4) levels that are not fractured; every patient keeps one."""
+    """(n, 4) levels that are not fractured; every patient has at least one."""
     kept = np.ones((len(people), len(DXA_LEVELS)), bool)
     lost = draws.random(kept.shape) > share
     lost[np.arange(len(people)), draws.integers(len(DXA_LEVELS), size=len(people))] = False
@@ -135,7 +132,7 @@ def _kept(people: Population, draws: np.random.Generator, share: float) -> BoolA
 
 
 def split_areas(tables: Tables, *, repeats: int, seed: int) -> tuple[FloatArray, Fit]:
-    """Area of group A's test part over splits by patient, and the first split's model.
+    """AUC of group A's test part over splits by patient, and the model of the first split.
 
     Returns
     -------
@@ -155,7 +152,7 @@ def split_areas(tables: Tables, *, repeats: int, seed: int) -> tuple[FloatArray,
 
 
 def compare(tables: Tables, fitted: Fit, a_dxa: float) -> FractureStudy:
-    """Score group B with DXA and with the estimate, and test the difference."""
+    """Score group B with DXA and with the estimate, and test the difference of the AUCs."""
     truth, patient = tables.group_b.is_case, tables.group_b.patient
     dxa = fitted.log_odds(tables.group_b)
     predicted = fitted.log_odds(tables.group_b_predicted)
@@ -170,11 +167,11 @@ def compare(tables: Tables, fitted: Fit, a_dxa: float) -> FractureStudy:
 
 
 def simulate(scenario: Scenario, seed: int) -> FractureStudy:
-    """One whole study: draw, split once, fit, score."""
+    """Simulate one study: draw patients, split once, fit, score."""
     return analyse(draw_tables(scenario, seed), seed)
 
 
 def analyse(tables: Tables, seed: int) -> FractureStudy:
-    """Split once, fit, score."""
+    """Split group A once, fit, and score both groups."""
     areas, fitted = split_areas(tables, repeats=1, seed=seed)
     return compare(tables, fitted, float(areas[0]))

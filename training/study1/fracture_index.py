@@ -1,13 +1,13 @@
-"""Fit the fracture-association index of study 1.
+"""Fit the fracture-association index of study 1 and write it as a model file with its card.
 
     python -m training.study1.fracture_index --out models/weights
     python -m training.study1.fracture_index --cohort patients.csv --groups main,fracture --out folder
 
-Without ``--cohort`` on the virtual cohort's table (group A of study 1: fracture patients and
-controls without hyperostosis). A CSV of real patients has one row each: patient (or seed), is_case,
-age_years, sex, bmi_kg_m2 and abmd_L1_g_cm2 to abmd_L4_g_cm2 (empty: the level is fractured or not
-measured); ``python -m training.cohort table`` writes the same columns. Writes the coefficients and
-their card.
+Without ``--cohort`` the data are group A of study 1 in the virtual cohort: fracture patients and
+controls without hyperostosis. A CSV of real patients has one row per patient with the columns patient
+(or seed), is_case, age_years, sex, bmi_kg_m2 and abmd_L1_g_cm2 to abmd_L4_g_cm2. An empty density
+means that the level is fractured or not measured. ``python -m training.cohort table`` writes the same
+columns.
 """
 
 import argparse
@@ -37,12 +37,11 @@ from training.statistics.sample import BoolArray, FloatArray
 VERSION = "0.1.0"
 PATIENTS = 20_000
 SEED = 1
-GROUP_A = ("main", "fracture")
 INPUTS = (("age_years", "a"), ("is_female", "1"), ("bmi_kg_m2", "kg/m2"), ("abmd_g_cm2", "g/cm2"))
 """Name and unit (UCUM) of each input."""
 OUTCOME = (
-    "Index from 0 to 1 of how much a vertebra resembles those of patients with a vertebral fracture "
-    "elsewhere. Case status in a case-control sample, not the probability of a fracture."
+    "Index from 0 to 1: similarity of a vertebra to those of patients with a vertebral fracture "
+    "elsewhere. It models case status in a case-control sample, not the probability of a fracture."
 )
 
 
@@ -56,7 +55,7 @@ class Vertebrae:
     is_case : (n,)
         Whether the patient has a fracture at another level.
     inputs : (n, 4)
-        As named in ``INPUTS``.
+        Columns in the order of ``INPUTS``.
     """
 
     patient: NDArray[np.generic]
@@ -67,14 +66,14 @@ class Vertebrae:
         return len(self.is_case)
 
     def rows(self, chosen: NDArray[np.generic]) -> "Vertebrae":
-        """Some of the rows, by number or mask."""
+        """Select rows by number or mask."""
         return Vertebrae(
             patient=self.patient[chosen], is_case=self.is_case[chosen], inputs=self.inputs[chosen]
         )
 
 
 def vertebrae_of(people: Population, abmd_g_cm2: FloatArray, kept: BoolArray) -> Vertebrae:
-    """Vertebrae of virtual patients.
+    """Table of the vertebrae of virtual patients.
 
     Parameters
     ----------
@@ -93,12 +92,17 @@ def vertebrae_of(people: Population, abmd_g_cm2: FloatArray, kept: BoolArray) ->
 
 
 def read_vertebrae(file: Path, groups: Sequence[str] = ()) -> Vertebrae:
-    """Vertebrae of a CSV file as described above; of some groups, where they are named.
+    """Read the vertebrae of a CSV file as described above.
+
+    Parameters
+    ----------
+    groups
+        Values of the column ``group`` to read; all rows if empty.
 
     Raises
     ------
     UnusableSample
-        A column or a value is missing, with its row.
+        A column or a value is missing; the message has the line.
     """
     patients, cases, inputs = [], [], []
     with file.open(newline="", encoding="utf-8") as stream:
@@ -128,7 +132,7 @@ def read_vertebrae(file: Path, groups: Sequence[str] = ()) -> Vertebrae:
 
 
 def virtual_group_a(patients: int, seed: int, scenario: str) -> Vertebrae:
-    """Group A of study 1 from the virtual cohort, fracture patients and controls as 30 to 138."""
+    """Group A of study 1 from the virtual cohort, with 30 fracture patients to 138 controls."""
     groups = {one.name: one for one in lumbar_groups(SCENARIOS[scenario])}
     cases = round(patients * 30 / 168)
     parts = [
@@ -142,7 +146,7 @@ def virtual_group_a(patients: int, seed: int, scenario: str) -> Vertebrae:
 
 
 def join(tables: Sequence[Vertebrae]) -> Vertebrae:
-    """All rows in one table."""
+    """Join several tables into one."""
     return Vertebrae(
         patient=np.concatenate([one.patient for one in tables]),
         is_case=np.concatenate([one.is_case for one in tables]),
@@ -152,7 +156,7 @@ def join(tables: Sequence[Vertebrae]) -> Vertebrae:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """Intercept and coefficients with their standard errors by patient; each (5,)."""
+    """Intercept and coefficients with their standard errors clustered by patient; each (5,)."""
 
     coefficients: FloatArray
     standard_errors: FloatArray
@@ -163,12 +167,12 @@ class Fit:
 
 
 def fit(table: Vertebrae) -> Fit:
-    """Unpenalised logistic regression, as in the study; errors clustered by patient.
+    """Fit an unpenalised logistic regression as in the study, with errors clustered by patient.
 
     Raises
     ------
     UnusableSample
-        One class only.
+        All patients are of one class.
     """
     if table.is_case.all() or not table.is_case.any():
         raise UnusableSample("all patients are of one class", "cases and controls")
@@ -180,7 +184,7 @@ def fit(table: Vertebrae) -> Fit:
 
 
 def as_model(fitted: Fit) -> LinearModel:
-    """The fit as a shipped formula, rounded to six significant digits."""
+    """Convert the fit to a model file's formula, rounded to six significant digits."""
     intercept, *weights = (float(f"{value:.6g}") for value in fitted.coefficients)
     return LinearModel(
         outcome=OUTCOME,
@@ -212,23 +216,23 @@ def ship(
         training_data=training_data,
         training=f"Unpenalised logistic regression over vertebrae; {command}",
         metrics=metrics,
-        intended_use="Research use only. Says whom a person resembles; it predicts no fracture.",
-        limits="Case status at one time in a case-control sample, so the level of the index is that "
-        "of the sample's case share. Age differs strongly between cases and controls. Withheld "
+        intended_use="Research use only. Similarity to people with a fracture; it predicts no fracture.",
+        limits="Case status at one time in a case-control sample, so the level of the index depends "
+        "on the sample's share of cases. Age differs strongly between cases and controls. Withheld "
         "outside 40 to 90 years and without age, sex or body mass index.",
         licence="Apache-2.0",
     )
 
 
 def main() -> None:
-    """Fit, print, write."""
+    """Fit the index, write model and card, print the coefficients."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--cohort", type=Path, help="CSV of patients")
-    parser.add_argument("--groups", default="", help="of the CSV's column group, with commas")
-    parser.add_argument("--patients", type=int, default=PATIENTS, help="virtual ones")
+    parser.add_argument("--cohort", type=Path, help="CSV of patients; default: virtual patients")
+    parser.add_argument("--groups", default="", help="groups of the CSV to use, comma-separated")
+    parser.add_argument("--patients", type=int, default=PATIENTS, help="number of virtual patients")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--scenario", choices=SCENARIOS, default=PAPER_LIKE.name)
     args = parser.parse_args()

@@ -1,14 +1,10 @@
-"""Who is scanned for the fracture part of study 1: fracture patients, and people with hyperostosis.
+"""Cohort of the fracture part of study 1: fracture patients, and people with hyperostosis.
 
     python -m training.study1.fracture_plan --scenario paper-like --out runs/study1/paper-like
 
-Takes  Scenario, seed
-Gives  FractureCohort
-Next   training.study1.hyperostosis
-
-The tables of `training.study1.fracture` add an artefact to the areal density; here
-osteophytes are painted that add about as much, and DXA and CT are made of the same bone. Nobody was
-trained on: skeletons and scanners are those of the test part.
+`training.study1.fracture` adds an artefact to the areal density in a table. This module paints
+osteophytes that add about as much, and simulates DXA and CT of the same bone. All patients are test
+patients: their skeletons and scanners are those of the test part.
 """
 
 import argparse
@@ -30,30 +26,30 @@ from training.study1.examples import make_examples
 from training.study1.plan import LumbarCohort
 
 SCANNED: Final = ("fracture", "hyperostotic control", "hyperostotic fracture")
-"""Groups; the controls of group A are the test part of the networks."""
+"""Groups to scan; the controls of group A are the test part of the networks."""
 ARTEFACT_G_CM2: Final = (0.0, 0.05, 0.14, 0.37, 0.55)
 LIPS_MM: Final = (0.0, 3.5, 6.0, 9.0, 12.0)
-"""What lips of so many mm at both end plates add to areal density by simulated DXA: mean of L1 to
-L4 of two patients; the last pair goes on in a line."""
+"""Osteophytes of LIPS_MM at both end plates add ARTEFACT_G_CM2 to areal density by simulated DXA: mean
+of L1 to L4 of two patients. The last pair is extrapolated linearly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FractureCohort(LumbarCohort):
     """Patients of one simulated study, all of them test patients.
 
-    Their fractures lie at other levels; L1 to L4 are whole.
+    Their fractures lie at other levels; L1 to L4 are not fractured.
     """
 
     def subject(self, row: int) -> Subject:
-        """One patient, with osteophytes that add what the scenario says."""
-        # Not super(): a dataclass with slots is another class than the one that was written.
+        """One patient, with osteophytes that add the artefact of the scenario."""
+        # super() fails here: a dataclass with slots replaces the class in which it was written.
         subject = LumbarCohort.subject(self, row)
         lips = float(np.interp(artefact_g_cm2(self.people)[row], ARTEFACT_G_CM2, LIPS_MM))
         return with_lips(subject, dict.fromkeys(DXA_LEVELS, lips))
 
 
 def with_lips(subject: Subject, lips_mm: Mapping[Level, float]) -> Subject:
-    """The patient with osteophytes of some length at both end plates of some levels."""
+    """Add osteophytes of the given length at both end plates of the given levels."""
     findings = {
         level: LevelFindings(
             kellgren_lawrence=int(np.searchsorted(OSTEOPHYTE_MM, lips, side="right")) - 1,
@@ -66,7 +62,7 @@ def with_lips(subject: Subject, lips_mm: Mapping[Level, float]) -> Subject:
 
 
 def artefact_g_cm2(people: Population) -> NDArray[np.float64]:
-    """(n,) what the table adds to the areal density of every level, without the aorta."""
+    """(n,) artefact that the population adds to the areal density of every level, without the aorta."""
     plaques = 1 + AORTA_PER_100_MM3 * people.aorta_mm3 / 100
     return np.asarray(
         (people.abmd_g_cm2 / plaques[:, None] - people.native_abmd_g_cm2).mean(axis=1)
@@ -79,7 +75,7 @@ def plan_fracture_cohort(scenario: Scenario, seed: int = 1) -> FractureCohort:
     parts = []
     for number, name in enumerate(SCANNED, start=1):
         group = groups[name]
-        if group.offset_g_cm2 is None:  # as in group A: no hyperostosis
+        if group.offset_g_cm2 is None:  # no hyperostosis, as in group A
             group = replace(group, offset_g_cm2=(0.0, 0.0))
         parts.append(draw_population(seeds_of(seed * 10 + number, group.weight), (group,)))
     people = joined(parts)

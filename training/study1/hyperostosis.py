@@ -1,14 +1,10 @@
-"""Study 1's groups A and B on images: the density network itself on spines with osteophytes.
+"""Fracture-association index of study 1 on images: the density network on spines with osteophytes.
 
     python -m training.study1.hyperostosis --out docs/results/study1/hyperostosis --work runs/study1
 
-Takes  Examples of the test part and of `training.study1.fracture_plan`, weights.safetensors
-Gives  StudyTable
-Next   nothing
-
-One simulated study of the published size for each scenario that was scanned. Logistic model on age,
-sex, body mass index and DXA, fitted on 80 % of group A; group B is scored with the same coefficients,
-once with DXA and once with what the network reads in the CT. DXA is simulated from the same bone.
+One simulated study of the published size for each scanned scenario. A logistic model of age, sex, body
+mass index and DXA is fitted on 80 % of group A. Group B is scored with the same coefficients, once
+with DXA and once with the network's prediction from CT. DXA is simulated from the same bone.
 """
 
 import argparse
@@ -32,15 +28,16 @@ from training.tables.table import VIRTUAL, Row, Stopwatch, StudyTable, markdown,
 
 Values = NDArray[np.float64]
 FIRST_CASE: Final = 100_000
-"""Added to the numbers of the scanned patients, so that they differ from those of the test part."""
+"""Offset of the numbers of scanned patients, so that they differ from those of the test part."""
 NOTES: Final = (
-    "Controls of group A: the test part of the networks. Skeletons, scanner and kernels of all are of "
-    "the held-out kind. No level is fractured; the paper's fracture patients keep 209 of 284.",
-    "Osteophytes were painted so that they add about as much to simulated DXA as the scenario says; "
-    "network and DXA see the same bone. The network's last training had osteophytes of the same painter, with "
-    "labels without them (`training.study1.osteophytes`).",
+    "Controls of group A: the test part of the networks. Skeletons, scanner and kernels of all patients "
+    "are held out from training. No level is fractured; the paper has 209 of 284 levels of fracture "
+    "patients.",
+    "The painted osteophytes add about the artefact of the scenario to simulated DXA; network and DXA "
+    "use the same bone. The last training of the network included osteophytes from the same program, "
+    "with labels without them (`training.study1.osteophytes`).",
     "Baseline: trabecular density alone, without age, sex and body mass index. Intervals: "
-    "Obuchowski's, counting patients.",
+    "Obuchowski's, clustered by patient.",
 )
 
 
@@ -80,7 +77,7 @@ def scenario_rows(
     seed: int,
     out: Path | None,
 ) -> list[Row]:
-    """Areas of one study, their test, and what osteophytes do to DXA and to the network."""
+    """AUCs of one study, their test, and the effect of osteophytes on DXA and on the network."""
     cohort = plan_fracture_cohort(scenario, seed)
     group = cohort.people.group[[one.patient for one in scanned]]
     cases = [one for one, name in zip(scanned, group, strict=True) if name == "fracture"]
@@ -115,7 +112,7 @@ def table_of(
     areal: Values | None = None,
     first: int = 0,
 ) -> Vertebrae:
-    """Vertebrae as the logistic model takes them; areal density by DXA where none is given."""
+    """Inputs of the logistic model; areal density is that of DXA unless another is given."""
     density = [one.abmd_g_cm2 for one in examples] if areal is None else areal
     inputs = [
         (one.age_years, float(one.sex == "F"), one.bmi_kg_m2, value)
@@ -129,7 +126,7 @@ def table_of(
 
 
 def error_rows(predicted: Values, dxa: Values, group: NDArray[np.str_], cohort: str) -> list[Row]:
-    """How far the network follows DXA up."""
+    """Difference of the network from DXA by group."""
     return [
         row(
             f"network minus DXA, {name}, g/cm2",

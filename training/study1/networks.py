@@ -1,9 +1,4 @@
-"""Study 1, the two networks: predictions beside DXA, the published figures, and the mean HU.
-
-Takes  Examples, predictions
-Gives  Row, figures
-Next   training.study1.study
-"""
+"""Results of study 1's two networks: compared with DXA, the published figures, and the mean HU."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -35,33 +30,33 @@ Values = NDArray[np.float64]
 TASKS: Final[tuple[Task, ...]] = ("bmd", "status")
 
 NOTES: Final = (
-    "Settings beyond the study, for a machine without accelerator: Adam 1e-3 (the study: 1e-4) in "
-    "batches of 16 (32), minutes in place of 200 epochs, coarser voxels, the class network started "
-    "from the features of the density network; training vertebrae made up to 12 % deeper or "
-    "shallower together with their label.",
-    "Held-out family: common, which lies between the two of the training in most of its numbers. With "
+    "Settings that differ from the study, for a machine without accelerator: Adam 1e-3 (the study: "
+    "1e-4) in batches of 16 (32), minutes instead of 200 epochs, coarser voxels. The class network "
+    "started from the features of the density network. Training vertebrae were made up to 12 % deeper "
+    "or shallower together with their label.",
+    "Held-out family: common, which lies between the two training families in most of its numbers. With "
     "stout held out, as first planned, no test patient had osteoporosis.",
     "Labels: DXA of the rendered patient (projection of all mineral), class by the T-score of its L1-L4 "
     "copied to the levels, as the study does.",
-    "Test patients: other patients with skeletons of another family, in a scanner and under kernels "
-    "that no training patient saw; drawn by the same program.",
+    "Test patients: other patients with skeletons of another family, with a scanner and kernels that "
+    "are not in the training data; drawn by the same program.",
     "Baseline: mean HU of the true trabecular core; a straight line to areal density, a "
     "multinomial logistic regression to the class, fitted on the training part.",
-    "Intervals: bootstrap over patients (2000), Obuchowski's for AUC; patients, not vertebrae, are "
-    "what is independent.",
+    "Intervals: bootstrap over patients (2000), Obuchowski's for AUC, since vertebrae of one patient "
+    "are not independent.",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkRuns:
-    """Where a run keeps its examples and weights, and how long it trains.
+    """Folders and training time of the study's networks.
 
     Parameters
     ----------
     minutes
-        Per network.
+        Training time per network.
     trained
-        Take examples and networks as they are: nothing is scanned, nothing trained.
+        Use the existing examples and networks; scan and train nothing.
     """
 
     work: Path
@@ -76,7 +71,7 @@ class NetworkRuns:
     trained: bool = False
 
     def config(self, task: Task) -> Config:
-        """The training of one network; it goes on where it was stopped."""
+        """Training configuration of one network; an interrupted training is resumed."""
         return Config(
             task=task,
             examples=self.work / "examples",
@@ -92,7 +87,7 @@ class NetworkRuns:
 
 
 def network_rows(runs: NetworkRuns, out: Path | None) -> list[Row]:
-    """Cohort -> training -> rows; figures go to ``out``."""
+    """Make examples, train both networks, predict and return the rows; ``out`` gets the figures."""
     examples = runs.work / "examples"
     if not runs.trained:
         make_examples(plan_cohort(runs.patients, runs.seed), examples, jobs=runs.jobs)
@@ -116,7 +111,7 @@ def network_rows(runs: NetworkRuns, out: Path | None) -> list[Row]:
 
 
 def training_notes(runs: NetworkRuns) -> tuple[str, ...]:
-    """How long each network was trained, and on whom, by what the run left behind."""
+    """Number of patients and training time of each network, read from the files of the run."""
     everyone = read_examples(runs.work / "examples")
     patients = {part: len({e.patient for e in everyone if e.is_test == part}) for part in (0, 1)}
     notes = [f"Scanned: {patients[0]} patients to train, {patients[1]} to test."]
@@ -125,7 +120,7 @@ def training_notes(runs: NetworkRuns) -> tuple[str, ...]:
 
 
 def training_note(folder: Path) -> str:
-    """Steps, minutes and voxels of one network."""
+    """Text with steps, minutes and voxel size of one network."""
     state = json.loads((folder / STATE).read_text(encoding="utf-8"))
     slices, rows, columns = np.multiply(state["notes"]["stride"], SPACING_MM)
     return (
@@ -135,10 +130,10 @@ def training_note(folder: Path) -> str:
 
 
 def normalization_rows(test: Sequence[Example]) -> list[Row]:
-    """What each normalisation leaves of the density: its mean over the core against DXA.
+    """Correlation with DXA of the mean over the core after each normalisation, without a network.
 
-    Without any training: a network cannot win back what is not in its input, though it may read
-    density from the core beside its surroundings (``crop_minmax``).
+    A network cannot recover information that its input lacks. With ``crop_minmax`` it may still
+    derive density from the contrast between core and surroundings.
     """
     truth = np.array([e.abmd_g_cm2 for e in test])
     means: dict[Normalization, list[float]] = {one: [] for one in Normalization}
@@ -228,7 +223,7 @@ def correlation(one: Values, other: Values) -> float:
 
 
 def draw(test: Sequence[Example], bmd: Values, status: Values, folder: Path) -> None:
-    """Scatter, Bland-Altman, ROC, confusion and calibration, as PNG."""
+    """Draw scatter, Bland-Altman, ROC, confusion and calibration plots as PNG."""
     truth = np.array([e.abmd_g_cm2 for e in test])
     classes = np.array([e.status for e in test])
     figures.scatter(bmd, truth, folder / "scatter.png", quantity="areal density, g/cm2")
@@ -241,7 +236,7 @@ def draw(test: Sequence[Example], bmd: Values, status: Values, folder: Path) -> 
 
 
 def draw_training(folders: Sequence[Path], file: Path) -> None:
-    """Loss by epoch of each run that has a log, as PNG; one taken over as weights has none."""
+    """Draw the loss of each run that has a log, as PNG; runs that consist of weights have none."""
     logged = [folder for folder in folders if (folder / LOG).exists()]
     if not logged:
         return
@@ -260,6 +255,6 @@ def draw_training(folders: Sequence[Path], file: Path) -> None:
 
 
 def _by_patient(values: Values, patient: NDArray[np.int_]) -> Values:
-    """Mean of each patient's levels, patients in order."""
+    """Mean over the levels of each patient, in order of the patients."""
     names, index = np.unique(patient, return_inverse=True)
     return np.asarray(np.bincount(index, values) / np.bincount(index, minlength=len(names)))

@@ -1,15 +1,11 @@
-"""Study 1's normalisation: the density network trained alike on one window and on both min-max.
+"""Compare three HU normalisations for study 1's density network: fixed window and two min-max kinds.
 
     python -m training.study1.normalization --out docs/results/study1/normalization --epochs 12
 
-Takes  Examples
-Gives  StudyTable
-Next   nothing
-
-The study scales every crop by its own least and greatest value. Three networks start from the same
-random weights and see the same vertebrae in the same order, as often as one another; only the
-scaling differs. They are trained for this comparison and not shipped; ``--work`` keeps them, so
-that a run goes on where it was stopped.
+The study scales every crop by its own minimum and maximum. Three networks start from the same random
+weights and are trained on the same vertebrae in the same order for the same epochs. Only the scaling
+differs. They serve this comparison and are not shipped. ``--work`` keeps them, so that an interrupted
+run can continue.
 """
 
 import argparse
@@ -33,10 +29,10 @@ from training.tables.table import VIRTUAL, Row, Stopwatch, StudyTable, markdown,
 Values = NDArray[np.float64]
 COHORT: Final = f"{VIRTUAL}, test, vertebrae"
 NOTES: Final = (
-    "Each network was trained from random weights for the same epochs, with the same seed and order; none "
+    "Each network was trained from random weights for the same epochs, with the same seed and order. None "
     "is the shipped one, which was trained for longer.",
-    "Intervals, of the differences too: bootstrap over patients (2000). Baseline: a straight line "
-    "from the mean HU of the core.",
+    "Intervals, also of differences: bootstrap over patients (2000). Baseline: a straight line from the "
+    "mean HU of the core.",
 )
 
 
@@ -48,13 +44,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for table.json, table.md and pictures")
     parser.add_argument("--work", type=Path, default=Path("runs/study1"))
     parser.add_argument("--epochs", type=int, default=200)
-    parser.add_argument("--stride", type=read_stride, default=FULL, help="2, or 2,4,4")
+    parser.add_argument(
+        "--stride", type=read_stride, default=FULL, help="voxels averaged to one: 2, or 2,4,4"
+    )
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--micro", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
     parser.add_argument("--falling", action="store_true", help="cosine learning rate")
     parser.add_argument(
-        "--bfloat16", action="store_true", help="early layers, where the CPU has it"
+        "--bfloat16", action="store_true", help="early layers in bfloat16 if the CPU supports it"
     )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=2)
@@ -95,14 +93,14 @@ def main() -> None:
 def trained_rows(
     test: Sequence[Example], predicted: Mapping[Normalization, Values], plain: Values
 ) -> list[Row]:
-    """Correlation and error under each scaling, and how far min-max falls behind one window.
+    """Correlation and error with each scaling, and the loss of correlation by min-max scaling.
 
     Parameters
     ----------
     predicted
         Areal density of every vertebra of ``test``, g/cm2.
     plain
-        The same by the mean HU alone.
+        The same, predicted from the mean HU alone.
     """
     truth = np.array([one.abmd_g_cm2 for one in test])
     patient = np.array([one.patient for one in test])

@@ -1,14 +1,10 @@
-"""More patients to train on: with osteophytes, and the areal density that they have without them.
+"""Make further training patients with osteophytes; their label is areal density without osteophytes.
 
     python -m training.study1.osteophytes --out runs/study1/osteophytes --patients 120 --jobs 2
     python -m training.study1.train bmd --examples runs/study1/examples --more runs/study1/osteophytes
 
-Takes  number of patients, seed
-Gives  Examples
-Next   training.study1.train
-
-Beyond the study, which trains on spines without hyperostosis only: a network that never saw
-osteophytes counts them as DXA does (`training.study1.hyperostosis`).
+This extends the study, which trains on spines without hyperostosis only. A network trained without
+osteophytes adds them to the density, as DXA does (`training.study1.hyperostosis`).
 """
 
 import argparse
@@ -32,10 +28,10 @@ LONGEST_MM: Final = 12.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OsteophyteCohort(LumbarCohort):
-    """Training patients of the usual families and scanners, each level with lips of its own."""
+    """Training patients of the usual families and scanners; osteophytes differ between levels."""
 
     def subject(self, row: int) -> Subject:
-        """Who is scanned."""
+        """The patient to scan, with osteophytes."""
         rng = np.random.default_rng([self.seed, row, 5])
         usual = rng.uniform(0, LONGEST_MM)
         lips = np.clip(usual + rng.normal(0, 2, len(DXA_LEVELS)), 0, LONGEST_MM)
@@ -43,12 +39,12 @@ class OsteophyteCohort(LumbarCohort):
         return with_lips(LumbarCohort.subject(self, row), levels)
 
     def labelled(self, row: int) -> Subject:
-        """The same patient without osteophytes."""
+        """The same patient without osteophytes, for the DXA label."""
         return LumbarCohort.subject(self, row)
 
 
 def plan_osteophytes(patients: int, seed: int = SEED) -> OsteophyteCohort:
-    """Draw patients as in the main group of the study; all of them are trained on."""
+    """Draw patients as in the main group of the study; all of them are training patients."""
     people = draw_population(seeds_of(seed, patients), lumbar_groups()[:1])
     return OsteophyteCohort(people=people, is_test=np.zeros(patients, bool), seed=seed)
 

@@ -1,9 +1,4 @@
-"""Who is scanned for study 1, and who belongs to which part.
-
-Takes  number of patients, seed
-Gives  LumbarCohort
-Next   training.study1.examples
-"""
+"""Cohort of study 1: its patients, their scanners, and the split into training and test part."""
 
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -27,24 +22,25 @@ SLICES_MM: Final = (1.0, 1.25, 2.0, 2.5, 5.0)
 MAS: Final = (120, 250)
 FAMILIES: Final = ("stout", "slender")
 HELD_OUT_FAMILY: Final = "common"
-"""Lies between the two others in most numbers of `training.cohort.people.form`: the networks interpolate."""
+"""Test family. Most of its numbers in `training.cohort.people.form` lie between the two others, so the
+networks interpolate."""
 POSSIBLE_CORTEX: Final = (0.4, 1.6)
 CLASSES: Final = ("normal", "osteopenia", "osteoporosis")
-"""By the T-score of DXA, in the order of the networks' outputs."""
+"""Classes by the T-score of DXA, in the order of the network's outputs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CortexLaw:
-    """Cortex of a family of skeletons, a straight line in two numbers of a patient.
+    """Cortex factor of a family of skeletons, linear in two values of a patient.
 
     Parameters
     ----------
     usual
-        At 120 mg/cm3 in a patient whose row has the usual cortex.
+        Factor at 120 mg/cm3 in a patient with the usual cortex in the population table.
     per_density
-        For 100 mg/cm3 more trabecular density: sparse bone has thin shells and arches as well.
+        Increase per 100 mg/cm3 of trabecular density: sparse bone also has thin shells and arches.
     per_cortex
-        For one more of the row's.
+        Increase per unit of the cortex factor in the population table.
     """
 
     usual: float
@@ -52,7 +48,7 @@ class CortexLaw:
     per_cortex: float
 
     def at(self, subject: Subject) -> float:
-        """Cortex of one patient."""
+        """Cortex factor of one patient."""
         density = np.mean([subject.vbmd_mg_cm3[level] for level in DXA_LEVELS])
         own = self.per_density * (density - 120) / 100 + self.per_cortex * (subject.cortex - 1)
         return float(np.clip(self.usual + own, *POSSIBLE_CORTEX))
@@ -65,22 +61,21 @@ CORTEX: Final = MappingProxyType(
         "slender": CortexLaw(usual=1.016, per_density=0.221, per_cortex=1.51),
     }
 )
-"""What makes the DXA of the patients of a family follow their rows in the population, by 30 people of
-another seed in each. Else the family would tell the class, and areal density would spread less (SD 0.08
-to 0.11 g/cm2) than in the rows (0.126) and in the study (0.143): painted bodies answer to trabecular
-density by 0.0017 to 0.0023 g/cm2 per mg/cm3 where people are taken to have 0.0029."""
+"""Cortex by family, fitted so that simulated DXA matches the population table (30 people of another seed
+per family). Without it the family would predict the class, and areal density would vary less (SD 0.08
+to 0.11 g/cm2) than in the table (0.126) and in the study (0.143): areal density of painted bodies rises
+by 0.0017 to 0.0023 g/cm2 per mg/cm3 of trabecular density, that of the population by 0.0029."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LumbarCohort:
-    """Patients without hyperostosis, split as the study says.
+    """Patients without hyperostosis, split as in the study.
 
     Parameters
     ----------
     is_test : (patients,)
-        By patient, in equal shares of class, sex and age, balanced in height, weight and BMI.
-        Test patients lie in scanners, under kernels, that no training patient saw, and their
-        skeletons are of another family.
+        Split by patient with equal shares of class, sex and age, balanced in height, weight and BMI.
+        Scanners, kernels and the family of skeletons of test patients are not in the training part.
     """
 
     people: Population
@@ -88,22 +83,22 @@ class LumbarCohort:
     seed: int
 
     def family(self, row: int) -> str:
-        """Family of forms that the skeleton of one patient is of."""
+        """Family of the skeleton of one patient."""
         return HELD_OUT_FAMILY if self.is_test[row] else FAMILIES[row % len(FAMILIES)]
 
     def subject(self, row: int) -> Subject:
-        """One patient; test patients have skeletons of a family that training never saw."""
+        """One patient; the skeletons of test patients are of a family that is not in training."""
         subject = subject_of(self.people, row)
         family = self.family(row)
         form = draw_form(subject.seed, family)
         return replace(subject, form=form, cortex=CORTEX[family].at(subject))
 
     def labelled(self, row: int) -> Subject:
-        """Whose DXA is learned: the patient who is scanned."""
+        """Patient whose DXA is the label: here the scanned one."""
         return self.subject(row)
 
     def scanner(self, row: int) -> Scanner:
-        """The scanner of one patient: all at 120 kV, as in the study; slices of 1 to 5 mm."""
+        """Scanner of one patient: 120 kV as in the study, slices of 1 to 5 mm."""
         rng = np.random.default_rng([self.seed, row])
         models: tuple[ScannerModel, ...] = HELD_OUT if self.is_test[row] else TRAINING
         model = models[rng.integers(len(models))]

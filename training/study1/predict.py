@@ -1,9 +1,4 @@
-"""What a trained network of study 1 says of vertebrae, and what their mean HU says.
-
-Takes  Examples, weights.safetensors
-Gives  numbers per vertebra
-Next   training.study1.networks
-"""
+"""Predictions of a trained network of study 1, and of the baseline on mean HU."""
 
 import json
 from collections.abc import Sequence
@@ -25,12 +20,12 @@ Values = NDArray[np.float64]
 
 
 def predict(examples: Sequence[Example], config: Config) -> Values:
-    """Run the network that ``config.out`` holds, as the product does: with the mirror images.
+    """Run the network of ``config.out`` on images and their mirror images, as the product does.
 
     Parameters
     ----------
     config
-        Task, device and folder; stride and normalisation are those of the training.
+        Task, device and folder; stride and normalisation as in the training.
 
     Returns
     -------
@@ -52,15 +47,15 @@ def predict(examples: Sequence[Example], config: Config) -> Values:
     outputs = []
     with torch.inference_mode():
         for part in images.split(config.micro):
-            outputs.append(mirror_mean(run, part.to(config.device).float()).cpu())
+            outputs.append(mirror_mean(run, part.to(config.device).float(), maps=False).cpu())
     output = np.asarray(torch.cat(outputs))
     return np.asarray(output[:, 0] if config.task == "bmd" else output)
 
 
 def baseline(train: Sequence[Example], test: Sequence[Example]) -> tuple[Values, Values]:
-    """Areal density and class probabilities from the mean HU of the core alone.
+    """Predict areal density and class probabilities from the mean HU of the core alone.
 
-    A straight line, and a multinomial logistic regression, fitted on the training part.
+    The models are a straight line and a multinomial logistic regression, fitted on the training part.
     """
     x_train, x_test = (np.array([[e.core_hu] for e in part]) for part in (train, test))
     line = LinearRegression().fit(x_train, [e.abmd_g_cm2 for e in train])

@@ -1,13 +1,14 @@
-"""Study 1, published beside reproduced on the virtual cohort.
+"""Run study 1 on the virtual cohort and print its results beside the published ones.
 
     python -m training.study1 --out docs/results/study1 --work runs/study1 --jobs 2
     python -m training.study1 --fracture-only --out docs/results/study1/fracture
 
-Without ``--fracture-only``: cohort, training of both networks (resumable), predictions, table.
-Networks trained under min-max in place of one window: `training.study1.normalization`.
+The first part makes the cohort, trains both networks (resumable), predicts and writes a table;
+``--fracture-only`` skips it. `training.study1.normalization` compares min-max scaling with the fixed
+window.
 
-The fracture association on the analytic cohort, under the three scenarios that were named
-before anything was run: non-differential, paper-like, null. All three are printed.
+The second part computes the fracture-association index on simulated tables, under three scenarios that
+were fixed before any run: non-differential, paper-like, null. All three are printed.
 """
 
 import argparse
@@ -51,43 +52,52 @@ AREAS = (
     ("fracture_auc_b_dxa", "b_dxa", None, GROUP_B_PATIENTS),
     ("fracture_auc_b_predicted", "b_predicted", "b_vbmd", GROUP_B_PATIENTS),
 )
-"""Published figure, field of `FractureStudy`, the field of its baseline, patients."""
+"""Published figure, field of `FractureStudy`, field of its baseline, number of patients."""
 NOTES = (
     "Interval of a figure over studies: 2.5th to 97.5th percentile of simulated studies of the "
-    "published size; of one study: Obuchowski's, counting patients.",
-    "Scenarios, fixed before any run, differ in how far fracture patients' trabecular density lies below that "
-    "of their age and sex, and in what hyperostosis adds to DXA in cases and in controls: "
-    "non-differential -25 mg/cm3 and .20 in both, paper-like -50 and .32 against .08, null nothing. "
-    "The paper-like one was tuned to the published figures, so its agreement proves nothing else.",
+    "published size. Interval of one study: Obuchowski's, clustered by patient.",
+    "The scenarios were fixed before any run. They differ in two effects: the deficit of trabecular "
+    "density of fracture patients for their age and sex, and the areal density that hyperostosis adds to "
+    "DXA in cases and in controls. Non-differential: -25 mg/cm3, .20 in both; paper-like: -50 mg/cm3, .32 "
+    "and .08; null: none. The paper-like scenario was tuned to the published figures, so agreement with "
+    "them is no evidence.",
     "Baseline: trabecular density alone, without age, sex and body mass index.",
-    "Predicted density is that of a reader of trabecular bone who errs as the shipped network did on its virtual "
-    f"test patients: {AS_THE_NETWORK.level_g_cm2} g/cm2 per level and {AS_THE_NETWORK.patient_g_cm2} "
-    "per patient. These are tables, not images: what "
-    "hyperostosis does to the network itself is in docs/results/study1/hyperostosis.",
+    "Predicted density: estimate from trabecular bone with the error of the shipped network on its "
+    f"virtual test patients: {AS_THE_NETWORK.level_g_cm2} g/cm2 per level and "
+    f"{AS_THE_NETWORK.patient_g_cm2} per patient. These are tables, not images; the effect of "
+    "hyperostosis on the network itself is in docs/results/study1/hyperostosis.",
 )
 
 
 def main() -> None:
-    """Run the parts that were asked for."""
+    """Run the selected parts."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--fracture-only", action="store_true", help="the fracture association, without networks"
+        "--fracture-only",
+        action="store_true",
+        help="only the fracture-association index, without networks",
     )
     parser.add_argument("--out", type=Path, help="folder for table.json, table.md and pictures")
-    parser.add_argument("--studies", type=int, default=STUDIES, help="simulated per scenario")
-    parser.add_argument("--splits", type=int, default=SPLITS, help="of one study's group A")
+    parser.add_argument(
+        "--studies", type=int, default=STUDIES, help="simulated studies per scenario"
+    )
+    parser.add_argument("--splits", type=int, default=SPLITS, help="splits of group A of one study")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--work", type=Path, default=Path("runs/study1"), help="examples, weights")
     parser.add_argument("--patients", type=int, default=PATIENTS)
     parser.add_argument("--jobs", type=int, default=1, help="processes that scan patients")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="of training, per network")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="training time per network")
     parser.add_argument("--epochs", type=int, default=200)
-    parser.add_argument("--stride", type=read_stride, default=FULL, help="2, or 2,4,4")
+    parser.add_argument(
+        "--stride", type=read_stride, default=FULL, help="voxels averaged to one: 2, or 2,4,4"
+    )
     parser.add_argument("--falling", action="store_true", help="cosine learning rate")
     parser.add_argument(
-        "--trained", action="store_true", help="take examples and networks in --work as they are"
+        "--trained",
+        action="store_true",
+        help="use the examples and networks in --work, train nothing",
     )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
@@ -98,7 +108,7 @@ def main() -> None:
 
 
 def networks_part(args: argparse.Namespace) -> None:
-    """Areal density and class of vertebrae."""
+    """Results of the networks for areal density and class."""
     watch = Stopwatch(module="training.study1", seed=args.seed, device=args.device)
     runs = NetworkRuns(
         work=args.work,
@@ -121,7 +131,7 @@ def networks_part(args: argparse.Namespace) -> None:
 
 
 def fracture_part(args: argparse.Namespace) -> None:
-    """The fracture association under all scenarios."""
+    """Results of the fracture-association index under all scenarios."""
     watch = Stopwatch(module="training.study1", seed=args.seed)
     rows: list[Row] = []
     for scenario in SCENARIOS.values():
@@ -141,7 +151,7 @@ def fracture_part(args: argparse.Namespace) -> None:
 
 
 def over_studies(scenario: Scenario, runs: Sequence[FractureStudy]) -> list[Row]:
-    """Mean and spread of each figure over many simulated studies."""
+    """Mean and interval of each figure over many simulated studies."""
     cohort = f"{VIRTUAL}, {scenario.name}, {len(runs)} studies"
     rows = []
     for key, name, baseline, patients in AREAS:
@@ -160,7 +170,7 @@ def over_studies(scenario: Scenario, runs: Sequence[FractureStudy]) -> list[Row]
 
 
 def one_study(scenario: Scenario, seed: int, splits: int, out: Path | None) -> list[Row]:
-    """One study in detail: intervals by patient, both tests, the split repeated."""
+    """One study in detail: intervals clustered by patient, both tests, repeated splits."""
     picture = out and out / f"roc_{scenario.name.replace('-', '_')}.png"
     cohort = f"{VIRTUAL}, {scenario.name}, one study"
     return detail_rows(draw_tables(scenario, seed), seed, splits, cohort, picture)
@@ -174,12 +184,12 @@ def detail_rows(
     picture: Path | None,
     reader: str = "predicted",
 ) -> list[Row]:
-    """Areas and tests of one study, drawn as tables or measured on images.
+    """AUCs and tests of one study, simulated as tables or measured on images.
 
     Parameters
     ----------
     reader
-        Whose estimate ``group_b_predicted`` is, in the picture.
+        Name of the source of ``group_b_predicted`` in the picture.
     """
     areas, fitted = split_areas(tables, repeats=splits, seed=seed)
     found = compare(tables, fitted, float(areas[0]))

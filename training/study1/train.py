@@ -3,22 +3,18 @@
     python -m training.study1.train bmd --examples runs/study1/examples --out runs/study1/bmd --minutes 60
     python -m training.study1.train status --examples ... --out runs/study1/status --resume
 
-Takes  Examples
-Gives  weights.safetensors
-Next   training.study1.predict
+Settings as in the study: Adam at 1e-4, batches of 32 (accumulated from micro-batches), 200 epochs, MSE
+or cross-entropy, random flips and in-plane rotation, no selection on the test part. The study states no
+angle; here it is up to 15 degrees. The same code runs on CPU and CUDA. ``--minutes`` stops early,
+``--resume`` continues.
 
-As the study says: Adam at 1e-4, batches of 32 (gathered from micro-batches), 200 epochs, MSE or
-cross-entropy, random flips and in-plane rotation (by up to 15 degrees, which it does not say), no
-selection on the test part. The same code runs on CPU and CUDA; ``--minutes`` stops early, ``--resume``
-goes on.
+For machines without an accelerator: ``--stride 2`` halves the resolution, ``--stride 2,4,4`` makes the
+input 32 voxels in each direction (a coarse run that is resumed at stride 2 learns faster).
+``--start-from`` copies the features of the other network. ``--bfloat16`` halves the time of the early
+layers on a CPU with instructions for it; on any other CPU they stay in single precision.
 
-For machines without an accelerator: ``--stride 2`` halves the resolution, ``--stride 2,4,4`` makes
-it 32 voxels each way (a coarse run, resumed at stride 2, learns faster), ``--start-from`` takes the
-features of the other network, ``--bfloat16`` halves the time of the early layers on a CPU that has
-instructions for it; on any other CPU they stay in single precision.
-
-Beyond the study: ``--stretch 0.12`` makes vertebrae up to 12 % deeper or shallower from front to
-back, and their areal density with them: mass over projected area grows as the depth.
+An extension of the study: ``--stretch 0.12`` makes vertebrae up to 12 % deeper or shallower from front
+to back and scales their areal density alike, since mass over projected area grows with the depth.
 """
 
 import argparse
@@ -62,32 +58,33 @@ ROTATION_DEG: Final = 15.0
 SAVE_EVERY_S: Final = 120.0
 FULL: Final[Stride] = (1, 1, 1)
 FIRST_DEEP: Final = "denseblock3"
-"""On CPUs, layers before it may run in bfloat16. Behind it there are few voxels, for which PyTorch
-2.13 gives gradients of 3x3x3 convolutions in bfloat16 that are not finite."""
+"""On CPUs, layers before this one may run in bfloat16. From here on there are few voxels, for which
+PyTorch 2.13 computes gradients of 3x3x3 convolutions in bfloat16 that are not finite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """One training run.
+    """Settings of one training run.
 
     Parameters
     ----------
     micro
-        Vertebrae at once on the device; their gradients are gathered to ``batch``. Batch
-        normalisation sees ``micro`` only.
+        Vertebrae per pass on the device; gradients are accumulated to ``batch``. Batch
+        normalisation uses ``micro`` vertebrae.
     stride
         Slices, rows and columns that are averaged to one.
     falling
-        Let the learning rate fall as a cosine over the minutes or epochs; the study states none.
+        Let the learning rate fall as a cosine over the minutes or epochs; the study states no
+        schedule.
     stretch
         Largest change of depth, as a share; 0 for none.
     bfloat16
-        Early layers in bfloat16 where a CPU has instructions for it. On accelerators that have
-        them, all layers are, whatever is given here.
+        Run early layers in bfloat16 if the CPU has instructions for it. Accelerators that support
+        bfloat16 always run all layers in it.
     more
-        Further folders of examples, as of `training.study1.osteophytes`.
+        Further folders of examples, for instance of `training.study1.osteophytes`.
     start_from
-        Folder of another run, whose features (all but the last layer) are taken over.
+        Folder of another run; its weights except the last layer are copied.
     """
 
     task: Task
@@ -113,13 +110,13 @@ class Config:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bank:
-    """All vertebrae of a part, ready for the network.
+    """All vertebrae of a part as network input.
 
     Parameters
     ----------
     images : (vertebrae, 1, slices, rows, columns) float16, 0 to 1
     areal : (vertebrae,) float32
-        g/cm2 by DXA: of the vertebra, or of L1 to L4 together where their class is learned.
+        g/cm2 by DXA: of the vertebra, or of L1 to L4 together for the task ``status``.
     """
 
     images: torch.Tensor
@@ -156,12 +153,12 @@ def augmented(
     Parameters
     ----------
     depth : (batch,)
-        Factors on the size from front to back, before the rotation; default 1.
+        Factors on the size from front to back, applied before the rotation; default 1.
     """
     count = len(images)
     angle = (torch.rand(count, generator=generator) * 2 - 1) * math.radians(ROTATION_DEG)
     mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
-    # The size of rows and columns is the same, so that a rotation needs no correction.
+    # Rows and columns have the same size, so a rotation needs no correction.
     turn = torch.zeros(count, 3, 4)
     turn[:, 0, 0], turn[:, 0, 1] = mirror * angle.cos(), -mirror * angle.sin()
     turn[:, 1, 0], turn[:, 1, 1] = angle.sin(), angle.cos()
@@ -175,18 +172,18 @@ def augmented(
 
 
 def train(config: Config) -> TrainingState:
-    """Train until the epochs or the minutes are used up."""
+    """Train for the given epochs or minutes."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     folders = (config.examples, *config.more)
     examples = [e for one in folders for e in read_examples(one) if not e.is_test]
     if not examples:
-        msg = f"no examples in {config.examples}: python -m training.study1.examples"
+        msg = f"no examples in {config.examples}; run python -m training.study1.examples"
         raise FileNotFoundError(msg)
     bank = fill_bank(examples, config)
     network = build(config.task)
     if config.task == "bmd":
-        with torch.no_grad():  # else the first hundred steps only find the mean
+        with torch.no_grad():  # otherwise the first hundred steps only fit the mean
             network.get_parameter("class_layers.out.bias").fill_(float(bank.areal.mean()))
     if config.start_from is not None:
         take_features(network, config.start_from)
@@ -211,14 +208,14 @@ def train(config: Config) -> TrainingState:
 
 
 def sources_of(examples: Sequence[Example]) -> tuple[Source, ...]:
-    """Patients and vertebrae of all folders, for the record of the run."""
+    """Number of patients and vertebrae of all folders, for the record of the run."""
     patients = {(one.folder.parent, one.patient) for one in examples}
     what = f"of training/cohort with DXA, {len(examples)} vertebrae"
     return (Source(kind=Kind.VIRTUAL, count=len(patients), what=what),)
 
 
 def earlier_run(folder: Path | None) -> str:
-    """The run whose features are taken over, in words; empty without one."""
+    """Description of the run whose features are copied; empty if there is none."""
     if folder is None:
         return ""
     about = read_about(folder, json.loads((folder / STATE).read_text(encoding="utf-8")))
@@ -254,7 +251,7 @@ def _run(state: TrainingState, bank: Bank, config: Config) -> None:
 
 
 def _batches(count: int, config: Config, epoch: int) -> Iterator[torch.Tensor]:
-    """Shuffled; a rest too small for batch normalisation is left out."""
+    """Shuffled batches; a last batch too small for batch normalisation is skipped."""
     generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
     order = torch.randperm(count, generator=generator)
     for rows in order.split(config.batch):
@@ -282,14 +279,14 @@ def _step(state: TrainingState, bank: Bank, rows: torch.Tensor, config: Config) 
 
 
 def _targets(task: Task, areal: torch.Tensor) -> torch.Tensor:
-    """Areal density itself, or the class of its T-score."""
+    """Areal density, or the class of its T-score."""
     if task == "bmd":
         return areal
     return torch.from_numpy(who_class(t_score(areal.numpy(), NHANES_III.spine)))
 
 
 def training_precision(config: Config) -> Precision:
-    """Bfloat16 for all layers on accelerators, for the early ones on CPUs where asked for."""
+    """Bfloat16 for all layers on accelerators; on CPUs for early layers with ``bfloat16``."""
     precision = precision_of(config.device)
     if config.device != "cpu" or precision is Precision.SINGLE:
         return precision
@@ -299,7 +296,7 @@ def training_precision(config: Config) -> Precision:
 def output_of(
     network: nn.Module, images: torch.Tensor, device: str, precision: Precision
 ) -> torch.Tensor:
-    """Forward in a precision."""
+    """Run the forward pass in the given precision."""
     if precision is not Precision.EARLY_BFLOAT16:
         with autocast(device, precision):
             return network(images)  # type: ignore[no-any-return]
@@ -313,14 +310,14 @@ def output_of(
 
 
 def take_features(network: nn.Module, folder: Path) -> None:
-    """Weights of another run, but for the last layer."""
+    """Copy the weights of another run, except the last layer."""
     tensors = load_file(folder / WEIGHTS)
     features = {name: value for name, value in tensors.items() if name.startswith("features.")}
     network.load_state_dict(features, strict=False)
 
 
 def _parts(rows: torch.Tensor, micro: int) -> Sequence[torch.Tensor]:
-    """Micro-batches; never one vertebra alone, which batch normalisation cannot use."""
+    """Micro-batches of at least two vertebrae, since batch normalisation needs them."""
     count = max(1, min(math.ceil(len(rows) / micro), len(rows) // 2))
     return rows.tensor_split(count)
 
@@ -333,12 +330,12 @@ def criterion(task: Task, output: torch.Tensor, targets: torch.Tensor) -> torch.
 
 
 def read_stride(text: str) -> Stride:
-    """``2`` for all axes, ``2,4,4`` for slices, rows and columns."""
+    """Parse a stride: ``2`` for all axes, ``2,4,4`` for slices, rows and columns."""
     numbers = [int(part) for part in text.split(",")]
     if len(numbers) == 1:
         numbers *= 3
     if len(numbers) != 3 or min(numbers) < 1:
-        msg = f"stride {text!r}: one or three whole numbers"
+        msg = f"stride {text!r} is not one or three whole numbers"
         raise argparse.ArgumentTypeError(msg)
     return numbers[0], numbers[1], numbers[2]
 
@@ -351,19 +348,25 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--micro", type=int, default=8)
-    parser.add_argument("--stride", type=read_stride, default=FULL, help="2, or 2,4,4")
+    parser.add_argument(
+        "--stride", type=read_stride, default=FULL, help="voxels averaged to one: 2, or 2,4,4"
+    )
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
     parser.add_argument(
         "--normalization", type=Normalization, default=Normalization.FIXED_WINDOW,
         choices=list(Normalization),
     )  # fmt: skip
     parser.add_argument("--falling", action="store_true", help="cosine learning rate")
-    parser.add_argument("--stretch", type=float, default=0.0, help="0.12: depth by up to 12 %%")
     parser.add_argument(
-        "--bfloat16", action="store_true", help="early layers, where the CPU has it"
+        "--stretch", type=float, default=0.0, help="0.12: change depth by up to 12 %%"
     )
-    parser.add_argument("--more", type=Path, nargs="+", default=(), help="folders of examples")
-    parser.add_argument("--start-from", type=Path, help="folder of a run whose features are taken")
+    parser.add_argument(
+        "--bfloat16", action="store_true", help="early layers in bfloat16 if the CPU supports it"
+    )
+    parser.add_argument(
+        "--more", type=Path, nargs="+", default=(), help="further folders of examples"
+    )
+    parser.add_argument("--start-from", type=Path, help="folder of a run to copy features from")
     print_run(train(Config(**vars(parser.parse_args()))))
 
 

@@ -1,1 +1,1 @@
-"""Study 2: radiomic R-score of vertebral bodies for fracture."""
+"""Study 2: R-score, a radiomic score of vertebral bodies for fracture."""

@@ -1,4 +1,4 @@
-"""``python -m training.study2``: the study as published beside the virtual cohort."""
+"""``python -m training.study2``: published results beside those on the virtual cohort."""
 
 from training.study2.study import main
 

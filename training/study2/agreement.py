@@ -1,10 +1,10 @@
-"""R-score from the product's own outlines beside that from the true ones, on whole examinations.
+"""Compare the R-score from the product's outlines with that from true outlines, on whole examinations.
 
     python -m training.study2.agreement --women 6 --out docs/results/study2
 
-Women of the ``held_out`` cohort (another scanner, another family of skeletons), lumbar spine and
-sacrum, slices of 1.25 mm. The spine and the vertebra network find, name and outline the bodies as in
-the product; the same CT is then measured with the true bodies. Writes ``agreement.json``.
+The CTs show lumbar spine and sacrum of women of the ``held_out`` cohort (another scanner, another family
+of skeletons) in slices of 1.25 mm. The spine and the vertebra network find, name and outline the bodies
+as in the product. The same CT is then measured with the true bodies. Writes ``agreement.json``.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from rich.progress import track
 
 from models.coefficients import linear_model
 from pipelines.contract.anatomy import Level
+from pipelines.contract.feature_engine import Engine, require_engine
 from pipelines.contract.findings import Measured
 from pipelines.locate.localize import localize
 from pipelines.outline.vertebrae_1mm import segment_vertebrae
@@ -48,12 +49,12 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """One vertebra measured twice; ``None``: the score was withheld, or the body not found.
+    """One vertebra measured twice; a score is ``None`` if it was withheld or the body not found.
 
     Parameters
     ----------
     dice
-        Of the outline with the true body.
+        Dice of the outline with the true body.
     features_off_sd
         Largest difference of a feature of the score, in standard deviations of training.
     """
@@ -67,8 +68,10 @@ class Pair:
     features_off_sd: float | None
 
 
-def measure_woman(cohort: OvcfCohort, row_number: int) -> list[Pair]:
-    """Both scores of her vertebrae L1 to L4 that are not fractured."""
+def measure_woman(
+    cohort: OvcfCohort, row_number: int, *, engine: Engine = Engine.NATIVE
+) -> list[Pair]:
+    """Both scores of a woman's vertebrae L1 to L4 that are not fractured."""
     subject = cohort.subject(row_number)
     scanner = replace(cohort.scanner(row_number), slice_thickness_mm=SLICE_MM)
     examination = simulate(
@@ -94,6 +97,7 @@ def measure_woman(cohort: OvcfCohort, row_number: int) -> list[Pair]:
             woman=subject.seed,
             level=level,
             is_fracture=bool(cohort.people.is_case[row_number]),
+            engine=engine,
         )
         for level in DXA_LEVELS
         if level not in broken
@@ -101,10 +105,19 @@ def measure_woman(cohort: OvcfCohort, row_number: int) -> list[Pair]:
 
 
 def _pair(
-    ct: CtVolume, true: Mask, own: Mask, *, woman: int, level: Level, is_fracture: bool
+    ct: CtVolume,
+    true: Mask,
+    own: Mask,
+    *,
+    woman: int,
+    level: Level,
+    is_fracture: bool,
+    engine: Engine,
 ) -> Pair:
     image = ScalarImage(values=ct.hu, spacing_mm=ct.geometry.spacing_mm)
-    found = extract_features(image, [true, own], feature_settings("study2_product"), threads=1)
+    found = extract_features(
+        image, [true, own], feature_settings("study2_product"), engine=engine, threads=1
+    )
     values = [
         one.values if isinstance(one, RadiomicFeatures) and mask.any() else None
         for one, mask in zip(found, (true, own), strict=True)
@@ -136,12 +149,12 @@ def _farthest(first: Mapping[str, float], second: Mapping[str, float]) -> float:
 
 
 def agreement_rows(pairs: list[Pair], cohort: str) -> list[Row]:
-    """Agreement of the two scores where both are given, and how often one is not.
+    """Agreement of the two scores over vertebrae with both, and the number of vertebrae without one.
 
     Raises
     ------
     UnusableSample
-        Fewer than three vertebrae have both.
+        Fewer than three vertebrae have both scores.
     """
     both = np.array(
         [
@@ -167,21 +180,25 @@ def agreement_rows(pairs: list[Pair], cohort: str) -> list[Row]:
 
 
 def main() -> None:
-    """Simulate, outline, measure, print, write."""
+    """Simulate, outline and measure the women; print and write the agreement."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--women", type=int, default=6, help="half of them with fracture")
+    parser.add_argument("--women", type=int, default=6, help="number of women, half with fracture")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--engine", type=Engine, choices=list(Engine), default=Engine.NATIVE, help="of the features"
+    )
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    require_engine(args.engine)
     watch = Stopwatch(module="training.study2.agreement", seed=args.seed)
     cohort = plan_ovcf("held_out", seed=args.seed)
     rows = np.linspace(0, len(cohort.people) - 1, args.women).round().astype(int)
     pairs = [
         pair
         for number in track(rows.tolist(), "women", console=Console(stderr=True))
-        for pair in measure_woman(cohort, number)
+        for pair in measure_woman(cohort, number, engine=args.engine)
     ]
     found = agreement_rows(pairs, "virtual women, another scanner and family of skeletons")
     document = {

@@ -1,14 +1,10 @@
-"""Scan the vertebrae of study 2 and extract their features, three outlines each.
+"""Scan the vertebrae of study 2 and extract their radiomic features from three outlines each.
 
     python -m training.study2.features --cohort study --work runs/study2
 
-Takes  OvcfCohort
-Gives  VertebraRow
-Next   training.study2.study
-
-Writes one JSON file per woman; one who has her file is not scanned again. The first outline is the
-true body with its cortex, without arch and osteophytes; the other two are what two readers would
-have drawn instead (``training.selection.perturbation``).
+Writes one JSON file per woman; a woman with a file is skipped. The first outline is the true body with
+its cortex, without arch and osteophytes. The other two simulate the outlines of two readers
+(``training.selection.perturbation``).
 """
 
 import argparse
@@ -22,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from pipelines.contract.anatomy import Level
+from pipelines.contract.feature_engine import Engine, require_engine
 from pipelines.contract.findings import Abstained
 from pipelines.radiomics.extract import extract_features
 from pipelines.radiomics.region import ScalarImage
@@ -36,9 +33,9 @@ from training.study2.plan import RECIPES, OvcfCohort, plan_ovcf
 
 READERS: Final = 2
 LEAN: Final = 0.35
-"""How much longer the box of a leaning body is, as a share of its other side."""
+"""Extra length of the box of a tilted body, as a share of its other side."""
 MARGIN_MM: Final = 7.0
-"""Around the box of a body: room for the readers' outlines and the resampling."""
+"""Margin around the box of a body, for the readers' outlines and the resampling."""
 SETTINGS: Final[Mapping[str, tuple[SettingsName, ...]]] = {
     "study": ("study2_faithful", "study2_product"),
     "study_as_specified": ("study2_faithful", "study2_product"),
@@ -46,7 +43,8 @@ SETTINGS: Final[Mapping[str, tuple[SettingsName, ...]]] = {
     "held_out": ("study2_product",),
 }
 OF_THE_IMAGE: Final = DIAGNOSTICS[:3]
-"""Mean and range of a whole CT: a crop has none. The fourth diagnostic, voxels of the mask, stays."""
+"""Mean and range of a whole CT, which a crop does not have. The fourth diagnostic, the number of mask
+voxels, is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +58,7 @@ class VertebraRow:
     core_hu
         Mean HU of the true trabecular core.
     features
-        By name of the settings: values by feature, for the true outline and each reader.
+        For each name of settings: values by feature, for the true outline and each reader.
     """
 
     patient: str
@@ -75,8 +73,10 @@ class VertebraRow:
     features: Mapping[str, Sequence[Mapping[str, float]]]
 
 
-def make_woman(cohort: OvcfCohort, folder: Path, row: int) -> None:
-    """Scan one woman, unless that is done."""
+def make_woman(
+    cohort: OvcfCohort, folder: Path, row: int, *, engine: Engine = Engine.NATIVE
+) -> None:
+    """Scan one woman, unless her file exists."""
     file = folder / f"{row:04d}.json"
     if file.exists():
         return
@@ -91,11 +91,14 @@ def make_woman(cohort: OvcfCohort, folder: Path, row: int) -> None:
             "t_score": t_scores[level],
             "core_hu": float(crop.image.hu[crop.core(level)].mean()),
             "vbmd_mg_cm3": subject.vbmd_mg_cm3[level],
-            "features": _features(crop, level, (step, pixel, pixel), cohort.name, subject.seed),
+            "features": _features(
+                crop, level, (step, pixel, pixel), cohort.name, subject.seed, engine
+            ),
         }
     record = {
         "simulated": True,
         "seed": subject.seed,
+        "engine": engine,
         "is_fracture": bool(cohort.people.is_case[row]),
         "fractured": [level.name for level in cohort.fractured(row)],
         "age_years": subject.age_years,
@@ -112,7 +115,7 @@ def make_woman(cohort: OvcfCohort, folder: Path, row: int) -> None:
 
 
 def _grid(body: BodyPlan, level: Level, pixel: float, step: float) -> Any:
-    """A box that holds the body however it leans, with its margin."""
+    """Grid of a box that holds the tilted body and its margin."""
     width, depth, height = body.vertebra(level).size_mm
     along = height + LEAN * depth, depth + LEAN * height, width
     size = [one + 2 * MARGIN_MM for one in along]
@@ -125,14 +128,19 @@ def _grid(body: BodyPlan, level: Level, pixel: float, step: float) -> Any:
 
 
 def _features(
-    crop: Crop, level: Level, spacing_mm: tuple[float, float, float], cohort: str, seed: int
+    crop: Crop,
+    level: Level,
+    spacing_mm: tuple[float, float, float],
+    cohort: str,
+    seed: int,
+    engine: Engine,
 ) -> dict[str, list[dict[str, float]]]:
-    """Of the true outline and of both readers', under each of the cohort's settings.
+    """Features of the true outline and of both readers' outlines, with each of the cohort's settings.
 
     Raises
     ------
     UnusableSample
-        A region cannot be measured: a fault of the simulation.
+        A region cannot be measured, which is an error of the simulation.
     """
     truth = largest_part(crop.body(int(level)), corners=True)
     again = repeated_masks(truth, spacing_mm, READERS, seed=seed * 100 + int(level))
@@ -143,7 +151,9 @@ def _features(
     found: dict[str, list[dict[str, float]]] = {}
     for name in SETTINGS[cohort]:
         found[name] = []
-        for features in extract_features(image, masks, feature_settings(name), threads=1):
+        for features in extract_features(
+            image, masks, feature_settings(name), engine=engine, threads=1
+        ):
             if isinstance(features, Abstained):
                 raise UnusableSample(
                     f"seed {seed}, {level.name}: {features.reason}", "a body to measure"
@@ -154,16 +164,24 @@ def _features(
     return found
 
 
-def make_features(cohort: OvcfCohort, work: Path, *, jobs: int = 1) -> Path:
-    """Scan all women of a cohort; a run that was stopped goes on. Gives the folder."""
+def make_features(
+    cohort: OvcfCohort, work: Path, *, engine: Engine = Engine.NATIVE, jobs: int = 1
+) -> Path:
+    """Scan all women of a cohort and return the folder; a repeated call continues."""
+    require_engine(engine)
     folder = work / cohort.name
     folder.mkdir(parents=True, exist_ok=True)
-    for_each(partial(make_woman, cohort, folder), range(len(cohort.people)), cohort.name, jobs=jobs)
+    for_each(
+        partial(make_woman, cohort, folder, engine=engine),
+        range(len(cohort.people)),
+        cohort.name,
+        jobs=jobs,
+    )
     return folder
 
 
 def read_vertebrae(folder: Path) -> list[VertebraRow]:
-    """All vertebrae of a folder, by woman and level."""
+    """Read all vertebrae of a folder, in order of woman and level."""
     found = []
     for file in sorted(folder.glob("*.json")):
         record = json.loads(file.read_text(encoding="utf-8"))
@@ -182,11 +200,15 @@ def main() -> None:
     )
     parser.add_argument("--cohort", choices=RECIPES, nargs="+", default=list(RECIPES))
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument(
+        "--engine", type=Engine, choices=list(Engine), default=Engine.NATIVE, help="of the features"
+    )
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     for name in args.cohort:
-        make_features(plan_ovcf(name, seed=args.seed), args.work, jobs=args.jobs)
+        cohort = plan_ovcf(name, seed=args.seed)
+        make_features(cohort, args.work, engine=args.engine, jobs=args.jobs)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,4 @@
-"""The R-score of the product: fitted on one cohort, judged on a scanner it never saw, shipped.
-
-Takes  FeatureTable
-Gives  ProductModel
-Next   models.coefficients, pipelines.secondary.r_score
-"""
+"""Fit the R-score of the product on one cohort, test it on another scanner, and export it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,25 +25,25 @@ OUTLINES: Final = ("the true outline", "the outline of reader 1", "the outline o
 DIGITS: Final = 6
 OUTCOME: Final = (
     "Radiomic score of a vertebral body: a weighted sum that rises the more the body resembles those "
-    "of women with a compression fracture at another level. 0 is as like one group as the other in "
-    "the virtual training sample, which held as many women with as without fracture. No probability."
+    "of women with a compression fracture at another level. 0 means equally similar to both "
+    "groups in the virtual training sample of as many women with as without fracture. No probability."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductModel:
-    """The formula, and the cut that training found.
+    """Formula of the R-score and the cut from its training data.
 
     Parameters
     ----------
     formula
         R = intercept + sum of coefficient * (value - centre) / scale.
     cut
-        Youden's, on the training rows; used in tables, not in the product.
+        Youden's cut on the training rows; used in tables, not in the product.
     lambda_
-        Chosen penalty; not a number where nothing was fitted.
+        Selected penalty; NaN if the formula was loaded and not fitted.
     rows, women
-        Counts of training.
+        Number of vertebrae and women in the training data.
     """
 
     formula: LinearModel
@@ -58,7 +53,7 @@ class ProductModel:
     women: int
 
     def score(self, table: FeatureTable) -> FloatArray:
-        """R-score of every row."""
+        """R-score of every row of a table."""
         return np.array(
             [
                 self.formula.value(dict(zip(table.names, values, strict=True)))
@@ -67,12 +62,12 @@ class ProductModel:
         )
 
     def in_words(self) -> str:
-        """Features and their weights."""
+        """Text with the features and their weights."""
         return ", ".join(f"{term.name} {term.coefficient:+.3f}" for term in self.formula.terms)
 
 
 def fit_product(table: FeatureTable, *, folds: int = FOLDS, seed: int = 1) -> ProductModel:
-    """The chain of study 2 on all women of the product's cohort; its folds keep women whole."""
+    """Fit the pipeline of study 2 on all women of the product's cohort, with folds by woman."""
     chain = fit_chain(table, np.arange(len(table.patient)), "patient", folds=folds, seed=seed)
     formula = linear_model_of(
         chain,
@@ -84,7 +79,7 @@ def fit_product(table: FeatureTable, *, folds: int = FOLDS, seed: int = 1) -> Pr
 
 
 def shipped_model(table: FeatureTable) -> ProductModel:
-    """The formula that the product uses now; its cut as on ``table``."""
+    """Load the formula that the product uses now; its cut comes from ``table``."""
     return _on(table, linear_model(MODEL), float("nan"))
 
 
@@ -100,7 +95,7 @@ def _on(table: FeatureTable, formula: LinearModel, lambda_: float) -> ProductMod
 
 
 def _rounded(formula: LinearModel) -> LinearModel:
-    """A score, not its logistic; six significant digits."""
+    """Use the identity link, since the score is no probability, and round to six significant digits."""
 
     def short(value: float) -> float:
         return float(f"{value:.{DIGITS}g}")
@@ -123,21 +118,31 @@ def _rounded(formula: LinearModel) -> LinearModel:
 
 
 def product_rows(model: ProductModel, outlines: Sequence[FeatureTable]) -> list[Row]:
-    """Figures on vertebrae that took no part in the fit.
+    """Results on vertebrae that are not in the training data of the model.
 
     Parameters
     ----------
     outlines
-        The same vertebrae as outlined by the product, truly, and by each reader.
+        Features of the same vertebrae from the outline of the product, the true outline and those of
+        the readers.
     """
     table = outlines[0]
-    truth, patient, n = table.is_fracture, table.patient, len(table.patient)
     scores = [model.score(one) for one in outlines]
+    return [
+        *_area_rows(table, scores[0]),
+        *_outline_rows(table, scores),
+        *_cut_rows(table, scores[0], model.cut),
+    ]
+
+
+def _area_rows(table: FeatureTable, score: FloatArray) -> list[Row]:
+    """AUC of the R-score, of the T-score and of the baselines."""
+    truth, patient, n = table.is_fracture, table.patient, len(table.patient)
     t_area = clustered_interval(truth, -table.t_score, patient)
-    rows = [
+    return [
         row(
             "R-score of the product: AUC, vertebrae",
-            clustered_interval(truth, scores[0], patient),
+            clustered_interval(truth, score, patient),
             n=n,
             cohort=table.cohort,
             baseline=t_area.value,
@@ -145,52 +150,61 @@ def product_rows(model: ProductModel, outlines: Sequence[FeatureTable]) -> list[
         row("AUC t-score, vertebrae", t_area, n=n, cohort=table.cohort),
         row(
             "R-score of the product against T-score: Obuchowski P",
-            clustered_test(truth, scores[0], -table.t_score, patient).p,
+            clustered_test(truth, score, -table.t_score, patient).p,
             n=n,
             cohort=table.cohort,
         ),
-    ]
-    rows += [
-        row(
-            f"AUC {name}, vertebrae",
-            clustered_interval(truth, score, patient),
-            n=n,
-            cohort=table.cohort,
-        )
-        for name, score in table.baselines.items()
-    ]
-    for name, score in zip(OUTLINES, scores[1:], strict=True):
-        rows.append(
+        *(
             row(
-                f"R-score of the product: AUC with {name}",
-                clustered_interval(truth, score, patient),
+                f"AUC {name}, vertebrae",
+                clustered_interval(truth, baseline, patient),
                 n=n,
                 cohort=table.cohort,
             )
-        )
-    rows.append(
+            for name, baseline in table.baselines.items()
+        ),
+    ]
+
+
+def _outline_rows(table: FeatureTable, scores: Sequence[FloatArray]) -> list[Row]:
+    """AUC from the other outlines, and agreement of the product's outline with the true one."""
+    n, cohort = len(table.patient), table.cohort
+    difference = scores[0] - scores[1]
+    return [
+        *(
+            row(
+                f"R-score of the product: AUC with {name}",
+                clustered_interval(table.is_fracture, score, table.patient),
+                n=n,
+                cohort=cohort,
+            )
+            for name, score in zip(OUTLINES, scores[1:], strict=True)
+        ),
         row(
             "R-score of the product: ICC(2,1), own outline and true one",
             icc_2_1_interval(np.stack(scores[:2], axis=1)),
             n=n,
-            cohort=table.cohort,
-        )
-    )
-    difference = scores[0] - scores[1]
-    rows += [
-        row(
-            f"R-score of the product: own outline minus true one, {what}",
-            value,
-            n=n,
-            cohort=table.cohort,
-        )
-        for what, value in (
-            ("mean", float(difference.mean())),
-            ("SD", float(difference.std(ddof=1))),
-        )
+            cohort=cohort,
+        ),
+        *(
+            row(
+                f"R-score of the product: own outline minus true one, {what}",
+                value,
+                n=n,
+                cohort=cohort,
+            )
+            for what, value in (
+                ("mean", float(difference.mean())),
+                ("SD", float(difference.std(ddof=1))),
+            )
+        ),
     ]
-    at = counts_at(truth, scores[0], model.cut)
-    rows += [
+
+
+def _cut_rows(table: FeatureTable, score: FloatArray, cut: float) -> list[Row]:
+    """Sensitivity, specificity and accuracy at the cut of the training part."""
+    at = counts_at(table.is_fracture, score, cut)
+    return [
         row(
             f"R-score of the product: {word} for fracture at the cut of training",
             estimate,
@@ -203,11 +217,10 @@ def product_rows(model: ProductModel, outlines: Sequence[FeatureTable]) -> list[
             ("accuracy", at.accuracy()),
         )
     ]
-    return rows
 
 
 def ship(model: ProductModel, held_out: FeatureTable, folder: Path, *, command: str) -> None:
-    """Write formula and card."""
+    """Write the formula and its card."""
     area = clustered_interval(held_out.is_fracture, model.score(held_out), held_out.patient)
     save_model(
         folder,
@@ -227,11 +240,11 @@ def ship(model: ProductModel, held_out: FeatureTable, folder: Path, *, command: 
                 on=held_out.cohort, what="AUC", value=round(area.value, 4), n=len(held_out.patient)
             ),
         ),
-        intended_use="Research use only. Association with fractures that are there already; it "
-        "predicts no fracture and is no diagnosis.",
-        limits="Women of 50 to 90 years. Effect of fracture on bone is what the simulation was tuned to, "
-        "so the area under the curve says nothing about patients. Withheld for sharp kernels, other "
-        "tube voltages, contrast medium, slices over 2 mm and levels that the density path "
-        "leaves out. The level of the score follows from as many cases as controls.",
+        intended_use="Research use only. Association with existing fractures; it predicts no fracture "
+        "and is no diagnosis.",
+        limits="Women of 50 to 90 years. The simulated effect of fracture on bone was tuned to the "
+        "published result, so the area under the curve does not apply to patients. Withheld for sharp "
+        "kernels, other tube voltages, contrast medium, slices over 2 mm and levels that the density "
+        "path excludes. The offset of the score assumes as many cases as controls.",
         licence="Apache-2.0",
     )

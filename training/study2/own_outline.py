@@ -1,15 +1,11 @@
-"""The features of study 2 from the outline that the product itself draws.
+"""Extract the features of study 2 from the outline of the product's vertebra network.
 
     python -m training.study2.own_outline --cohort product held_out --work runs/study2 --jobs 2
 
-Takes  OvcfCohort
-Gives  features by woman and level
-Next   training.study2.study
-
-An outline by the vertebra network differs from the true body in ways that no reader's does, and the
-score follows its outline. So the R-score of the product is fitted on these features, and the true
-and the readers' outlines only say which of them repeat. Writes one JSON file per woman beside the
-folder of her cohort; one who has her file is not scanned again.
+Outlines of the network differ from the true body in other ways than those of readers, and the score
+depends on the outline. The R-score of the product is therefore fitted on these features. The true and
+the readers' outlines serve only to select repeatable features (ICC). Writes one JSON file per woman
+beside the folder of her cohort; a woman with a file is skipped.
 """
 
 import argparse
@@ -23,6 +19,7 @@ from typing import Final
 import numpy as np
 
 from pipelines.contract.anatomy import Level
+from pipelines.contract.feature_engine import Engine, require_engine
 from pipelines.contract.findings import Abstained
 from pipelines.locate.localize import LocatedVertebra
 from pipelines.outline.vertebrae_1mm import look_at
@@ -40,16 +37,18 @@ from training.study2.plan import OvcfCohort, plan_ovcf
 COHORTS: Final = ("product", "held_out")
 SETTINGS: Final = "study2_product"
 FIELD_MM: Final = (64.0, 84.0, 84.0)
-"""Slices, rows, columns: more than the network sees of one vertebra."""
+"""Slices, rows, columns: larger than the network's crop of one vertebra."""
 PLACE_SD_MM: Final = 1.5
 AXIS_SD: Final = 0.05
-"""How far the centre and the axis that the localisation finds are off (radians for the axis)."""
+"""Standard deviation of the error of the located centre and axis (radians for the axis)."""
 
 Values = dict[str, float]
 
 
-def outline_woman(cohort: OvcfCohort, folder: Path, row: int) -> None:
-    """Outline and measure one woman's vertebrae, unless that is done."""
+def outline_woman(
+    cohort: OvcfCohort, folder: Path, row: int, *, engine: Engine = Engine.NATIVE
+) -> None:
+    """Outline and measure one woman's vertebrae, unless her file exists."""
     file = folder / f"{row:04d}.json"
     if file.exists():
         return
@@ -69,10 +68,9 @@ def outline_woman(cohort: OvcfCohort, folder: Path, row: int) -> None:
         crop = simulate_crop(subject, grid, scanner)
         ct = volume(crop.image.hu, crop.image.affine_lps)
         truth = Segmentation(labels=crop.body(int(level)) * np.uint8(level), geometry=ct.geometry)
-        found[level.name] = own_features(
-            ct, truth, nearly_located(body.vertebra(level), level, rng)
-        )
-    record = {"simulated": True, "seed": subject.seed, "levels": found}
+        place = nearly_located(body.vertebra(level), level, rng)
+        found[level.name] = own_features(ct, truth, place, engine=engine)
+    record = {"simulated": True, "seed": subject.seed, "engine": engine, "levels": found}
     new = file.with_suffix(".new")
     new.write_text(json.dumps(record) + "\n", encoding="utf-8")
     new.replace(file)
@@ -81,36 +79,50 @@ def outline_woman(cohort: OvcfCohort, folder: Path, row: int) -> None:
 def nearly_located(
     vertebra: VertebraPlan, level: Level, rng: np.random.Generator
 ) -> LocatedVertebra:
-    """Where the localisation would find a vertebra: near its centre, along about its axis."""
+    """Position of a vertebra with the error of a localisation in centre and axis."""
     place = vertebra.centre_lps_mm + rng.normal(0, PLACE_SD_MM, 3)
     up = vertebra.axes[2] + rng.normal(0, AXIS_SD, 3)
     return located(vertebra, level, centre_lps_mm=place, up_lps=up / np.linalg.norm(up))
 
 
-def own_features(ct: CtVolume, coarse: Segmentation, vertebra: LocatedVertebra) -> Values | None:
-    """Features of the body as the vertebra network outlines it; ``None`` where it does not."""
+def own_features(
+    ct: CtVolume,
+    coarse: Segmentation,
+    vertebra: LocatedVertebra,
+    *,
+    engine: Engine = Engine.NATIVE,
+) -> Values | None:
+    """Features of the body in the vertebra network's outline; ``None`` if there is no outline."""
     fine = look_at(ct, vertebra, coarse, int(vertebra.level))
     if fine is None or not fine.is_confident:
         return None
     mask = np.zeros(ct.hu.shape, bool)
     mask[fine.box] = fine.body
     image = ScalarImage(values=ct.hu, spacing_mm=ct.geometry.spacing_mm)
-    (features,) = extract_features(image, [mask], feature_settings(SETTINGS), threads=1)
+    (features,) = extract_features(
+        image, [mask], feature_settings(SETTINGS), engine=engine, threads=1
+    )
     return None if isinstance(features, Abstained) else dict(features.values)
 
 
-def make_own(cohort: OvcfCohort, work: Path, *, jobs: int = 1) -> Path:
-    """Outline all women of a cohort; a run that was stopped goes on. Gives the folder."""
+def make_own(
+    cohort: OvcfCohort, work: Path, *, engine: Engine = Engine.NATIVE, jobs: int = 1
+) -> Path:
+    """Outline all women of a cohort and return the folder; a repeated call continues."""
+    require_engine(engine)
     folder = work / f"{cohort.name}_own"
     folder.mkdir(parents=True, exist_ok=True)
     for_each(
-        partial(outline_woman, cohort, folder), range(len(cohort.people)), folder.name, jobs=jobs
+        partial(outline_woman, cohort, folder, engine=engine),
+        range(len(cohort.people)),
+        folder.name,
+        jobs=jobs,
     )
     return folder
 
 
 def with_own(rows: Sequence[VertebraRow], folder: Path) -> list[VertebraRow]:
-    """Rows with the product's outline as a fourth; those that it did not outline are left out."""
+    """Add the product's outline to the rows as the fourth; rows without it are dropped."""
     own: dict[tuple[str, str], Values] = {}
     for file in sorted(folder.glob("*.json")):
         record = json.loads(file.read_text(encoding="utf-8"))
@@ -134,11 +146,14 @@ def main() -> None:
     )
     parser.add_argument("--cohort", choices=COHORTS, nargs="+", default=list(COHORTS))
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument(
+        "--engine", type=Engine, choices=list(Engine), default=Engine.NATIVE, help="of the features"
+    )
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     for name in args.cohort:
-        make_own(plan_ovcf(name, seed=args.seed), args.work, jobs=args.jobs)
+        make_own(plan_ovcf(name, seed=args.seed), args.work, engine=args.engine, jobs=args.jobs)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,4 @@
-"""Who is scanned for study 2, in which scanner, and which vertebrae count.
-
-Takes  seed
-Gives  OvcfCohort
-Next   training.study2.features
-"""
+"""Cohorts of study 2: the women, their scanners, and the vertebrae that count."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -38,7 +33,7 @@ from training.cohort.scan.scanner import Scanner
 from training.cohort.scan.water import patient_water_cm
 
 MOST_UNEVEN: Final = 0.6
-"""Largest coefficient of variation that can be painted."""
+"""Largest coefficient of variation of trabecular density that can be painted."""
 SECOND_FRACTURE: Final = 0.3
 """Share of fracture patients with a second fractured level of L1 to L4 (assumed)."""
 HEIGHT_LOSS: Final = (0.20, 0.50)
@@ -51,11 +46,11 @@ class Effect:
     Parameters
     ----------
     vbmd_mg_cm3
-        Trabecular density.
+        Difference of trabecular density.
     texture
         Factor on the coefficient of variation of trabecular density over 2 to 3 mm (0.15).
     cortex_g_cm2
-        Areal density from shell and arch.
+        Difference of areal density from shell and arch.
     """
 
     vbmd_mg_cm3: float
@@ -66,9 +61,9 @@ class Effect:
 SPECIFIED: Final = Effect(
     vbmd_mg_cm3=OVCF_SHIFT_MG_CM3, texture=OVCF_TEXTURE, cortex_g_cm2=OVCF_CORTEX_SHIFT_G_CM2
 )
-"""As set down before any image was made (docs/domain.md 3.7)."""
+"""Effect as specified before any image was made (docs/domain.md 3.7)."""
 TUNED: Final = Effect(vbmd_mg_cm3=-55.0, texture=2.0, cortex_g_cm2=-0.03)
-"""Tuned until the areas of T-score and R-score are about those of the study."""
+"""Effect tuned so that the AUCs of T-score and R-score are close to those of the study."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,17 +73,17 @@ class Recipe:
     Parameters
     ----------
     women
-        Without and with fracture.
+        Number without and with fracture.
     vertebrae
-        Bodies that count, of the same groups; fewer than there are: the rest is left out at random.
+        Number of bodies that count in the same groups; the others are excluded at random.
     families
-        Of skeletons.
+        Families of skeletons.
     mas
-        Lowest and highest; between them the tube current follows the patient's thickness.
+        Lowest and highest; between them the tube current depends on the patient's thickness.
     slices_mm, pixels_mm
-        Drawn per woman: the choices; lowest and highest.
+        Drawn per woman: from the choices, and between lowest and highest.
     number
-        Cohorts with different numbers share nobody.
+        Cohorts with different numbers have no woman in common.
     """
 
     women: tuple[int, int]
@@ -105,8 +100,8 @@ class Recipe:
 
 THIN_MM: Final = (0.625, 1.0, 1.25, 2.0)
 MAS: Final = 110.0
-"""Of a patient like 26 cm of water; thicker ones get more, so that noise stays the same
-(automatic exposure control)."""
+"""Tube current-time product for a patient equivalent to 26 cm of water. Thicker patients get more, so
+that noise stays the same (automatic exposure control)."""
 MAS_WATER_CM: Final = 26.0
 STUDY: Final = Recipe(
     women=(49, 96),
@@ -147,10 +142,12 @@ RECIPES: Final = MappingProxyType(
         ),
     }
 )
-"""``study``: women, vertebrae, slice, voltage and current of study 2 (one scanner, current times
-one second; kernel and field of view of 200 mm are assumed). ``study_as_specified``: the same women
-with the effect that was assumed first. ``product``: what the shipped model
-learns from. ``held_out``: a scanner, its kernels and a family of skeletons that neither has seen."""
+"""Cohorts by name.
+
+``study``: women, vertebrae, slice, voltage and current of study 2 (one scanner, current times one second;
+kernel and field of view of 200 mm are assumed). ``study_as_specified``: the same women with the effect
+that was assumed first. ``product``: training data of the shipped model. ``held_out``: a scanner, kernels
+and a family of skeletons that are in none of the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +157,7 @@ class OvcfCohort:
     Parameters
     ----------
     people
-        Women without fracture first.
+        The women; those without fracture come first.
     """
 
     name: str
@@ -169,17 +166,17 @@ class OvcfCohort:
     seed: int
 
     def subject(self, row: int) -> Subject:
-        """One woman: degeneration and plaque as drawn, fractures as `fractured` says.
+        """One woman with degeneration and plaque as drawn, and the fractures of `fractured`.
 
-        Implants, metastases and variants are left out: the study excludes the first, and counts
-        five lumbar vertebrae.
+        There are no implants, metastases and variants: the study excludes implants and metastases, and
+        assumes five lumbar vertebrae.
         """
         subject = subject_of(self.people, row)
         family = self.recipe.families[row % len(self.recipe.families)]
         return replace(subject, findings=self._findings(row), form=draw_form(subject.seed, family))
 
     def scanner(self, row: int) -> Scanner:
-        """Her scanner, at 120 kV."""
+        """Scanner of one woman, at 120 kV."""
         rng, recipe = self._rng(row, "scanner"), self.recipe
         model = recipe.models[rng.integers(len(recipe.models))]
         kernel = recipe.kernels[rng.integers(len(recipe.kernels))]
@@ -200,14 +197,14 @@ class OvcfCohort:
         return round(float(self._rng(row, "pixel").uniform(*self.recipe.pixels_mm)), 3)
 
     def levels(self, row: int) -> tuple[Level, ...]:
-        """Her vertebrae that count, from above."""
+        """Vertebrae of one woman that count, from above."""
         return self._levels[row]
 
     def t_scores(self, row: int) -> dict[Level, float]:
         """T-score of each level from the closed form of areal density.
 
-        The reference of a level is that of the spine, moved as far as the levels of one person
-        differ; hyperostosis and plaques are in it, as in any DXA.
+        The reference of a level is that of the spine, shifted by the usual difference between levels.
+        Hyperostosis and plaques add to the density, as in any DXA.
         """
         mean, deviation = NHANES_III.spine
         return {
@@ -218,7 +215,7 @@ class OvcfCohort:
         }
 
     def fractured(self, row: int) -> tuple[Level, ...]:
-        """Her fractured levels of L1 to L4."""
+        """Fractured levels of one woman among L1 to L4."""
         if not self.people.is_case[row]:
             return ()
         rng = self._rng(row, "fractures")
@@ -233,7 +230,7 @@ class OvcfCohort:
 
     @cached_property
     def _levels(self) -> Mapping[int, tuple[Level, ...]]:
-        """At least one of each woman; the others of a group at random until they are enough."""
+        """At least one level of each woman; further ones of a group at random up to its number."""
         found: dict[int, list[Level]] = {}
         for is_case, wanted in zip((False, True), self.recipe.vertebrae, strict=True):
             others: list[tuple[int, Level]] = []

@@ -1,15 +1,15 @@
-r"""Study 2 from a table of features: R-score against T-score, published beside reproduced.
+r"""Run study 2 on a table of features: R-score against T-score, beside the published results.
 
     python -m training.study2.r_score --features vertebrae.csv --repeats second.csv \
         --out docs/results/study2
 
 One row per vertebra: patient, level, is_fracture (0 or 1: another level of the patient is
-fractured), t_score, and one column per radiomic feature. ``--repeats`` holds the same vertebrae
-segmented again, one file per time; without it the ICC step is left out and said so.
+fractured), t_score, and one column per radiomic feature. ``--repeats`` takes files with the same
+vertebrae from further segmentations. Without them the ICC step is skipped, and the notes state this.
 
-Both splits are run: by vertebra, as the study did, and by patient; the difference is the leakage
-(docs/domain.md B4). Fracture is the positive class (docs/domain.md B1), the cut is that of training
-(docs/domain.md B3).
+The program runs two splits: by vertebra, as in the study, and by patient. The difference is the leakage
+(docs/domain.md B4). Fracture is the positive class (docs/domain.md B1), and the cut comes from the
+training part (docs/domain.md B3).
 """
 
 import argparse
@@ -45,16 +45,17 @@ Unit = Literal["vertebra", "patient"]
 
 KEYS = ("patient", "level", "is_fracture", "t_score")
 TEST_SHARE = 0.3
-"""99 of 329."""
+"""The study tested 99 of 329 vertebrae."""
 OSTEOPOROSIS_T = -2.5
 SPLITS = 20
 SEED = 1
 NOTES = (
-    "Fracture is the positive class. Printed sensitivities and specificities are those of Table 2 with "
-    "the classes put right (docs/domain.md B1), printed accuracies those that its counts give (docs/domain.md B2).",
-    "Intervals: DeLong's where vertebrae are split, as in the study; Obuchowski's, which counts patients, "
-    "where patients are. Proportions: Clopper-Pearson, and Wilson where it says so.",
-    "Cuts are found on the training part (Youden) and kept; the study found the test cuts again (docs/domain.md B3).",
+    "Fracture is the positive class. Published sensitivities and specificities are those of Table 2 with "
+    "corrected classes (docs/domain.md B1), published accuracies follow from its counts (docs/domain.md B2).",
+    "Intervals: DeLong's for the split by vertebra, as in the study; Obuchowski's, clustered by patient, "
+    "for the split by patient. Proportions: Clopper-Pearson, and Wilson where named.",
+    "Cuts come from the training part (Youden); the study determined new cuts on the test part "
+    "(docs/domain.md B3).",
     "Baseline of the R-score: the T-score of the same vertebrae.",
 )
 
@@ -69,14 +70,14 @@ class FeatureTable:
     is_fracture : (n,)
     t_score : (n,)
     names
-        Of the features.
+        Names of the features.
     features : (n, features)
     repeats : (n, times, features), optional
         The same features from further segmentations.
     cohort
-        What every figure is labelled with.
+        Name of the cohort in every row of results.
     baselines
-        Plain measurements that rise with fracture, by name: (n,) each.
+        Simple measurements by name, oriented to rise with fracture; (n,) each.
     """
 
     patient: NDArray[np.str_]
@@ -91,12 +92,12 @@ class FeatureTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """One split, fitted and scored.
+    """One split with its fitted pipeline and scores.
 
     Parameters
     ----------
     r_score : (n,)
-        Of all vertebrae; rises with fracture.
+        R-score of all vertebrae; rises with fracture.
     """
 
     unit: Unit
@@ -109,7 +110,7 @@ class Scored:
 def read_features(
     file: Path, repeats: Sequence[Path] = (), *, cohort: str = VIRTUAL
 ) -> FeatureTable:
-    """Read the table and its repeats, which are matched by patient and level.
+    """Read the table and its repeats; rows are matched by patient and level.
 
     Raises
     ------
@@ -147,7 +148,7 @@ def read_features(
 
 
 def run_split(table: FeatureTable, unit: Unit, seed: int, *, folds: int = FOLDS) -> Scored:
-    """Split, select and fit on the training rows alone, score all."""
+    """Split the rows, select and fit on the training rows, score all rows."""
     if unit == "vertebra":
         train, test = train_test_split(
             np.arange(len(table.is_fracture)),
@@ -173,7 +174,7 @@ def run_split(table: FeatureTable, unit: Unit, seed: int, *, folds: int = FOLDS)
 def fit_chain(
     table: FeatureTable, rows: IndexArray, unit: Unit, *, folds: int, seed: int
 ) -> Pipeline:
-    """The study's selection and LASSO; its inner folds keep patients whole if the split does."""
+    """Fit the study's selection and LASSO; inner folds are by the unit of the split."""
     by_patient, repeats = unit == "patient", table.repeats
     with config_context(enable_metadata_routing=True):
         chain = rscore_chain(repeats=repeats is not None, groups=by_patient)
@@ -186,7 +187,7 @@ def fit_chain(
 
 
 def split_rows(table: FeatureTable, scored: Scored) -> list[Row]:
-    """All figures of one split."""
+    """All results of one split."""
     cohort = f"{table.cohort}, split by {scored.unit}"
     rows = []
     for part, index in (("train", scored.train), ("test", scored.test)):
@@ -226,7 +227,7 @@ def split_rows(table: FeatureTable, scored: Scored) -> list[Row]:
 
 
 def _scores(table: FeatureTable, scored: Scored) -> dict[str, FloatArray]:
-    """Each rises with fracture."""
+    """Scores by name; each rises with fracture."""
     return {
         "osteoporosis": (table.t_score <= OSTEOPOROSIS_T).astype(np.float64),
         "t_score": -table.t_score,
@@ -243,7 +244,7 @@ def _interval(
 
 
 def _operating_points(table: FeatureTable, scored: Scored, cohort: str) -> list[Row]:
-    """Test part at the cut of training, fracture as positive class, in percent."""
+    """Results of the test part at the training cut in percent; fracture is the positive class."""
     rows = []
     right = {"r_score": (74.1, 95.6, 83.8), "t_score": (74.1, 80.0, 76.8)}
     for name, printed in right.items():
@@ -289,7 +290,7 @@ def _measures(
 
 
 def _steps(table: FeatureTable, scored: Scored, cohort: str) -> list[Row]:
-    """How many features each step left."""
+    """Number of features after each step."""
     chain, n = scored.chain, len(scored.train)
     lasso = chain["lasso"]
     counts = {
@@ -313,7 +314,7 @@ def selected(table: FeatureTable, scored: Scored) -> dict[str, float]:
 
 
 def leakage(table: FeatureTable, *, splits: int, seed: int, folds: int = FOLDS) -> list[Row]:
-    """Test area of the R-score over many splits of both kinds, and their difference."""
+    """Test AUC of the R-score over many splits of both kinds, and their difference."""
     areas: dict[Unit, list[float]] = {"vertebra": [], "patient": []}
     for unit, found in areas.items():
         for number in range(splits):
@@ -330,7 +331,7 @@ def leakage(table: FeatureTable, *, splits: int, seed: int, folds: int = FOLDS) 
 
 
 def draw(table: FeatureTable, scored: Scored, folder: Path) -> None:
-    """ROC, violins, confusion, calibration and decision curves of the test part."""
+    """Draw ROC, violins, confusion, calibration and decision curves of the test part."""
     cohort = f"{table.cohort}, split by {scored.unit}, test"
     train, test = scored.train, scored.test
     truth = table.is_fracture
@@ -369,7 +370,14 @@ def run_study(
     folds: int = FOLDS,
     seed: int = SEED,
 ) -> tuple[list[Row], list[str]]:
-    """Both splits, their pictures in ``folder`` (``None``: none), and the leakage over ``splits`` more (0: not asked).
+    """Run both splits and measure the leakage.
+
+    Parameters
+    ----------
+    folder
+        Folder for pictures; ``None`` draws none.
+    splits
+        Number of further splits for the leakage; 0 skips it.
 
     Returns
     -------
@@ -392,21 +400,21 @@ def run_study(
     if splits:
         rows += leakage(table, splits=splits, seed=seed, folds=folds)
     if table.repeats is None:
-        notes.append("Without repeated segmentations: no ICC step.")
+        notes.append("The ICC step was skipped, since there are no repeated segmentations.")
     return rows, notes
 
 
 def main() -> None:
-    """Run both splits, print, write."""
+    """Run both splits, print and write the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--features", type=Path, required=True)
     parser.add_argument("--repeats", type=Path, nargs="*", default=[])
-    parser.add_argument("--on", default=VIRTUAL, help="whom the table is of: in every row")
+    parser.add_argument("--on", default=VIRTUAL, help="name of the cohort in every row")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--splits", type=int, default=SPLITS, help="for the leakage")
-    parser.add_argument("--folds", type=int, default=FOLDS, help="of the LASSO")
+    parser.add_argument("--splits", type=int, default=SPLITS, help="splits for the leakage")
+    parser.add_argument("--folds", type=int, default=FOLDS, help="folds of the LASSO")
     parser.add_argument("--seed", type=int, default=SEED)
     args = parser.parse_args()
     watch = Stopwatch(module="training.study2.r_score", seed=args.seed)

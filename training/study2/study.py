@@ -1,13 +1,13 @@
-"""Study 2, published beside reproduced on the virtual cohort, and the R-score of the product.
+"""Run study 2 on the virtual cohort beside the published results, and fit the R-score of the product.
 
     python -m training.study2 --out docs/results/study2 --work runs/study2 --jobs 1
     python -m training.study2 --out docs/results/study2 --work runs/study2 \
         --ship models/weights
 
-Scans the women that are missing in ``--work`` (resumable), extracts the features, and runs the
-study's chain on them: faithful settings and those of the product, split by vertebra as printed and
-by patient. ``--ship`` also writes the product's model and its card, ``--as-shipped`` judges the one
-that is there. For a table of features of real patients see ``training.study2.r_score``.
+The program scans the women that are missing in ``--work`` (resumable), extracts the features and runs
+the study's pipeline with the study's and the product's settings, split by vertebra as in the study and
+by patient. ``--ship`` also writes the product's model and its card. ``--as-shipped`` tests the shipped
+model. For a table of features of real patients use ``training.study2.r_score``.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.contract.feature_engine import Engine
 from pipelines.radiomics.settings import SettingsName
 from training.selection.recipes import FOLDS
 from training.statistics.errors import UnusableSample
@@ -29,46 +30,47 @@ from training.tables.table import VIRTUAL, Stopwatch, StudyTable, markdown, writ
 
 SEED = 1
 OWN = 3
-"""Place of the product's own outline: after the true one and the two readers'."""
+"""Index of the product's outline, after the true one and those of two readers."""
 
 
 def _in_words(effect: Effect) -> str:
     return (
-        f"{effect.vbmd_mg_cm3:g} mg/cm3 of trabecular density beside their age, {effect.texture:g} times "
+        f"{effect.vbmd_mg_cm3:g} mg/cm3 of trabecular density for their age, {effect.texture:g} times "
         f"the unevenness of trabecular density, {effect.cortex_g_cm2:+g} g/cm2 of areal density from "
         "cortex and arch"
     )
 
 
 TUNED = (
-    f"Effect of fracture, tuned until the areas resembled the study's, so agreement proves nothing "
-    f"else: {_in_words(plan.TUNED)}. As first specified: {_in_words(plan.SPECIFIED)}. Hyperostosis and "
-    "plaque as in anybody of that age.",
+    f"Effect of fracture: {_in_words(plan.TUNED)}. It was tuned to the AUCs of the study, so agreement "
+    f"with them is no evidence. As first specified: {_in_words(plan.SPECIFIED)}. Hyperostosis and "
+    "plaque as in other people of that age.",
     "T-scores: closed form of areal density, per level. One scanner (120 kV, 1.25 mm, 50 to 220 mAs), "
     "pixels of 0.39 mm; kernel and field of view are assumed.",
-    "Crops are simulated, not whole scans: mean, lowest and highest value of the image, three of the study's "
-    "111 features, are left out; 108 remain with the faithful settings, 107 with the product's.",
-    "ICC over the true outline and two readers' (offset 0.5 mm, shift 0.3 mm, roughness 0.5 mm); for the "
-    "R-score of the product over these and its own.",
-    "R-score of the product: fitted and judged on the outlines that the product's vertebra network draws, "
-    "which count osteophytes in, from places and axes as inaccurate as a localisation's; vertebrae "
-    "that it does not outline are left out.",
+    "Crops are simulated, not whole scans. Mean, lowest and highest value of the image, three of the "
+    "study's 111 features, are therefore missing; 108 remain with the faithful settings, 107 with the "
+    "product's.",
+    "ICC over the true outline and those of two readers (offset 0.5 mm, shift 0.3 mm, roughness 0.5 mm); "
+    "for the R-score of the product over these and its own outline.",
+    "R-score of the product: fitted and tested on outlines of the product's vertebra network, which "
+    "include osteophytes. Centres and axes have the error of a localisation. Vertebrae without an "
+    "outline are excluded.",
 )
 
 
 def feature_table(
     rows: Sequence[VertebraRow], settings: SettingsName, cohort: str, *, outline: int = 0
 ) -> FeatureTable:
-    """Vertebrae under one of the settings.
+    """Feature table of the vertebrae with one of the settings.
 
     Parameters
     ----------
     outline
-        Whose features are scored: 0 the true outline, 1 and 2 the readers', ``OWN`` the product's;
-        the others are repeats.
+        Outline with the scored features: 0 true, 1 and 2 readers, ``OWN`` product. The other
+        outlines are repeats.
     """
     if not rows:
-        raise UnusableSample(f"no vertebra for {cohort}", "what training.study2.features writes")
+        raise UnusableSample(f"no vertebra for {cohort}", "the files of training.study2.features")
     names = tuple(rows[0].features[settings][0])
     values = np.array(
         [[[found[name] for name in names] for found in one.features[settings]] for one in rows]
@@ -90,23 +92,26 @@ def feature_table(
 
 
 def main() -> None:
-    """Scan, run, print, write."""
+    """Scan, run the study, print and write the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("runs/study2"), help="features")
     parser.add_argument("--jobs", type=int, default=1, help="processes that scan")
-    parser.add_argument("--splits", type=int, default=SPLITS, help="for the leakage")
-    parser.add_argument("--folds", type=int, default=FOLDS, help="of the LASSO")
+    parser.add_argument("--splits", type=int, default=SPLITS, help="splits for the leakage")
+    parser.add_argument("--folds", type=int, default=FOLDS, help="folds of the LASSO")
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument(
+        "--engine", type=Engine, choices=list(Engine), default=Engine.NATIVE, help="of the features"
+    )
     product = parser.add_mutually_exclusive_group()
     product.add_argument("--ship", type=Path, help="folder for the product's model and card")
     product.add_argument(
-        "--as-shipped", action="store_true", help="judge the product's formula, fit no other"
+        "--as-shipped", action="store_true", help="test the shipped formula, fit no other"
     )
     parser.add_argument(
-        "--as-specified", action="store_true", help="only the effect that was set down first"
+        "--as-specified", action="store_true", help="only the effect that was specified first"
     )
     args = parser.parse_args()
     if args.as_specified:
@@ -116,7 +121,7 @@ def main() -> None:
 
 
 def study_part(args: argparse.Namespace) -> None:
-    """The study with both settings, and the model of the product."""
+    """Run the study with both settings, and the model of the product."""
     watch = Stopwatch(module="training.study2", seed=args.seed)
     study, product, held_out = (women_of(args, name) for name in ("study", "product", "held_out"))
     faithful = feature_table(study, "study2_faithful", f"{VIRTUAL}, faithful settings")
@@ -124,9 +129,9 @@ def study_part(args: argparse.Namespace) -> None:
     rows, notes = run_study(
         faithful, args.out, splits=args.splits, folds=args.folds, seed=args.seed
     )
-    found, said = run_study(gridded, None, splits=0, folds=args.folds, seed=args.seed)
+    found, product_notes = run_study(gridded, None, splits=0, folds=args.folds, seed=args.seed)
     outlined = [
-        with_own(rows_of, make_own(plan_ovcf(name, seed=args.seed), args.work, jobs=args.jobs))
+        with_own(rows_of, own_outlines(args, name))
         for name, rows_of in (("product", product), ("held_out", held_out))
     ]
     outlined_women = feature_table(
@@ -150,7 +155,13 @@ def study_part(args: argparse.Namespace) -> None:
         study="Study 2, R-score",
         run=watch.stop(),
         rows=[*rows, *found, *product_rows(model, unseen)],
-        notes=[*NOTES, *TUNED, *notes, *said, f"R-score of the product: {model.in_words()}."],
+        notes=[
+            *NOTES,
+            *TUNED,
+            *notes,
+            *product_notes,
+            f"R-score of the product: {model.in_words()}.",
+        ],
     )
     print(markdown(result))
     write_table(result, args.out)
@@ -159,7 +170,7 @@ def study_part(args: argparse.Namespace) -> None:
 
 
 def specified_part(args: argparse.Namespace) -> None:
-    """The same women with the effect of fracture that was set down before any image was made."""
+    """Run the study on the same women with the effect specified before any image was made."""
     watch = Stopwatch(module="training.study2", seed=args.seed)
     table = feature_table(
         women_of(args, "study_as_specified"),
@@ -178,9 +189,14 @@ def specified_part(args: argparse.Namespace) -> None:
 
 
 def women_of(args: argparse.Namespace, name: str) -> list[VertebraRow]:
-    """Vertebrae of a cohort; scanned first where they are missing."""
-    folder = make_features(plan_ovcf(name, seed=args.seed), args.work, jobs=args.jobs)
-    return read_vertebrae(folder)
+    """Vertebrae of a cohort; missing ones are scanned first."""
+    cohort = plan_ovcf(name, seed=args.seed)
+    return read_vertebrae(make_features(cohort, args.work, engine=args.engine, jobs=args.jobs))
+
+
+def own_outlines(args: argparse.Namespace, name: str) -> Path:
+    """Folder of the product's outlines of a cohort; made first where they are missing."""
+    return make_own(plan_ovcf(name, seed=args.seed), args.work, engine=args.engine, jobs=args.jobs)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``python -m training.study3``: the study as published beside the virtual cohort."""
+"""``python -m training.study3``: published results beside those on the virtual cohort."""
 
 from training.study3.study import main
 

@@ -1,18 +1,14 @@
-"""Scan one hip of every patient, outline it, measure it: what the forest learns from.
+"""Make the examples of study 3: scan one hip per patient, outline the femur, extract its features.
 
     python -m training.study3.examples --out runs/study3 --jobs 1
 
-Takes  Candidate
-Gives  Example
-Next   training.study3.study
+Writes ``PART/NUMBER.dxa.json`` for every candidate and ``PART/NUMBER.json`` for every included patient.
+Existing files are kept.
 
-Writes ``PART/NUMBER.dxa.json`` of every candidate and ``PART/NUMBER.json`` of every patient taken;
-what is there is not made again.
-
-The femur is outlined by the shipped 1 mm network, as in the product, within a coarse mask like that
-of the 3 mm network: the true bone, roughened. A reader, the true outline roughened less, is measured
-in the test part too; of the other parts the network outlines every fourth femur and the reader the
-rest, which is cheaper and shows the forest both kinds of outline.
+The shipped 1 mm network outlines the femur as in the product. It needs a coarse mask like that of the
+3 mm network, which is the true bone with a rough surface. A simulated reader is the true outline with
+a less rough surface. In the test part both outline every femur. In the other parts the network outlines
+every fourth femur and the reader the rest, which is faster and gives the forest both kinds of outline.
 """
 
 import argparse
@@ -32,14 +28,16 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pipelines.contract.anatomy import Side
+from pipelines.contract.feature_engine import Engine, require_engine
 from pipelines.contract.findings import Abstained
 from pipelines.outline.proximal_femur import ProximalFemur, WithheldFemur, outline_femur
 from pipelines.radiomics.extract import extract_features
 from pipelines.radiomics.region import ScalarImage
 from pipelines.radiomics.settings import feature_settings
 from pipelines.read.volume import CtVolume
-from pipelines.space.coordinates import canonical_grid, resample_to_canonical
+from pipelines.space.coordinates import canonical_grid
 from pipelines.space.masks import largest_part
+from pipelines.space.resample import resample_to_canonical
 from training.cohort.body.anatomy import LABEL_FEMUR
 from training.cohort.body.femur import LESSER_TROCHANTER_MM, plan_femur
 from training.cohort.body.plan import plan_body
@@ -50,12 +48,12 @@ from training.selection.perturbation import Reader, repeated_masks
 from training.study3.plan import CLASS_COUNTS, PARTS, Candidate, bone_status, candidate
 
 EXTENT_MM: Final = (144.0, 120.0, 144.0)
-"""Slices, rows, columns: what the 1 mm network looks at, and a margin."""
+"""Slices, rows, columns: the crop of the 1 mm network and a margin."""
 COARSE_MM: Final = 3.0
 COARSE_READER: Final = Reader(offset_mm=0.7, shift_mm=1.0, roughness_mm=1.5, correlation_mm=9.0)
-"""How far the 3 mm network's femur lies from the bone."""
+"""Difference of the 3 mm network's femur from the true bone."""
 CUT_SD_MM: Final = 2.0
-"""How surely a reader finds the tip of the lesser trochanter."""
+"""Standard deviation of the height at which a reader finds the tip of the lesser trochanter."""
 NETWORK, READER = "network", "reader"
 NETWORK_EVERY: Final = 4
 
@@ -69,14 +67,14 @@ class Example:
     Parameters
     ----------
     status
-        0 normal, 1 osteopenia, 2 osteoporosis, of the DXA of this hip.
+        0 normal, 1 osteopenia, 2 osteoporosis, by DXA of this hip.
     features
-        By outline (`NETWORK`, `READER`), then by name; an outline that was withheld has none.
+        By outline (`NETWORK`, `READER`), then by name; a withheld outline has none.
     withheld
-        Why the network's outline was withheld, else ``None``.
+        Reason why the network's outline was withheld, else ``None``.
     dice, volume_difference_cm3
-        Of the network's outline against the true bone above the same height; true minus found.
-        ``None`` where the network did not outline.
+        Network's outline against the true bone above the same height; volume is true minus found.
+        ``None`` if there is no outline of the network.
     """
 
     part: str
@@ -93,7 +91,7 @@ class Example:
 
 
 def measure_dxa(out: Path, seed: int, part: str, number: int) -> int:
-    """Class of a candidate, from file or by a scan."""
+    """Class of a candidate, read from a file or measured by simulated DXA."""
     file = out / part / f"{number:05d}.dxa.json"
     if not file.exists():
         chosen = candidate(part, number, seed)
@@ -110,8 +108,10 @@ def measure_dxa(out: Path, seed: int, part: str, number: int) -> int:
     return int(json.loads(file.read_text("utf-8"))["status"])
 
 
-def make_example(out: Path, seed: int, part: str, number: int) -> None:
-    """Scan, outline and measure one patient, unless that is done."""
+def make_example(
+    out: Path, seed: int, part: str, number: int, *, engine: Engine = Engine.NATIVE
+) -> None:
+    """Scan, outline and measure one patient, unless the file exists."""
     file = out / part / f"{number:05d}.json"
     if file.exists():
         return
@@ -122,6 +122,7 @@ def make_example(out: Path, seed: int, part: str, number: int) -> None:
     record: dict[str, Any] = {
         "simulated": True,
         "seed": chosen.subject.seed,
+        "engine": engine,
         "side": _side(chosen).value,
         "sex": chosen.subject.sex,
         "age_years": chosen.subject.age_years,
@@ -143,7 +144,7 @@ def make_example(out: Path, seed: int, part: str, number: int) -> None:
             record |= _agreement(ct, bone, outlines[NETWORK], found.cut_lps_mm)
     if part == "test" or not by_network:
         outlines[READER] = _read_by_hand(ct, bone, chosen)
-    record["features"] = _features(ct, outlines)
+    record["features"] = _features(ct, outlines, engine)
     _write(file, record)
 
 
@@ -162,7 +163,7 @@ def _agreement(ct: CtVolume, bone: Mask, mine: Mask, cut_lps_mm: float) -> dict[
 
 
 def _read_by_hand(ct: CtVolume, bone: Mask, chosen: Candidate) -> Mask:
-    """The true bone down to about the tip of the lesser trochanter, as a reader draws it."""
+    """Outline of a simulated reader: the true bone down to about the tip of the lesser trochanter."""
     femur = plan_femur(plan_body(chosen.subject))
     rng = np.random.default_rng([chosen.subject.seed, 4])
     tip = float(femur.shaft_start[2]) + LESSER_TROCHANTER_MM[2] * femur.scale
@@ -189,12 +190,12 @@ def _scan(chosen: Candidate) -> Crop:
 
 
 def as_volume(crop: Crop) -> CtVolume:
-    """A simulated crop as the pipelines see a CT."""
+    """Convert a simulated crop to the pipelines' CT volume."""
     return volume(crop.image.hu, crop.image.affine_lps)
 
 
 def _coarse(ct: CtVolume, bone: Mask, chosen: Candidate) -> tuple[Any, Mask]:
-    """3 mm grid, and the femur on it as the 3 mm network might find it."""
+    """3 mm grid, and a femur mask on it with the error of the 3 mm network."""
     grid = canonical_grid(ct.geometry, COARSE_MM)
     inside = resample_to_canonical(bone.astype(np.float32), ct.geometry, grid, outside=0.0)
     spacing = (COARSE_MM,) * 3
@@ -213,10 +214,12 @@ def _whole(found: ProximalFemur, ct: CtVolume) -> Mask:
     return mask
 
 
-def _features(ct: CtVolume, outlines: dict[str, Mask]) -> dict[str, dict[str, float]]:
+def _features(
+    ct: CtVolume, outlines: dict[str, Mask], engine: Engine
+) -> dict[str, dict[str, float]]:
     image = ScalarImage(values=ct.hu, spacing_mm=ct.geometry.spacing_mm)
     measured = extract_features(
-        image, list(outlines.values()), feature_settings("study3"), threads=1
+        image, list(outlines.values()), feature_settings("study3"), engine=engine, threads=1
     )
     return {
         name: dict(one.values)
@@ -236,23 +239,25 @@ def make_examples(
     out: Path,
     *,
     seed: int = 1,
+    engine: Engine = Engine.NATIVE,
     jobs: int = 1,
     counts: dict[str, tuple[int, int, int]] | None = None,
 ) -> None:
-    """Fill every part with as many patients of each class as the study had.
+    """Make every part with as many patients of each class as in the study.
 
     Parameters
     ----------
     counts
-        Other numbers by part, for tests.
+        Other numbers of patients by part, for tests.
     """
+    require_engine(engine)
     wanted = counts or {part: CLASS_COUNTS[part] for part in ("train", "test", "validation")}
     total = sum(sum(one) for one in wanted.values())
     with Progress(console=Console(stderr=True)) as progress, _workers(jobs) as run:
         task = progress.add_task("patients", total=total)
         for part, of_class in wanted.items():
             for taken in _taken(out, seed, part, of_class, run, 4 * jobs):
-                for _ in run(partial(make_example, out, seed, part), taken):
+                for _ in run(partial(make_example, out, seed, part, engine=engine), taken):
                     progress.advance(task)
 
 
@@ -264,7 +269,7 @@ def _taken(
     run: Callable[..., Iterable[Any]],
     at_a_time: int,
 ) -> Iterator[list[int]]:
-    """Candidates in order, in batches, without those whose class is full already."""
+    """Candidates in order and in batches, without those whose class is complete."""
     missing, numbers = list(wanted), count()
     while any(missing):
         batch = list(islice(numbers, at_a_time))
@@ -279,7 +284,7 @@ def _taken(
 
 
 class _workers:  # noqa: N801  used like a function
-    """``map`` over processes, or in this one."""
+    """``map`` over several processes, or in the present process if ``jobs`` is 1."""
 
     def __init__(self, jobs: int) -> None:
         self._pool = ProcessPoolExecutor(jobs) if jobs > 1 else None
@@ -293,7 +298,7 @@ class _workers:  # noqa: N801  used like a function
 
 
 def read_examples(folder: Path) -> list[Example]:
-    """All patients of a folder, by part and number."""
+    """Read all patients of a folder, in order of part and number."""
     return [
         _read(file, part) for part in PARTS for file in sorted((folder / part).glob("?????.json"))
     ]
@@ -323,10 +328,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--engine", type=Engine, choices=list(Engine), default=Engine.NATIVE, help="of the features"
+    )
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    make_examples(args.out, seed=args.seed, jobs=args.jobs)
+    make_examples(args.out, seed=args.seed, engine=args.engine, jobs=args.jobs)
 
 
 if __name__ == "__main__":

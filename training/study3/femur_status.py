@@ -1,11 +1,11 @@
-"""Study 3 from a table of features: three-class bone status of the femur, beside what was printed.
+"""Run study 3 on a table of features: three-class bone status of the femur, beside published results.
 
     python -m training.study3.femur_status --features femora.csv --out docs/results/study3
 
-One row per femur: patient, status (normal, osteopenia, osteoporosis), and one column per radiomic
-feature; a column ``part`` (train, validation, test) where the split is given, as by date. Without it
-patients are split as in the study, 248 : 107 : 101. Where a feature is called
-``original_firstorder_Mean`` it is the baseline.
+The table has one row per femur: patient, status (normal, osteopenia, osteoporosis), and one column per
+radiomic feature. A column ``part`` (train, validation, test) gives the split, for instance by date.
+Without it patients are split as in the study, 248 : 107 : 101. The feature
+``original_firstorder_Mean``, if present, is the baseline.
 """
 
 import argparse
@@ -39,11 +39,11 @@ SIZES = (248, 107, 101)
 MEAN_HU = "original_firstorder_Mean"
 SEED = 1
 NOTES = (
-    "Sensitivity, specificity and accuracy of a class are those at its own cut (Youden, found on the "
-    "training part), as in the study, so that one patient may get two calls or none (docs/domain.md D2); the "
-    "confusion matrix is the decision for the most probable class.",
-    "Intervals of areas count patients (Obuchowski); proportions: Clopper-Pearson, which the study "
-    "prints and calls Wilson's (docs/domain.md D1).",
+    "Sensitivity, specificity and accuracy of a class are those at its own cut (Youden, from the training "
+    "part), as in the study, so that one patient may have two classes or none (docs/domain.md D2). The "
+    "confusion matrix uses the most probable class.",
+    "Intervals of AUC are clustered by patient (Obuchowski). Proportions: Clopper-Pearson, which the "
+    "study prints as Wilson's (docs/domain.md D1).",
     "Baseline: multinomial logistic regression on the mean HU of the region alone.",
 )
 
@@ -60,7 +60,7 @@ class Femora:
     parts
         Row numbers of training, validation and test part.
     cohort
-        What every figure is labelled with.
+        Name of the cohort in every row of results.
     """
 
     patient: NDArray[np.str_]
@@ -72,12 +72,12 @@ class Femora:
 
 
 def read_femora(file: Path, *, seed: int = SEED, cohort: str = VIRTUAL) -> Femora:
-    """Read the table and its split, or split the patients.
+    """Read the table and its split; without a split, draw one by patient.
 
     Raises
     ------
     UnusableSample
-        A column or value is missing, a patient lies in two parts, or a part has not all classes.
+        A column or value is missing, a patient is in two parts, or a part lacks a class.
     """
     rows, names, values = read_feature_rows(file, KEYS, needed=("patient", "status"))
     patient = np.array([one["patient"] for one in rows])
@@ -102,7 +102,7 @@ def read_femora(file: Path, *, seed: int = SEED, cohort: str = VIRTUAL) -> Femor
 
 
 def _split(patient: NDArray[np.str_], status: IndexArray, seed: int) -> dict[str, IndexArray]:
-    """Patients in the study's proportions, stratified by their worse side."""
+    """Split the patients in the study's proportions, stratified by the worse side."""
     names, index = np.unique(patient, return_inverse=True)
     worst = np.zeros(len(names), np.intp)
     np.maximum.at(worst, index, status)
@@ -130,7 +130,7 @@ def _refuse_broken(
 
 
 def fit_models(table: Femora, *, trees: int, seed: int) -> tuple[Pipeline, Pipeline | None]:
-    """The study's chain, and the mean-HU baseline where the feature is there; on training rows."""
+    """Fit the study's pipeline and, if the feature is present, the mean-HU baseline on training rows."""
     rows = table.parts["train"]
     chain = femur_chain(trees=trees, seed=seed).fit(table.features[rows], table.status[rows])
     if MEAN_HU not in table.names:
@@ -140,14 +140,14 @@ def fit_models(table: Femora, *, trees: int, seed: int) -> tuple[Pipeline, Pipel
 
 
 def mean_hu(table: Femora) -> FloatArray:
-    """The baseline's only feature: (n, 1)."""
+    """Feature of the baseline, (n, 1)."""
     return table.features[:, [table.names.index(MEAN_HU)]]
 
 
 def part_rows(
     table: Femora, part: str, probabilities: FloatArray, baseline: FloatArray | None
 ) -> list[Row]:
-    """All figures of one part; probabilities are (n, 3) over the whole table."""
+    """All results of one part; probabilities are (n, 3) over the whole table."""
     rows = table.parts[part]
     truth, patient, n = table.status[rows], table.patient[rows], len(rows)
     areas = one_vs_rest(truth, probabilities[rows], clusters=patient)
@@ -186,7 +186,7 @@ def _at_own_cut(table: Femora, part: str, number: int, score: FloatArray) -> Bin
 
 
 def draw(table: Femora, probabilities: FloatArray, folder: Path) -> None:
-    """ROC curves and confusion matrix of the test part."""
+    """Draw ROC, confusion, calibration and decision curves of the test part."""
     rows, cohort = table.parts["test"], f"{table.cohort}, test"
     truth = table.status[rows]
     curves = {
@@ -202,12 +202,12 @@ def draw(table: Femora, probabilities: FloatArray, folder: Path) -> None:
 
 
 def main() -> None:
-    """Fit, print, write."""
+    """Fit the models, print and write the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--features", type=Path, required=True)
-    parser.add_argument("--on", default=VIRTUAL, help="whom the table is of: in every row")
+    parser.add_argument("--on", default=VIRTUAL, help="name of the cohort in every row")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--trees", type=int, default=500)
     parser.add_argument("--seed", type=int, default=SEED)

@@ -1,11 +1,7 @@
-"""Who is scanned for study 3, in which part, and how.
+"""Cohort of study 3: candidates of each part, and their scanners.
 
-Takes  part, number, seed
-Gives  Candidate
-Next   training.study3.examples
-
-Candidates of a part are endless; they are taken in order until the part has as many of each class
-as the study had. The class is known after DXA, so it is not drawn here.
+The number of candidates of a part is unlimited. They are included in order until the part has as many
+patients of each class as in the study. DXA gives the class, so it is not drawn here.
 """
 
 from dataclasses import dataclass, replace
@@ -31,9 +27,9 @@ FIRST_SEED: Final = MappingProxyType({"train": 300_000, "validation": 500_000, "
 
 TEST_SLICE_MM: Final = 1.25
 SLICES_MM: Final = (1.0, 1.25, 1.5, 2.0)
-"""Of development patients: a node meets more than the study's 1.25 mm."""
+"""Slices of development patients: more than the study's 1.25 mm, since a node receives others too."""
 MAS: Final = (50, 120)
-"""The study's dose-length product of 241 mGy cm over half a metre is about 70 mAs at 120 kV."""
+"""The study's dose-length product of 241 mGy cm over half a metre corresponds to about 70 mAs at 120 kV."""
 ITERATIVE: Final = 0.6
 PIXEL_MM: Final = (0.7, 0.9)
 
@@ -59,8 +55,8 @@ class Candidate:
 def candidate(part: str, number: int, seed: int = 1) -> Candidate:
     """Draw a candidate of a part.
 
-    Test patients lie in a scanner, under kernels, that no development patient saw, and their
-    skeletons are of another family. All are scanned at 120 kV with the low dose of the study.
+    Scanner, kernels and the family of skeletons of test patients are in no other part. All scans are at
+    120 kV with the low dose of the study.
     """
     is_test = part == "test"
     own = seed * 1_000_000 + FIRST_SEED[part] + number
@@ -90,7 +86,7 @@ def candidate(part: str, number: int, seed: int = 1) -> Candidate:
 def bone_status(hip: HipScan) -> int:
     """0 normal, 1 osteopenia, 2 osteoporosis: by the lower T-score of femoral neck and total hip.
 
-    The study does not tell which site its T-score is of (docs/domain.md 1.D).
+    The study does not state the site of its T-score (docs/domain.md 1.D).
     """
     assert hip.neck.t_score is not None
     assert hip.total.t_score is not None

@@ -1,11 +1,11 @@
-"""Study 3, published beside reproduced on the virtual cohort.
+"""Run study 3 on the virtual cohort and print its results beside the published ones.
 
     python -m training.study3 --out docs/results/study3 --work runs/study3 --jobs 1
     python -m training.study3 --work runs/study3 --ship models/weights
 
-Cohort, outlines, features (resumable: what ``--work`` holds is not made again), selection and
-forest on the training part alone, table and pictures; ``--ship`` writes the forest as the product
-loads it, with its card. ``training.study3.femur_status`` does the same for a hospital's own table.
+The program makes cohort, outlines and features (files in ``--work`` are reused), fits selection and
+forest on the training part only, and writes table and pictures. ``--ship`` writes the forest for the
+product with its card. ``training.study3.femur_status`` runs the same analysis on a hospital's own table.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 
+from pipelines.contract.feature_engine import Engine
 from pipelines.secondary.hip import FOREST
 from training.loop.sklearn_export import forest_model_of, save_model, shrink
 from training.selection.recipes import femur_chain
@@ -47,31 +48,31 @@ TREES: Final = 500
 VERSION: Final = "0.2.0"
 FOLDS: Final = 5
 FEWEST: Final = 8
-"""Cases of each class, for the resamples of an area: a part with fewer is left out."""
+"""Fewest cases of each class for the bootstrap of an AUC; a part with fewer is skipped."""
 VIOLINS: Final = 4
-"""Features that are drawn: those the forest leans on most."""
+"""Number of features to draw, those with the highest importance in the forest."""
 OUTCOME: Final = (
-    "Range of areal density (lower T-score of femoral neck and total hip by simulated DXA) that a "
-    "simulated hip with these features has; no measurement of areal density"
+    "Range of areal density (lower T-score of femoral neck and total hip by simulated DXA) of a "
+    "simulated hip with these features; no measurement of areal density"
 )
 NOTES: Final = (
     "Reference: DXA of the scanned hip by projection of the simulated patient; class by the lower "
-    "T-score of femoral neck and total hip (the study does not tell the site).",
-    "Each part is filled with as many patients of each class as the study had. Test patients have "
-    "skeletons of a family, and lie in a scanner under kernels, that no other part has.",
-    "Femora are outlined by the shipped 1 mm network in the test part and of every fourth patient "
-    "else, the others by a simulated reader (the true outline, moved and roughened). Dice of the "
-    "network is of these simulated bones: optimistic for real ones.",
-    "Study 3 scanned at 1.25 mm; so does the test part, the others at 1 to 2 mm.",
-    "Simulated femora differ in density, cortex, size and form; density decides most of it, so that "
-    "the mean attenuation alone comes close to the reference. Real hips differ in more.",
+    "T-score of femoral neck and total hip (the study does not state the site).",
+    "Each part has as many patients of each class as in the study. Scanner, kernels and the family of "
+    "skeletons of test patients are in no other part.",
+    "The shipped 1 mm network outlines the femora of the test part and of every fourth other patient; a "
+    "simulated reader (the true outline, shifted and roughened) outlines the rest. Dice of the network "
+    "is for these simulated bones, so it is optimistic for real ones.",
+    "Slices: 1.25 mm in the test part, as in study 3; 1 to 2 mm in the others.",
+    "Simulated femora differ in density, cortex, size and form. Density has the largest effect on the "
+    "class, so the mean attenuation alone comes close to the reference. Real hips have more differences.",
 )
 
 
 def femora_of(examples: Sequence[Example], outlines: Sequence[str]) -> Femora:
-    """Table of features, each femur by the first of the outlines that it has.
+    """Table of features; each femur has those of its first available outline.
 
-    Femora without any of them are left out: radiomics of a failed mask is withheld.
+    Femora without any outline are excluded, since radiomics of a failed mask is withheld.
     """
     used = [
         (one, next(one.features[name] for name in outlines if name in one.features))
@@ -91,7 +92,7 @@ def femora_of(examples: Sequence[Example], outlines: Sequence[str]) -> Femora:
 
 
 def outline_rows(examples: Sequence[Example]) -> list[Row]:
-    """Overlap and volume difference of the network's outlines, and how many were withheld."""
+    """Dice and volume difference of the network's outlines, and the number withheld."""
     rows = []
     for part in ("validation", "test"):
         mine = [one for one in examples if one.part == part]
@@ -119,7 +120,7 @@ def outline_rows(examples: Sequence[Example]) -> list[Row]:
 
 
 def test_rows(table: Femora, probabilities: FloatArray, beside: FloatArray) -> list[Row]:
-    """Test part: Wilson's intervals, and DeLong's test against the mean attenuation."""
+    """Results of the test part: Wilson's intervals, and DeLong's test against the mean attenuation."""
     train, rows = table.parts["train"], table.parts["test"]
     truth = table.status[rows]
     found = []
@@ -144,7 +145,7 @@ def test_rows(table: Femora, probabilities: FloatArray, beside: FloatArray) -> l
 def robustness_rows(
     examples: Sequence[Example], chain: Pipeline, names: Sequence[str]
 ) -> list[Row]:
-    """Test part outlined by a reader instead: areas, and ICC of the forest's features."""
+    """Test part with the reader's outlines: AUCs, and ICC of the forest's features."""
     both = [
         one for one in examples if one.part == "test" and {NETWORK, READER} <= set(one.features)
     ]
@@ -168,7 +169,7 @@ def robustness_rows(
 
 
 def folds_rows(table: Femora, *, trees: int, seed: int) -> list[Row]:
-    """Areas where selection and forest are repeated in each fold of the training part."""
+    """AUCs by cross-validation in the training part, with selection and forest in each fold."""
     rows = table.parts["train"]
     chain = clone(femur_chain(trees=trees, seed=seed))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
@@ -181,7 +182,7 @@ def folds_rows(table: Femora, *, trees: int, seed: int) -> list[Row]:
 
 
 def draw_features(table: Femora, chain: Pipeline, folder: Path) -> None:
-    """Violins of the features that the forest leans on most, by class."""
+    """Draw violins by class of the features with the highest importance in the forest."""
     left = shrink(chain, table.names)
     order = np.argsort(left.estimator.feature_importances_)[::-1][:VIOLINS]
     rows = table.parts["test"]
@@ -208,19 +209,18 @@ def ship(
         model,
         name=FOREST,
         version=VERSION,
-        task="Range of areal density that a proximal femur is most like, from radiomic features",
+        task="Range of areal density of a proximal femur, from radiomic features",
         training_data=f"Simulation only: {len(train)} hips of training/cohort in three simulated "
         "scanners at 1 to 2 mm, 120 kV, low dose, without contrast medium, implants, fractures or "
         "lesions; class by simulated DXA of the same hip. No real CT.",
         training=f"RFE to 50, mRMR to 20, LASSO to {len(model.features)}, random forest of {trees} "
         f"trees, seed {seed}; python -m training.study3",
         metrics=metrics,
-        intended_use="Research use only. Says which range of areal density a hip is most like.",
-        limits="Has never seen a real hip; of the two real CTs looked at, the features of all four "
-        "hips lay beyond those of the simulated ones, so that no class was given. Within its "
-        "simulated patients the mean attenuation alone does as well (DeLong rows of study 3). Gives no class where the features lie beyond "
-        "99.5 % of the training cases, beyond 2 mm, with sharp kernels, at other than 120 kV, or "
-        "under 50 years.",
+        intended_use="Research use only. Similarity of a hip to ranges of areal density.",
+        limits="Trained on no real hip. In two real CTs the features of all four hips were outside the "
+        "range of the simulated ones, so no class was given. On simulated patients the mean attenuation "
+        "alone is as good (DeLong rows of study 3). No class is given for features beyond 99.5 % of the "
+        "training cases, slices over 2 mm, sharp kernels, other voltages than 120 kV, or under 50 years.",
         licence="Apache-2.0",
     )
 
@@ -231,21 +231,26 @@ def _is_filled(table: Femora, part: str) -> bool:
 
 
 def main() -> None:
-    """Run all of it."""
+    """Command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, help="folder for table.json, table.md and pictures")
     parser.add_argument("--work", type=Path, default=Path("runs/study3"), help="examples")
     parser.add_argument("--jobs", type=int, default=1, help="processes that scan patients")
+    parser.add_argument(
+        "--engine", type=Engine, choices=list(Engine), default=Engine.NATIVE, help="of the features"
+    )
     parser.add_argument("--trees", type=int, default=TREES)
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--as-is", action="store_true", help="no more than --work holds already")
+    parser.add_argument(
+        "--as-is", action="store_true", help="use only the patients that --work holds"
+    )
     parser.add_argument("--ship", type=Path, help="folder for the forest and its card")
     args = parser.parse_args()
     watch = Stopwatch(module="training.study3", seed=args.seed)
     if not args.as_is:
-        make_examples(args.work, seed=args.seed, jobs=args.jobs)
+        make_examples(args.work, seed=args.seed, engine=args.engine, jobs=args.jobs)
     examples = read_examples(args.work)
     table = femora_of(examples, (NETWORK, READER))
     chain, baseline = fit_models(table, trees=args.trees, seed=args.seed)

@@ -1,4 +1,4 @@
-"""``python -m training.study4``: the study as published beside the virtual cohort."""
+"""``python -m training.study4``: published results beside those on the virtual cohort."""
 
 from training.study4.study import main
 

@@ -1,10 +1,6 @@
 """Measure the shipped DCNN of study 4 on test subjects: another family of skeletons, scanner, kernels.
 
-Takes  the shipped DCNN
-Gives  Row
-Next   training.evaluate
-
-The whole test part and the networks' classes: ``training.study4``.
+``training.study4`` has the results of the whole test part and of the classifiers.
 """
 
 import tempfile
@@ -24,7 +20,7 @@ from training.study4.plan import SIZES, Part, plan_cohort
 from training.study4.predict import mean_dice, outline_all
 
 SEED: Final = 4
-"""Of the cohort that study 4 is run on."""
+"""Seed of the cohort of study 4."""
 
 
 def outline_rows(subjects: int) -> list[Row]:

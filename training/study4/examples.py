@@ -1,15 +1,11 @@
-"""Scan the central slices of L1 and L2 of the cohort: what the networks of study 4 learn from.
+"""Make the examples of study 4: scan the central slices of L1 and L2 of the cohort.
 
     python -m training.study4.examples --out runs/study4/examples --jobs 2
 
-Takes  ChestCohort
-Gives  Subjects
-Next   training.study4.train
-
 Writes one folder per subject: ``L1.npy`` and ``L2.npy`` (192, 192) int16 HU, the part of the
-512 x 512 slice around the spine at the scan's own pixels; ``L1.core.npy`` and ``L2.core.npy``
-(packed bits), the area within the inner border of the cortex; and ``subject.json``, which comes
-last: a subject with it is done and is not scanned again.
+512 x 512 slice around the spine at the scan's pixel size; ``L1.core.npy`` and ``L2.core.npy``
+(packed bits), the area within the inner border of the cortex; and ``subject.json``, which is written
+last. A subject with that file is complete and is skipped later.
 """
 
 import argparse
@@ -32,11 +28,11 @@ from training.study4.plan import SIZES, SLICE_MM, ChestCohort, Part, plan_cohort
 SUBJECT_FILE: Final = "subject.json"
 LEVELS: Final = (Level.L1, Level.L2)
 SIDE: Final = 192
-"""Pixels of a stored slice, 124 to 161 mm: a multiple of 64, as the network needs."""
+"""Side of a stored slice in pixels, 124 to 161 mm; the network needs a multiple of 64."""
 SHIFT_MM: Final = 8.0
-"""The body lies off the middle of the stored slice by so much (standard deviation)."""
+"""Standard deviation of the distance of the body from the middle of the stored slice."""
 HEIGHT_SD_MM: Final = 1.0
-"""The slice that is taken for the central one is off by so much (standard deviation)."""
+"""Standard deviation of the distance of the selected slice from the central one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +42,7 @@ class ChestSubject:
     Parameters
     ----------
     vbmd_mg_cm3
-        Mean of L1 and L2, the reference of the study.
+        Mean trabecular density of L1 and L2, the reference of the study.
     status
         0 normal, 1 osteopenia, 2 osteoporosis.
     """
@@ -61,17 +57,17 @@ class ChestSubject:
     pixel_mm: float
 
     def hu(self, level: Level) -> NDArray[np.int16]:
-        """(192, 192)."""
+        """HU of the slice of one level, (192, 192)."""
         return np.load(self.folder / f"{level.name}.npy")  # type: ignore[no-any-return]
 
     def core(self, level: Level) -> NDArray[np.bool_]:
-        """(192, 192), pixels within the inner border of the cortex of the body."""
+        """Mask of the area within the inner border of the cortex of the body, (192, 192)."""
         packed = np.load(self.folder / f"{level.name}.core.npy")
         return np.unpackbits(packed, count=SIDE * SIDE).astype(bool).reshape(SIDE, SIDE)
 
 
 def make_subject(cohort: ChestCohort, out: Path, row: int) -> None:
-    """Scan one subject, unless that is done."""
+    """Scan one subject, unless the files exist."""
     folder = out / f"{row:05d}"
     if (folder / SUBJECT_FILE).exists():
         return
@@ -111,14 +107,14 @@ def make_subject(cohort: ChestCohort, out: Path, row: int) -> None:
 
 
 def make_subjects(cohort: ChestCohort, out: Path, *, jobs: int = 1) -> None:
-    """Scan all subjects; a run that was stopped goes on."""
+    """Scan all subjects; a repeated call continues an interrupted one."""
     rows = range(len(cohort.people))
     work = partial(make_subject, cohort, out)
     for_each(work, rows, "subjects", jobs=jobs)
 
 
 def read_subjects(folder: Path, parts: Iterable[Part] = tuple(Part)) -> list[ChestSubject]:
-    """All subjects of a folder that belong to some of the parts, in order."""
+    """Read all subjects of a folder that belong to the given parts, in order."""
     wanted = set(parts)
     subjects = [_read(file) for file in sorted(folder.glob(f"*/{SUBJECT_FILE}"))]
     return [one for one in subjects if one.part in wanted]

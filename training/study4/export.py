@@ -1,4 +1,4 @@
-"""Turn the runs of study 4 into what the node ships: fp16 safetensors and a card each.
+"""Export the networks of study 4: fp16 safetensors and a model card each.
 
 python -m training.study4.export --work runs/study4 --table docs/results/study4/table.json --version 0.1.0
 """
@@ -17,15 +17,16 @@ from training.study4.train import BATCHES, RATES, Task
 
 BIG_BYTES: Final = 25_000_000
 CLASS_LIMITS: Final = (
-    "Unenhanced 120 kVp, slices up to 3 mm, 50 years and older; no fracture, implant or lesion "
-    "took part. The mean attenuation of the same region tells more (docs/results/study4): the "
-    "measured density is the reference. Never a T-score. No real scan was measured."
+    "Unenhanced 120 kVp, slices up to 3 mm, 50 years and older; no fracture, implant or lesion in the "
+    "training data. The mean attenuation of the same region predicts the class better "
+    "(docs/results/study4); the measured density is the reference. Not a T-score. Not tested on real "
+    "scans."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """Card texts of a network that do not depend on the run."""
+    """Texts of a network's card that do not depend on the run."""
 
     run: Task
     task: str
@@ -47,7 +48,7 @@ DESCRIPTIONS: Final = MappingProxyType(
         ),
         "chest_fusion": Description(
             run="fusion",
-            task="Likeness to QCT ranges (above 120, 80 to 120, below 80 mg/cm3) from the central "
+            task="Similarity to QCT ranges (above 120, 80 to 120, below 80 mg/cm3) from the central "
             "slices of L1 and L2 as two channels (study 4, model 1)",
             recipe="cross-entropy",
             limits=CLASS_LIMITS,
@@ -55,7 +56,7 @@ DESCRIPTIONS: Final = MappingProxyType(
         ),
         "chest_single": Description(
             run="single",
-            task="Likeness to QCT ranges (above 120, 80 to 120, below 80 mg/cm3) from the central "
+            task="Similarity to QCT ranges (above 120, 80 to 120, below 80 mg/cm3) from the central "
             "slice of L1 (study 4, model 2)",
             recipe="cross-entropy",
             limits=CLASS_LIMITS,
@@ -77,12 +78,14 @@ def export(
     Parameters
     ----------
     rows
-        Of ``table.json``; those of this network become the card's metrics.
+        Rows of ``table.json``; those of this network become the card's metrics.
     """
     about = DESCRIPTIONS[name]
     run = work / about.run
     size = len(half_precision(run))
-    big = f" The file has {size / 1e6:.0f} MB: the study's widths were kept." * (size > BIG_BYTES)
+    big = f" The file has {size / 1e6:.0f} MB, since it has the study's widths." * (
+        size > BIG_BYTES
+    )
     return write_network(
         run,
         folder=folder,

@@ -1,9 +1,4 @@
-"""Who is scanned for study 4, and who belongs to which part.
-
-Takes  number of subjects, seed
-Gives  ChestCohort
-Next   training.study4.examples
-"""
+"""Cohort of study 4: its subjects, their scanners, and the split into parts."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -25,17 +20,17 @@ from training.cohort.scan.scanner import Scanner
 SIZES: Final = (530, 100, 418)
 """Training, validation and test subjects of the study's classifier."""
 CLASSES: Final = ("normal", "osteopenia", "osteoporosis")
-"""By quantitative CT, in the order of the networks' outputs."""
+"""Classes by quantitative CT, in the order of the network's outputs."""
 
 SLICE_MM: Final = 2.0
 FIELD_OF_VIEW_MM: Final = (330.0, 430.0)
 MATRIX: Final = 512
 MAS: Final = (50, 160)
-"""Of a chest CT of a health check (assumed; the study tells 120 kVp only)."""
+"""Tube current-time product of a chest CT of a health check (assumed; the study states only 120 kVp)."""
 
 
 class Part(StrEnum):
-    """What a subject is for."""
+    """Part of the cohort that a subject belongs to."""
 
     TRAINING = "training"
     VALIDATION = "validation"
@@ -56,9 +51,9 @@ class ChestCohort:
     Parameters
     ----------
     part : (subjects,)
-        `Part`. One split serves both networks, so that no test subject of one is known to the
-        other (the study has two splits and does not say so). Test subjects lie in a scanner that
-        no training subject saw, and their skeletons are of another family.
+        `Part`. Segmentation and classification share one split, so that no test subject of one is in
+        the training data of the other. The study has two splits and does not state whether they
+        overlap. Scanner and family of skeletons of test subjects are not in the training part.
     """
 
     people: Population
@@ -70,9 +65,9 @@ class ChestCohort:
         return bool(self.part[row] == Part.TEST)
 
     def subject(self, row: int) -> Subject:
-        """One subject with degeneration and plaques, and without what the study excluded.
+        """One subject with degeneration and plaques, without the findings that the study excluded.
 
-        Fractures, implants and lesions are left out; L1 to L4 have K-L grade 3 at most.
+        There are no fractures, implants and lesions; L1 to L4 have K-L grade 3 at most.
         """
         subject = subject_of(self.people, row)
         found = findings_of(self.people, row)
@@ -109,7 +104,7 @@ class ChestCohort:
         )
 
     def pixel_mm(self, row: int) -> float:
-        """Size of a pixel: the field of view of the scan over 512."""
+        """Pixel size: field of view of the scan divided by 512."""
         rng = np.random.default_rng([self.seed, row, 1])
         return round(float(rng.uniform(*FIELD_OF_VIEW_MM)) / MATRIX, 4)
 

@@ -1,9 +1,4 @@
-"""What the trained networks of study 4 say of subjects, and what their mean HU says.
-
-Takes  Subjects, weights.safetensors
-Gives  masks, probabilities
-Next   training.study4.study
-"""
+"""Predictions of the trained networks of study 4, and mean HU for the baseline."""
 
 import json
 from collections.abc import Sequence
@@ -31,12 +26,12 @@ BATCH = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """One slice, outlined.
+    """One slice with its outline.
 
     Parameters
     ----------
     hu, mask, truth : (128, 128)
-        Pixels, area of the network, true area.
+        Pixels, area by the network, true area.
     """
 
     subject: ChestSubject
@@ -47,13 +42,13 @@ class Region:
 
     @property
     def dice(self) -> float:
-        """Overlap of both areas, 0 to 1."""
+        """Dice of both areas, 0 to 1."""
         both = float((self.mask & self.truth).sum())
         return 2 * both / float(self.mask.sum() + self.truth.sum())
 
     @property
     def used(self) -> Mask:
-        """The area that is measured: the network's, or nothing but the middle where it is empty."""
+        """The measured area: that of the network, or the middle pixel if it is empty."""
         if self.mask.any():
             return self.mask
         middle = np.zeros_like(self.mask)
@@ -62,12 +57,12 @@ class Region:
 
     @property
     def mean_hu(self) -> float:
-        """Mean attenuation of the network's area."""
+        """Mean attenuation of the measured area."""
         return float(self.hu[self.used].mean())
 
 
 def load_network(run: Path, device: str = "cpu") -> nn.Module:
-    """The network that a training run left."""
+    """Load the network of a training run."""
     notes = json.loads((run / STATE).read_text(encoding="utf-8"))["notes"]
     task: Task = notes["task"]
     network = build(task, notes["variant"])
@@ -78,9 +73,9 @@ def load_network(run: Path, device: str = "cpu") -> nn.Module:
 def outline_all(
     subjects: Sequence[ChestSubject], network: nn.Module, device: str = "cpu"
 ) -> list[Region]:
-    """Both slices of all subjects: the largest part of the area, without holes.
+    """Outline both slices of all subjects: largest part of the area, with holes filled.
 
-    Single precision, as the product runs the network: the same masks on every processor.
+    The network runs in single precision as in the product, so masks are the same on every processor.
     """
     border = (SIDE - SEGMENTATION_SIDE) // 2
     middle = (slice(border, border + SEGMENTATION_SIDE),) * 2
@@ -106,19 +101,19 @@ def outline_all(
 
 
 def mean_dice(regions: Sequence[Region]) -> float:
-    """Mean over slices."""
+    """Mean Dice over slices."""
     return float(np.mean([one.dice for one in regions]))
 
 
 def classify_all(
     regions: Sequence[Region], network: nn.Module, task: Task, device: str = "cpu"
 ) -> Values:
-    """(subjects, 3) probabilities of one classifier.
+    """Run one classifier; (subjects, 3) probabilities.
 
     Parameters
     ----------
     regions
-        L1 and L2 of each subject in turn, as `outline_all` gives them.
+        L1 and L2 of each subject in turn, as `outline_all` returns them.
     """
     step, used = len(LEVELS), len(LEVELS) if task == "fusion" else 1
     images = [
@@ -134,7 +129,7 @@ def classify_all(
 
 
 def true_mean_hu(subjects: Sequence[ChestSubject], levels: int) -> Values:
-    """(subjects,) mean over the first levels of each subject, in the true areas."""
+    """Mean HU in the true areas over the first ``levels`` levels of each subject, (subjects,)."""
     return np.array(
         [
             np.mean([one.hu(level)[one.core(level)].mean() for level in LEVELS[:levels]])
@@ -144,6 +139,6 @@ def true_mean_hu(subjects: Sequence[ChestSubject], levels: int) -> Values:
 
 
 def mean_hu(regions: Sequence[Region], levels: int) -> Values:
-    """(subjects,) mean over the first levels of each subject."""
+    """Mean HU in the measured areas over the first ``levels`` levels of each subject, (subjects,)."""
     values = np.array([one.mean_hu for one in regions]).reshape(-1, len(LEVELS))
     return np.asarray(values[:, :levels].mean(axis=1))

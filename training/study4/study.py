@@ -1,10 +1,10 @@
-"""Study 4, published beside reproduced on the virtual cohort.
+"""Run study 4 on the virtual cohort and print its results beside the published ones.
 
     python -m training.study4 --out docs/results/study4 --work runs/study4 --minutes 15
     python -m training.study4 --out docs/results/study4 --work runs/study4 --as-is
 
-Cohort, training of the DCNN, the U-Net and both classifiers (resumable), masks and probabilities
-of the test part, table. ``--as-is`` takes the runs that the work folder holds.
+The program makes the cohort, trains the DCNN, the U-Net and both classifiers (resumable), computes masks
+and probabilities of the test part, and writes a table. ``--as-is`` uses the runs in the work folder.
 """
 
 import argparse
@@ -46,7 +46,7 @@ from training.tables.table import VIRTUAL, Row, Stopwatch, StudyTable, markdown,
 Values = NDArray[np.float64]
 TASKS: Final[tuple[Task, ...]] = ("dcnn", "fusion", "single", "unet")
 FEWER_IMAGES: Final = (100, 300)
-"""Training images of the short runs beside the study's Fig. 5."""
+"""Numbers of training images of the short runs, compared with the study's Fig. 5."""
 MODELS: Final[tuple[tuple[int, Task], ...]] = ((1, "fusion"), (2, "single"))
 MEASURES: Final = (
     ("sensitivity", "sensitivity"),
@@ -58,33 +58,34 @@ MEASURES: Final = (
 TEST: Final = f"{VIRTUAL}, test"
 
 NOTES: Final = (
-    "Reference: trabecular density that the subject was made with, mean of L1 and L2; classes at "
-    "120 and 80 mg/cm3.",
-    "Test subjects are of another family of skeletons, in a scanner and under kernels that no "
-    "training subject saw; drawn by the same program. One split serves segmentation and "
-    "classification, so no test subject of one took part in the training of the other (the study "
-    "has two splits: 1096/200/800 images and 530/100/418 subjects).",
-    "Networks see the 128 x 128 pixels around the body (segmentation) and the 96 x 96 around its "
-    "region (classification) at the scan's own size of pixels, not 512 x 512.",
-    "Classifiers were trained on true regions whose outline was moved by up to two pixels, and "
+    "Reference: trabecular density of the simulated subject, mean of L1 and L2; classes at 120 and "
+    "80 mg/cm3.",
+    "Test subjects have another family of skeletons, and a scanner and kernels that are not in the "
+    "training part; drawn by the same program. Segmentation and classification share one split, so no "
+    "test subject of one is in the training data of the other (the study has two splits: 1096/200/800 "
+    "images and 530/100/418 subjects).",
+    "Input of the networks: 128 x 128 pixels around the body (segmentation) and 96 x 96 around its "
+    "region (classification) at the scan's pixel size, not 512 x 512.",
+    "Classifiers were trained on true regions whose outline was shifted by up to two pixels, and "
     "tested on those of the DCNN. Adam with a falling rate; the study trains its segmentation with "
-    "SGD for 500 epochs and states nothing of its classifier.",
+    "SGD for 500 epochs and does not describe the training of its classifier.",
     "Baseline: mean HU of the DCNN's region (L1 and L2, or L1 alone), a line to density fitted on "
-    "true regions of the training part, its residual as normal error. Its DeLong rows are network against baseline.",
+    "true regions of the training part, its residual as normal error. The DeLong rows compare network "
+    "and baseline.",
     "The DCNN has half of the study's widths (4.4 million parameters), the U-Net half of its "
-    "original's. Runs with fewer images are short ones of equal "
-    "minutes, so their Dice speaks of training time as well as of images.",
+    "original's. Runs with fewer images are short and of equal minutes, so their Dice depends on "
+    "training time as well as on images.",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one model says of the test part.
+    """Predictions of one model on the test part.
 
     Parameters
     ----------
     shares, plain : (subjects, 3)
-        Probabilities of the network, and of the mean HU.
+        Probabilities by the network, and by the baseline on mean HU.
     """
 
     model: int
@@ -100,7 +101,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for table.json, table.md and pictures")
     parser.add_argument("--work", type=Path, default=Path("runs/study4"))
     parser.add_argument("--subjects", type=int, nargs=3, default=SIZES, metavar="N")
-    parser.add_argument("--minutes", type=float, default=15.0, help="of training, per network")
+    parser.add_argument("--minutes", type=float, default=15.0, help="training time per network")
     parser.add_argument("--as-is", action="store_true", help="train nothing")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=4)
@@ -123,7 +124,7 @@ def main() -> None:
 
 
 def train_all(examples: Path, work: Path, minutes: float, device: str) -> None:
-    """All networks, one after the other; each goes on where it was stopped."""
+    """Train all networks in turn; interrupted trainings are resumed."""
     for task in TASKS:
         run = Config(
             task=task, examples=examples, out=work / task, minutes=minutes, device=device,
@@ -139,17 +140,17 @@ def train_all(examples: Path, work: Path, minutes: float, device: str) -> None:
 
 
 def run_notes(work: Path) -> tuple[str, ...]:
-    """Steps and minutes of each training run."""
-    told = []
+    """Text with steps and minutes of each training run."""
+    runs = []
     for folder in (*TASKS, *(f"dcnn{images}" for images in FEWER_IMAGES)):
         if (file := work / folder / STATE).exists():
             state = json.loads(file.read_text(encoding="utf-8"))
-            told.append(f"{folder} {state['step']} steps in {state['seconds'] / 60:.0f} min")
-    return ("Training: " + ", ".join(told) + ".",)
+            runs.append(f"{folder} {state['step']} steps in {state['seconds'] / 60:.0f} min")
+    return ("Training: " + ", ".join(runs) + ".",)
 
 
 def population_rows(cohort: ChestCohort) -> list[Row]:
-    """Density by sex and age, as the study's Table 1."""
+    """Density by sex and age, as in the study's Table 1."""
     people, vbmd = cohort.people, cohort.people.qct_vbmd_mg_cm3
     rows = [row("BMD of all, mg/cm3 (published: from Table 1)", float(vbmd.mean()), n=len(vbmd))]
     rows.append(row("BMD of all, SD", float(vbmd.std(ddof=1)), n=len(vbmd)))
@@ -175,7 +176,7 @@ def _printed(name: str, published: float, found: float, n: int) -> Row:
 
 
 def network_rows(examples: Path, work: Path, device: str, out: Path | None) -> list[Row]:
-    """Outlines, classes and their comparison on the test part."""
+    """Results of outlines, classes and their comparison on the test part."""
     test = read_subjects(examples, [Part.TEST])
     fitted = read_subjects(examples, [Part.TRAINING])
     dcnn = load_network(work / "dcnn", device)
@@ -199,7 +200,7 @@ def network_rows(examples: Path, work: Path, device: str, out: Path | None) -> l
 def segmentation_rows(
     test: Sequence[ChestSubject], regions: Sequence[Region], work: Path, device: str
 ) -> list[Row]:
-    """Dice of the DCNN, of runs with fewer images, and of the U-Net as its baseline."""
+    """Dice of the DCNN, of runs with fewer images, and of the U-Net as the baseline."""
     unet = None
     if (work / "unet" / STATE).exists():
         unet = mean_dice(outline_all(test, load_network(work / "unet", device), device))
@@ -222,7 +223,7 @@ def segmentation_rows(
 
 
 def class_rows(truth: NDArray[np.int_], found: Outcome) -> list[Row]:
-    """Table 3 of one model, with the mean HU beside it."""
+    """Table 3 of one model, with the mean HU as the baseline."""
     rows = []
     areas = one_vs_rest(truth, found.shares)
     matrices = [counts(truth, one.argmax(axis=1), 3) for one in (found.shares, found.plain)]
@@ -268,7 +269,7 @@ def class_rows(truth: NDArray[np.int_], found: Outcome) -> list[Row]:
 
 
 def _with_published(one: Row, value: float) -> Row:
-    """A figure that was recovered, not printed."""
+    """Row with a published value that was derived, not printed."""
     return Row(
         metric=f"{one.metric} (published: recovered)", published=round(value, 4),
         reproduced=one.reproduced, ci_low=one.ci_low, ci_high=one.ci_high, baseline=one.baseline,
@@ -296,7 +297,7 @@ def comparison_rows(truth: NDArray[np.int_], outcomes: Sequence[Outcome]) -> lis
 def draw(
     regions: Sequence[Region], truth: NDArray[np.int_], outcomes: Sequence[Outcome], folder: Path
 ) -> None:
-    """ROC curves, confusion matrices, calibration and outlines, as PNG."""
+    """Draw ROC curves, confusion matrices, calibration and outlines as PNG."""
     folder.mkdir(parents=True, exist_ok=True)
     for one in outcomes:
         curves = {name: (truth == k, one.shares[:, k]) for k, name in enumerate(CLASSES)}
@@ -309,7 +310,7 @@ def draw(
 
 
 def draw_outlines(regions: Sequence[Region], file: Path) -> None:
-    """Worst, middle and best outlines: the network's in orange, the true one in blue."""
+    """Draw the worst, middle and best outlines: network in orange, truth in blue."""
     order = np.argsort([one.dice for one in regions])
     chosen = [*order[:3], *order[len(order) // 2 : len(order) // 2 + 3], *order[-2:]]
     figure = Figure(figsize=(10, 5.2), layout="constrained")

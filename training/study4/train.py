@@ -3,16 +3,12 @@
     python -m training.study4.train dcnn --examples runs/study4/examples --out runs/study4/dcnn --minutes 15
     python -m training.study4.train fusion --examples ... --out runs/study4/fusion --resume
 
-Takes  Subjects
-Gives  weights.safetensors
-Next   training.study4.predict
-
-``dcnn`` and ``unet`` outline the trabecular area of one slice, ``fusion`` classifies L1 and L2 as
-two channels (the study's model 1), ``single`` L1 alone (model 2). The study trains its segmentation
-with SGD at 0.001, batches of 64 and 500 epochs and says nothing of its classifier. Here: Adam with a
-rate that falls as a cosine over the minutes, Dice + binary cross-entropy, and cross-entropy; flips,
-rotation, scale, shift and noise; a moving average of the weights. Of the validation part only the
-curve is told. The same code runs on CPU and CUDA; ``--minutes`` stops early, ``--resume`` goes on.
+``dcnn`` and ``unet`` outline the trabecular area of one slice. ``fusion`` classifies L1 and L2 as two
+channels (the study's model 1), ``single`` L1 alone (model 2). The study trains its segmentation with
+SGD at 0.001, batches of 64 and 500 epochs and does not describe the training of its classifier. This
+program uses Adam with a rate that falls as a cosine over the minutes, Dice + binary cross-entropy for
+outlines and cross-entropy for classes, flips, rotation, scale, shift and noise, and a moving average of
+the weights. The same code runs on CPU and CUDA. ``--minutes`` stops early, ``--resume`` continues.
 """
 
 import math
@@ -56,11 +52,11 @@ SEGMENTATION: Final = ("dcnn", "unet")
 RATES: Final = {"dcnn": 1e-3, "unet": 1e-3, "fusion": 5e-4, "single": 5e-4}
 BATCHES: Final = {"dcnn": 8, "unet": 8, "fusion": 32, "single": 32}
 UNET_WIDTHS: Final = (32, 64, 128, 256, 512)
-"""Half of the original, for a CPU."""
+"""Half of the original widths, for training on a CPU."""
 ROTATION_DEG: Final = 15.0
 NOISE_HU: Final = 25.0
 CONTRAST: Final = 0.15
-"""Of segmentation only: HU are stretched about 0 by up to this share, and shifted by 30."""
+"""Augmentation of segmentation only: HU are scaled by up to this share, and shifted by up to 30."""
 AVERAGE_DECAY: Final = 0.98
 SAVE_EVERY_S: Final = 120.0
 LOG_EVERY: Final = 10
@@ -68,12 +64,12 @@ LOG_EVERY: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """One training run.
+    """Settings of one training run.
 
     Parameters
     ----------
     images
-        Slices of a segmentation run; all where ``None`` (the study's Fig. 5).
+        Number of slices of a segmentation run (the study's Fig. 5); ``None`` uses all.
     """
 
     task: Task
@@ -99,7 +95,7 @@ class Bank:
     hu : (n, channels, side, side) int16
     masks : as ``hu``, bool
     status : (n,) int64
-        Of the subject.
+        Class of the subject.
     """
 
     hu: torch.Tensor
@@ -158,7 +154,7 @@ def build(task: Task, variant: Variant = "text34") -> nn.Module:
 
 
 def scaled(hu: torch.Tensor) -> torch.Tensor:
-    """As `pipelines.secondary.chest.network_input.windowed` with the fixed window, on tensors."""
+    """Apply the fixed window of `pipelines.secondary.chest.network_input.windowed` to tensors."""
     low, high = WINDOW_HU
     return ((hu - low) / (high - low)).clamp(0, 1)
 
@@ -166,7 +162,7 @@ def scaled(hu: torch.Tensor) -> torch.Tensor:
 def _moved(
     hu: torch.Tensor, masks: torch.Tensor, generator: torch.Generator, scale: float, shift: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mirror, turn, scale and shift slices with their masks (as 0 to 1)."""
+    """Flip, rotate, scale and shift slices and their masks (as 0 to 1)."""
     count = len(hu)
 
     def even(reach: float) -> torch.Tensor:
@@ -186,7 +182,7 @@ def _moved(
 
 
 def _noise(hu: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Noise of a random width, soft or fine; HU."""
+    """Noise in HU with random standard deviation, smooth or fine."""
     width = torch.rand(len(hu), 1, 1, 1, generator=generator) * NOISE_HU
     white = torch.randn(hu.shape, generator=generator)
     if torch.rand((), generator=generator) < 0.5:
@@ -197,7 +193,7 @@ def _noise(hu: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 def slice_batch(
     hu: torch.Tensor, masks: torch.Tensor, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Input and target of a segmentation network, changed at random: the middle 128 x 128."""
+    """Input and target of a segmentation network: the middle 128 x 128 pixels, augmented."""
     hu, masks = _moved(hu.float(), masks, generator, 0.2, 0.05)
     border = (hu.shape[-1] - SEGMENTATION_SIDE) // 2
     middle = slice(border, border + SEGMENTATION_SIDE)
@@ -209,7 +205,7 @@ def slice_batch(
 
 
 def region_batch(hu: torch.Tensor, masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Input of a classifier; the outline is moved by up to two pixels, HU stay what they are."""
+    """Input of a classifier; the outline is shifted by up to two pixels, HU do not change."""
     hu, masks = _moved(hu.float(), masks, generator, 0.08, 0.05)
     inside = (masks > 0.5).float()
     rounds = int(torch.randint(-2, 3, (), generator=generator))
@@ -228,12 +224,12 @@ def dice_and_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor
 
 
 def start(config: Config, subjects: Sequence[ChestSubject] = ()) -> TrainingState:
-    """A fresh run, or the one that ``config.out`` holds.
+    """Start a new run, or resume the one in ``config.out``.
 
     Parameters
     ----------
     subjects
-        Of the training part, for the record of the run.
+        Subjects of the training part, for the record of the run.
     """
     torch.manual_seed(config.seed)
     network = build(config.task, config.variant)
@@ -255,11 +251,11 @@ def start(config: Config, subjects: Sequence[ChestSubject] = ()) -> TrainingStat
 
 
 def train(config: Config) -> TrainingState:
-    """Train until the minutes (or steps) are used up."""
+    """Train for the given minutes or steps."""
     torch.set_num_threads(config.threads)
     subjects = read_subjects(config.examples, [Part.TRAINING])
     if not subjects:
-        msg = f"no examples in {config.examples}: python -m training.study4.examples"
+        msg = f"no examples in {config.examples}; run python -m training.study4.examples"
         raise FileNotFoundError(msg)
     segments = config.task in SEGMENTATION
     bank = slice_bank(subjects, config.images) if segments else region_bank(subjects, config.task)
@@ -293,7 +289,7 @@ def _run(state: TrainingState, bank: Bank, config: Config) -> None:
 
 
 def _log(state: TrainingState, losses: list[float], config: Config) -> None:
-    """Write the mean of the losses since the last time."""
+    """Log the mean of the losses since the last log line."""
     if losses:
         log_line(
             config.out,
@@ -306,7 +302,7 @@ def _log(state: TrainingState, losses: list[float], config: Config) -> None:
 
 
 def _batches(count: int, config: Config, first: int) -> Iterator[torch.Tensor]:
-    """Shuffled batches without end; another order after every resumption."""
+    """Endless shuffled batches; the order differs after every resumption."""
     generator = torch.Generator().manual_seed(config.seed * 100_003 + first)
     size = min(config.batch or BATCHES[config.task], count)
     while True:
@@ -335,7 +331,7 @@ def _step(state: TrainingState, bank: Bank, rows: torch.Tensor, config: Config) 
     loss.backward()
     norm = nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
     state.step += 1
-    if not torch.isfinite(norm):  # see training.study1.train: bfloat16 over a few pixels
+    if not torch.isfinite(norm):  # bfloat16 over few pixels, see training.study1.train
         state.notes["skipped"] += 1
         return float(loss.item())
     state.optimizer.step()
@@ -343,7 +339,7 @@ def _step(state: TrainingState, bank: Bank, rows: torch.Tensor, config: Config) 
     for name, value in state.network.state_dict().items():
         if value.is_floating_point():
             state.average[name].lerp_(value, 1 - decay)
-        else:  # how many batches were normalised
+        else:  # number of batches that were normalised
             state.average[name].copy_(value)
     return float(loss.item())
 
@@ -353,8 +349,10 @@ def main() -> None:
     parser = trainer_parser(__doc__, minutes=15.0)
     parser.add_argument("task", choices=["dcnn", "unet", "fusion", "single"])
     parser.add_argument("--examples", type=Path, required=True)
-    parser.add_argument("--steps", type=int, help="length of this part, in place of --minutes")
-    parser.add_argument("--images", type=int, help="slices of a segmentation run; default: all")
+    parser.add_argument("--steps", type=int, help="steps of this part, instead of --minutes")
+    parser.add_argument(
+        "--images", type=int, help="number of slices of a segmentation run; default: all"
+    )
     parser.add_argument("--batch", type=int)
     parser.add_argument("--variant", choices=["text34", "resnet50", "resnet101"], default="text34")
     print_run(train(Config(**vars(parser.parse_args()))))

@@ -1,4 +1,4 @@
-"""Alembic's entry: migrates over the connection that ``node.ledger.database`` hands in."""
+"""Alembic's entry: migrates over the connection of ``node.ledger.database``."""
 
 from alembic import context
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.inference import default_device, slice_probability
+from models.inference import default_device, mirror_mean, slice_probability
 from pipelines.locate.localize import LocatedVertebra
 from pipelines.read.volume import CtVolume, Segmentation
 from pipelines.secondary.chest.network_input import (
@@ -28,6 +28,7 @@ from pipelines.secondary.chest.network_input import (
     cut_square,
     windowed,
 )
+from pipelines.space.masks import largest_part
 
 DCNN_MODEL: Final = "chest_dcnn"
 SLICE_MM: Final = 2.0
@@ -64,9 +65,7 @@ class CentralSlice:
 def shipped_network(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Run the DCNN of the registry on the image and on its mirror image; return the mean."""
     place = default_device()
-    straight = slice_probability(DCNN_MODEL, image, place)
-    mirrored = slice_probability(DCNN_MODEL, np.ascontiguousarray(image[:, ::-1]), place)
-    return np.asarray((straight + mirrored[:, ::-1]) / 2, np.float32)
+    return mirror_mean(lambda one: slice_probability(DCNN_MODEL, one, place), image)
 
 
 def central_slice(
@@ -115,11 +114,9 @@ def slice_weights(place: float, spacing_mm: float, slices: int) -> dict[int, flo
 def outline(section: CentralSlice, network: Network = shipped_network) -> NDArray[np.bool_] | None:
     """Return the (128, 128) trabecular area; ``None`` where it does not fit the body outline."""
     likely = network(windowed(section.hu)) > 0.5
-    parts, count = ndimage.label(likely)
-    if count == 0:
+    if not likely.any():
         return None
-    sizes = np.bincount(parts.ravel())[1:]
-    mask = np.asarray(ndimage.binary_fill_holes(parts == 1 + int(sizes.argmax())), bool)
+    mask = np.asarray(ndimage.binary_fill_holes(largest_part(likely)), bool)
     inside = float(mask[section.body].sum()) / float(mask.sum())
     share = float(mask.sum()) / max(float(section.body.sum()), 1.0)
     spans = [np.ptp(np.flatnonzero(mask.any(axis=axis))) + 1 for axis in (0, 1)]

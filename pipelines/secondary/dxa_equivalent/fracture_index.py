@@ -50,7 +50,7 @@ def person_of(header: AcquisitionHeader) -> Person:
     )
 
 
-def association_index(
+def fracture_index(
     person: Person, abmd: Measured | Abstained, model: LinearModel | None = None
 ) -> Measured | Abstained:
     """Return the fracture-association index of one vertebra.
@@ -66,7 +66,7 @@ def association_index(
     --------
     ``AGE_OR_SEX_UNKNOWN``, ``BMI_UNKNOWN``
         An input is not stated; there are no defaults.
-    ``ASSOCIATION_NOT_IN_SCOPE``
+    ``FRACTURE_INDEX_NOT_IN_SCOPE``
         Age outside 40 to 90 years.
     The reason of ``abmd``
         If the density itself is withheld.
@@ -80,7 +80,7 @@ def association_index(
     if person.age_years is None or person.sex not in SEXES:
         return Abstained(reason=Reason.AGE_OR_SEX_UNKNOWN)
     if not SCOPE_YEARS[0] <= person.age_years <= SCOPE_YEARS[1]:
-        return Abstained(reason=Reason.ASSOCIATION_NOT_IN_SCOPE)
+        return Abstained(reason=Reason.FRACTURE_INDEX_NOT_IN_SCOPE)
     if person.bmi_kg_m2 is None:
         return Abstained(reason=Reason.BMI_UNKNOWN)
     values = {

@@ -17,10 +17,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from pipelines.read.volume import CtVolume
 from pipelines.space.coordinates import Geometry
+from pipelines.space.resample import GridBox, Smoothing, resample
 
 SHAPE: Final = (64, 128, 128)
 SPACING_MM: Final = (0.625, 0.4, 0.4)
@@ -93,19 +93,13 @@ def sample_box(
     # The variance of a box profile is its width squared over 12.
     missing = max(0.0, THICKNESS_MM**2 - slice_mm**2) / 12
     sigma = np.sqrt(missing) / geometry.spacing_mm[0]
-    if sigma > 0:
-        part = ndimage.gaussian_filter1d(part, sigma, axis=0, mode="nearest", truncate=3.0)
-    return np.asarray(
-        ndimage.affine_transform(
-            part,
-            between[:3, :3],
-            between[:3, 3] - start,
-            output_shape=SHAPE,
-            order=1,
-            mode="grid-constant",
-            cval=-1000.0,
-            output=np.float32,
-        )
+    return resample(
+        part,
+        GridBox(affine=geometry.affine, shape=part.shape, start=tuple(start)),
+        GridBox(affine=box, shape=SHAPE),
+        beyond="grid-constant",
+        outside=-1000.0,
+        smoothing=Smoothing(sigma=np.array([sigma, 0.0, 0.0]), truncate=3.0),
     )
 
 

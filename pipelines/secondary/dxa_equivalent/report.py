@@ -35,8 +35,8 @@ from pipelines.contract.secondary_findings import (
 from pipelines.density.categories import SCOPE_YEARS, range_number
 from pipelines.lumbar.examination import Examination
 from pipelines.lumbar.measure import FEWEST_LEVELS
-from pipelines.secondary.dxa_equivalent.fracture_index import MODEL as ASSOCIATION_MODEL
-from pipelines.secondary.dxa_equivalent.fracture_index import association_index, person_of
+from pipelines.secondary.dxa_equivalent.fracture_index import MODEL as FRACTURE_INDEX_MODEL
+from pipelines.secondary.dxa_equivalent.fracture_index import fracture_index, person_of
 from pipelines.secondary.dxa_equivalent.network_input import (
     THICKNESS_MM,
     coarse,
@@ -75,7 +75,7 @@ SENTENCES: Final = (
 Classes = Mapping[Level, NDArray[np.float64]]
 
 
-def report_lumbar_networks(examination: Examination) -> PipelineResult:
+def report_dxa_equivalent(examination: Examination) -> PipelineResult:
     """Report areal density, class probabilities and fracture-association index of each level and means.
 
     Abstains
@@ -102,7 +102,7 @@ def report_lumbar_networks(examination: Examination) -> PipelineResult:
         return _not_reported(outside[0])
     used = [row for row in findings.vertebrae if row.used]
     try:
-        models = models_used(BMD_MODEL, STATUS_MODEL, ASSOCIATION_MODEL)
+        models = models_used(BMD_MODEL, STATUS_MODEL, FRACTURE_INDEX_MODEL)
         error = _error(card(BMD_MODEL))
         areal, classes = _run(examination, used)
     except (UnknownModel, FileNotFoundError):
@@ -116,7 +116,7 @@ def report_lumbar_networks(examination: Examination) -> PipelineResult:
         _level_group(examination, row, density, withheld or classes) for row in findings.vertebrae
     ]
     return PipelineResult(
-        pipeline=Pipeline.LUMBAR_NETWORKS,
+        pipeline=Pipeline.DXA_EQUIVALENT,
         groups=(*groups, _mean_group(examination, density, withheld or classes)),
         reasons=() if withheld is None else (withheld,),
         models=models,
@@ -124,7 +124,7 @@ def report_lumbar_networks(examination: Examination) -> PipelineResult:
 
 
 def _not_reported(reason: Reason) -> PipelineResult:
-    return PipelineResult(pipeline=Pipeline.LUMBAR_NETWORKS, reasons=(reason,))
+    return PipelineResult(pipeline=Pipeline.DXA_EQUIVALENT, reasons=(reason,))
 
 
 def _run(
@@ -142,8 +142,9 @@ def _run(
     )
     batch = torch.from_numpy(images[:, None])
     with torch.inference_mode():
-        areal = mirror_mean(bmd, batch)[:, 0].double().numpy()
-        classes = mirror_mean(lambda x: torch.softmax(status(x).double(), dim=1), batch).numpy()
+        areal = mirror_mean(bmd, batch, maps=False)[:, 0].double().numpy()
+        probabilities = lambda x: torch.softmax(status(x).double(), dim=1)  # noqa: E731
+        classes = mirror_mean(probabilities, batch, maps=False).numpy()
     levels = [row.level for row in rows]
     return (
         dict(zip(levels, areal.tolist(), strict=True)),
@@ -192,14 +193,14 @@ def _level_group(
             if isinstance(classes, Reason)
             else _class_quantities(classes[row.level])
         )
-    index = association_index(person_of(examination.ct.header), areal)
+    index = fracture_index(person_of(examination.ct.header), areal)
     return MeasurementGroup(
         label=row.level.name,
         site=row.level,
         quantities=(
             Quantity(name="areal_density", value=areal, decimals=3),
             *shares,
-            Quantity(name="association_index", value=index),
+            Quantity(name="fracture_index", value=index),
         ),
     )
 
@@ -230,8 +231,8 @@ def _mean_group(
             Quantity(name="mean_areal_density", value=areal, decimals=3),
             *shares,
             Quantity(
-                name="association_index",
-                value=association_index(person_of(examination.ct.header), areal),
+                name="fracture_index",
+                value=fracture_index(person_of(examination.ct.header), areal),
             ),
         ),
         sentences=SENTENCES,

@@ -147,7 +147,7 @@ def test_a_destination_that_stays_away_is_given_up(finished, tmp_path):
 
 
 def test_an_object_without_identifiers_is_not_sent(finished, tmp_path):
-    """Nobody could take it; the report still goes."""
+    """No destination can store it; the report is still sent."""
     segmentation = pydicom.dcmread(tmp_path / "seg.dcm")
     del segmentation.SOPInstanceUID
     segmentation.save_as(tmp_path / "seg.dcm")

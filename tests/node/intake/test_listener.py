@@ -172,7 +172,7 @@ def test_truncated_object_is_corrupt(shared: Listener, tmp_path: Path) -> None:
     report = shared.send(cut.parent)
 
     assert report.failed == 1
-    assert "cut off" in next(iter(report.statuses))
+    assert "truncated" in next(iter(report.statuses))
     line = shared.await_line("instance_refused")
     assert (line["status"], line["reason"]) == ("0xC001", "corrupt_object")
     assert not _spooled(shared, "2.25.5")

@@ -1,4 +1,4 @@
-"""Files that a power cut took: found on start, told, and healed by sending them again."""
+"""Files that a power failure damaged: found on start, logged, restored by sending them again."""
 
 import os
 import signal
@@ -58,7 +58,7 @@ def test_a_damaged_file_is_found_counted_and_healed(
 
     damage(instances[1].path)
     assert check_files(ledger, NEVER) == 1
-    assert check_files(ledger, NEVER) == 0, "it is told once"
+    assert check_files(ledger, NEVER) == 0, "it is counted once"
     balance = ledger.balance()
     assert (balance.waiting, balance.failed, balance.lost) == (2, 1, 1)
     assert (balance.is_balanced, balance.reasons) == (True, {"file_lost": 1})

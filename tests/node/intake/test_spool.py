@@ -56,7 +56,7 @@ def test_discarded_object_leaves_nothing(tmp_path: Path, spool: Spool) -> None:
 
 
 def test_same_object_again_heals_a_torn_file(spool: Spool) -> None:
-    """A power cut may leave a torn file that nobody was told of."""
+    """A power failure may leave a damaged file that was not acknowledged."""
     path = _store(spool, b"abcd")
     path.write_bytes(b"me")
 

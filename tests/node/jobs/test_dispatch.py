@@ -53,7 +53,7 @@ def test_a_job_file_that_is_there_is_not_written_again(selection, tmp_path):
 
 
 def test_a_job_whose_worker_died_is_enqueued_again_at_once(tmp_path):
-    """It was begun, nobody holds the lock, there is no outcome."""
+    """The job was started, no process holds the lock, there is no outcome."""
     enqueued_at = time.time() - 5
     jobs = [row(str(tmp_path), enqueued_at=enqueued_at)]
     assert jobs_to_enqueue(jobs, requeue_after_s=60, started_at=0) == []

@@ -1,17 +1,24 @@
-"""Radiomic features go to the destinations that ask for them, and to no other."""
+"""Radiomic features go to the destinations with the option, and to no other."""
 
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from node.config import Destination, Settings
+from node.config import Destination, NodeSection, RadiomicsSection, Settings, load_settings
 from node.jobs.dispatch import make_job
 from node.ledger.ledger import Ledger
 from node.series.routing import destinations_for, radiomics_destinations
 from node.series.selection import select_series
+from node.serve.coordinator import Coordinator
+from node.tools.config_check import findings
+from pipelines.contract.feature_engine import Engine
+from pipelines.contract.job import Job
+from pipelines.worker.app import make_app
 from tests.node.ledger.test_ledger import SR, choose, fill
 from tests.node.series_objects import ct_series, record
+from tests.peers.ports import free_port
 
 
 def destination(name: str, *, radiomics: bool = False) -> Destination:
@@ -52,6 +59,54 @@ def test_the_job_carries_the_wish_and_keeps_its_key(radiomics: bool, tmp_path: P
 
     assert job.radiomics is radiomics
     assert job.key == make_job(selection, tmp_path).key
+
+
+def test_the_job_carries_the_engine_and_keeps_its_key(tmp_path: Path) -> None:
+    """Both engines give the same features, so the work has the same name."""
+    selection, _ = select_series([record(ct_series(20))])
+    assert selection is not None
+
+    job = make_job(selection, tmp_path, radiomics_engine=Engine.PYRADIOMICS)
+
+    assert job.radiomics_engine is Engine.PYRADIOMICS
+    assert Job.model_validate_json(job.model_dump_json()) == job
+    assert job.key == make_job(selection, tmp_path).key
+    assert make_job(selection, tmp_path).radiomics_engine is Engine.NATIVE
+
+
+def test_the_coordinator_passes_the_engine_of_the_settings_on(tmp_path: Path) -> None:
+    """From the settings file into the job."""
+    path = tmp_path / "osteonode.toml"
+    path.write_text(
+        f'[node]\ndata_folder = "{tmp_path / "data"}"\n[radiomics]\nengine = "pyradiomics"\n'
+    )
+    chosen = load_settings(path)
+    selection, _ = select_series([record(ct_series(20))])
+    assert selection is not None
+    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+    app = make_app(chosen.queue.broker, embedded_folder=chosen.queue_folder)
+    coordinator = Coordinator(settings=chosen, ledger=ledger, app=app)
+
+    job = coordinator._make_job(selection)
+
+    assert job.radiomics_engine is Engine.PYRADIOMICS
+    ledger.close()
+
+
+def test_config_check_misses_an_engine_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With what to do about it."""
+    monkeypatch.setitem(sys.modules, "radiomics", None)
+    chosen = Settings(
+        node=NodeSection(data_folder=tmp_path, port=free_port()),
+        radiomics=RadiomicsSection(engine=Engine.PYRADIOMICS),
+    )
+
+    (mistake,) = (one.text for one in findings(chosen) if one.is_mistake)
+
+    assert mistake.startswith("radiomics.engine: ")
+    assert "pip install" in mistake
 
 
 def test_only_who_asked_gets_the_report(tmp_path: Path) -> None:

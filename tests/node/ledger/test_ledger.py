@@ -1,4 +1,4 @@
-"""The books: durable, balanced, and only along the arrows of the table of states."""
+"""The ledger: durable, balanced, and only along the steps of the table of states."""
 
 import contextlib
 import os
@@ -156,7 +156,7 @@ def test_an_examination_balances_at_every_step(ledger, tmp_path):
 
 @pytest.mark.parametrize("reason", ["delivery_refused", "delivery_given_up"])
 def test_an_undelivered_result_counts_its_objects_as_failed(ledger, tmp_path, reason):
-    """The balance says whether the destination was unwilling or absent."""
+    """The balance has a reason for a refusal and one for an unreachable destination."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
     ledger.jobs.finish("k1", [SR], ["pacs"])
@@ -178,7 +178,7 @@ def test_a_result_for_a_removed_destination_has_a_reason_of_its_own(ledger, tmp_
 
 
 def test_what_was_not_delivered_can_be_sent_again(ledger, tmp_path):
-    """A person mended the cause; only current results, and with a new time to give up."""
+    """After the cause is removed: only current results, and with a new time until give-up."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
     ledger.jobs.finish("k1", [SR], ["pacs"])
@@ -311,12 +311,12 @@ def test_a_decision_waits_for_a_result_that_is_on_its_way(ledger, tmp_path):
     ledger.received.record(stored(ct_image(number=4), tmp_path))
     assert not choose(ledger, "k2")
     ledger.outbox.record_delivered(on_its_way, 0)
-    assert not choose(ledger, "k2")  # it does not know yet what it replaces
+    assert not choose(ledger, "k2")  # the decision does not name the report that it replaces
     assert choose(ledger, "k2", replaces="/sr.dcm")
     assert ledger.balance().waiting == 4
 
 
-def test_a_claim_that_nobody_finished_is_given_again(ledger, tmp_path):
+def test_an_unfinished_claim_is_returned_again(ledger, tmp_path):
     """The coordinator was killed between sending and writing it down."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
@@ -404,7 +404,7 @@ def test_many_writers_at_once_lose_nothing(url, tmp_path):
 
 
 def test_migrations_lead_up_and_down(url):
-    """Down to nothing and up again, to the tables that the program knows."""
+    """Down to no table and up again, to the tables of the program."""
     engine = open_engine(url)
     upgrade(engine)
     downgrade(engine, "base")

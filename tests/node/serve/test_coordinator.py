@@ -93,7 +93,7 @@ def jobs(settings: Settings) -> list[Job]:
     ids=["three slices", "a hole", "scout", "no HU"],
 )
 def test_what_cannot_be_measured_is_skipped_with_its_reason(tmp_path, images, reason):
-    """No job, every object skipped, the books balance."""
+    """No job, every object skipped, the ledger balances."""
     settings = settings_for(tmp_path)
     ledger = Ledger.open(settings.ledger_url)
     fill(ledger, tmp_path, images)
@@ -186,7 +186,7 @@ def test_a_damaged_job_fails_alone_and_the_node_goes_on(tmp_path, name):
     ledger = Ledger.open(settings.ledger_url)
     fill(ledger, tmp_path, ct_series(30))
     process = start(settings)
-    wait_until(ledger.jobs.unfinished, 20, what="a job in the books")
+    wait_until(ledger.jobs.unfinished, 20, what="a job in the ledger")
     stop(process, signal.SIGKILL)
     (Path(jobs(settings)[0].output_folder) / name).write_text("{")
     fill(ledger, tmp_path, ct_series(30, study="2.25.31", series="2.25.32"))

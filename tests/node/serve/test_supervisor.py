@@ -68,7 +68,7 @@ def test_stop_leaves_nothing_running(tmp_path: Path, node_port: int) -> None:
 
 
 def test_ready_means_that_the_worker_answers(tmp_path: Path, node_port: int) -> None:
-    """``osteonode health`` asks it over the broker; without a worker it says so."""
+    """``osteonode health`` pings it over the broker, and reports a missing worker."""
     config = _config(tmp_path, node_port)
     command = [*OSTEONODE, "health", "--config", str(config), "--json", "--timeout", "10"]
     with running_node(config, port=node_port) as node:
@@ -87,7 +87,7 @@ def test_ready_means_that_the_worker_answers(tmp_path: Path, node_port: int) -> 
 
 
 def test_a_worker_without_its_broker_is_not_ready(tmp_path: Path, node_port: int) -> None:
-    """Its process runs, but nobody would compute."""
+    """Its process runs, but cannot receive jobs."""
     config = write_config(
         tmp_path,
         port=node_port,
@@ -124,7 +124,7 @@ def test_children_die_with_a_killed_supervisor(tmp_path: Path, node_port: int) -
 
 
 def test_two_nodes_cannot_share_a_data_folder(tmp_path: Path, node_port: int) -> None:
-    """The second says so in one line and exits with 2."""
+    """The second prints one line and exits with 2."""
     config = _config(tmp_path, node_port)
     with running_node(config, port=node_port, options=["--no-worker"]) as node:
         run = subprocess.run(

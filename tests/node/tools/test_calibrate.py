@@ -64,7 +64,7 @@ def test_a_phantom_scan_becomes_an_entry_of_its_scanner(tmp_path: Path) -> None:
     assert (entry["manufacturer"], entry["kvp"]) == ("ACME", 120)
     assert entry["range_mg_cm3"] == [0, 200]
     assert entry["standard"] == "K2HPO4"
-    assert date.fromisoformat(entry["fitted_on"])
+    assert isinstance(date.fromisoformat(entry["fitted_on"]), date)
     listed = call(tmp_path, "calibrate", "list")
     assert "ACME Ring 64" in listed.stdout
     assert "QA phantom" in listed.stdout
@@ -97,7 +97,7 @@ def test_pairs_are_added_to_what_is_known(tmp_path: Path) -> None:
 
 
 def test_a_calibration_makes_another_job_of_the_same_series(tmp_path: Path) -> None:
-    """Its table travels in the job, so that a result says what it was measured with."""
+    """Its table travels in the job, so that a result names its calibration."""
     write_series(tmp_path / "ct", count=40)
     selection = select_folder(tmp_path / "ct").selection
     assert selection is not None

@@ -62,7 +62,7 @@ def test_sender_sends_every_kind_as_it_is(archive: Archive, tmp_path: Path) -> N
 
 
 def test_sender_says_what_the_peer_does_not_take(archive: Archive, tmp_path: Path) -> None:
-    """A SOP class that no archive knows."""
+    """A SOP class that the archive does not accept."""
     image = ct_image(sop_class="1.2.826.0.1.3680043.8.498.1")
     path = write(image, tmp_path / "odd.dcm")
     write_series(tmp_path, 1)
@@ -77,9 +77,9 @@ def test_sender_says_what_the_peer_does_not_take(archive: Archive, tmp_path: Pat
 
 def test_unreachable_peer_is_told_apart_from_a_refusal(archive: Archive) -> None:
     """One may be tried again, the other not."""
-    nobody = Peer(ae_title="X", host="127.0.0.1", port=free_port())
+    absent = Peer(ae_title="X", host="127.0.0.1", port=free_port())
     with pytest.raises(PeerUnreachable):
-        echo(nobody)
+        echo(absent)
     echo(_peer(archive))
     assert PeerUnreachable.retryable
     assert not PeerRefused.retryable

@@ -46,7 +46,7 @@ def test_values_within_their_tolerance_pass() -> None:
         ({"trabecular_hu_mean": None}, "attenuation, HU"),
         ({"vbmd_mg_cm3": 60.0}, "density, mg/cm3"),
         ({"vbmd_mg_cm3": None}, "density, mg/cm3"),
-        ({"centroid_lps_mm": [0.0, 1.0, 30.0]}, "distance of its centre, mm"),
+        ({"centroid_lps_mm": [0.0, 1.0, 30.0]}, "distance of the centre, mm"),
     ],
 )
 def test_a_value_off_or_withheld_fails(change: dict[str, Any], quantity: str) -> None:
@@ -58,7 +58,7 @@ def test_a_level_under_another_name_fails_twice() -> None:
     """Missing, and invented."""
     assert [one.quantity for one in failed({"level": "L6"})] == [
         "level",
-        "measured though not in the scan",
+        "measured but not in the scan",
     ]
 
 

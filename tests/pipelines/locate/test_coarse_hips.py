@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from models.inference import SpineProbabilities
-from models.structures_3mm import SPACING_MM, Structure
-from pipelines.locate.coarse_hips import CLOSED, FEMORA, LEAST_VOXELS, both_see, closed, find_hips
+from models.structures_3mm import FEMORA, SPACING_MM, Structure
+from pipelines.locate.coarse_hips import CLOSED, LEAST_VOXELS, both_see, closed, find_hips
 from training.cohort.body.anatomy import render
 from training.cohort.icrp110.specimen import structures
 from training.cohort.matter.media import Media

@@ -5,7 +5,7 @@ import pytest
 from scipy.interpolate import CubicSpline
 
 from models.structures_3mm import SPACING_MM
-from pipelines.locate.ribs import UNTOLD_MM, rib_reach_mm
+from pipelines.locate.ribs import UNDECIDED_MM, rib_reach_mm
 from pipelines.locate.spinal_curve import SpinalCurve
 
 SHAPE = (60, 50, 90)
@@ -66,4 +66,4 @@ def test_a_narrow_scan_tells_nothing(half_mm):
     bone = np.zeros((60, 50, 2 * half + 1), np.float32)
     spline = CubicSpline([0.0, 59.0], [[0, ROW, half], [59, ROW, half]], bc_type="natural")
     curve = SpinalCurve(spline=spline, length=59.0)
-    assert rib_reach_mm(curve, PLACES, bone) == [UNTOLD_MM] * len(PLACES)
+    assert rib_reach_mm(curve, PLACES, bone) == [UNDECIDED_MM] * len(PLACES)

@@ -98,7 +98,7 @@ def test_uncalibrated_density_makes_caution(ct: CtVolume) -> None:
 
 
 def test_withheld_density_leaves_attenuation(ct: CtVolume) -> None:
-    """Unknown voltage: attenuation is shown, density is not, and the reason is said."""
+    """Unknown voltage: attenuation is shown, density is not, and the reason is given."""
     findings = lumbar(ct, withheld=Reason.KVP_MISSING).findings
 
     assert isinstance(findings.mean_attenuation, Measured)
@@ -187,7 +187,7 @@ def test_flat_body_is_withheld(ct: CtVolume) -> None:
 
 
 def test_sclerotic_mean_is_withheld(ct: CtVolume) -> None:
-    """Above 350 HU the mean says nothing about density."""
+    """Above 350 HU the mean is no measure of density."""
     dense = with_hu(ct, Level.L2, 420)
 
     assert reason_of(measure_level(dense, region(dense), complete=True).attenuation) == (
@@ -238,7 +238,7 @@ def test_scan_without_lumbar_levels_says_which(
 
 
 def test_an_unusual_count_of_lumbar_vertebrae_has_its_own_reason(ct: CtVolume) -> None:
-    """Sacrum and last rib with six bodies between them: told beside the presumed names."""
+    """Sacrum and last rib with six bodies between them: reported with the presumed names."""
     found = replace(known_localization(ct), presumed=True, lumbar_count=6)
 
     reasons = lumbar(ct, found=found).findings.reasons
@@ -248,7 +248,7 @@ def test_an_unusual_count_of_lumbar_vertebrae_has_its_own_reason(ct: CtVolume) -
 
 
 def test_presumed_names_are_flagged(ct: CtVolume) -> None:
-    """Every row and the examination say that the names are presumed."""
+    """Every row and the examination mark the names as presumed."""
     findings = lumbar(ct, found=replace(known_localization(ct), presumed=True)).findings
 
     assert Reason.NAMING_PRESUMED in findings.reasons
@@ -266,12 +266,12 @@ def test_presumed_names_are_flagged(ct: CtVolume) -> None:
     ],
 )
 def test_outliers(values: tuple[float, ...], expected: tuple[Level, ...]) -> None:
-    """25 % of the others' median, between 30 and 63 HU; two levels accuse nobody."""
+    """25 % of the others' median, between 30 and 63 HU; two levels exclude none."""
     assert outlying_levels(dict(zip(LEVELS, values, strict=False))) == expected
 
 
 def test_two_levels_that_differ_disagree() -> None:
-    """Nobody can say which is wrong, but the difference is flagged."""
+    """Neither can be identified as wrong, but the difference is flagged."""
     assert levels_disagree({Level.L1: 100.0, Level.L2: 200.0})
     assert not levels_disagree({Level.L1: 100.0, Level.L2: 110.0})
 

@@ -164,7 +164,7 @@ def test_a_level_that_does_not_count_has_no_features(case: Measured) -> None:
 
 
 def test_slices_too_far_apart_give_no_texture(tmp_path: Path) -> None:
-    """Density can be told from 5 mm slices, texture cannot."""
+    """Slices of 5 mm allow density, not texture."""
     thick = measured(replace(STACK, spacing_mm=(5.0, 1.2, 1.2), shape=(34, 64, 72)), tmp_path)
 
     found = vertebral_features(thick.ct, thick.result)
@@ -179,12 +179,12 @@ def processed(folder: Path, *, radiomics: bool) -> Outcome:
     return process(job, networks=known)
 
 
-def test_the_report_is_made_only_where_the_job_asks_for_it(tmp_path: Path) -> None:
+def test_the_report_is_written_only_if_the_job_requests_it(tmp_path: Path) -> None:
     """Off by default; the other objects are the same either way."""
     plain = processed(tmp_path / "plain", radiomics=False)
-    asked = processed(tmp_path / "asked", radiomics=True)
+    requested = processed(tmp_path / "asked", radiomics=True)
 
     assert [made.kind for made in plain.objects] == ["seg", "sr"]
-    assert [made.kind for made in asked.objects] == ["seg", "sr", "radiomics"]
-    report = read(Path(asked.objects[2].path))
+    assert [made.kind for made in requested.objects] == ["seg", "sr", "radiomics"]
+    report = read(Path(requested.objects[2].path))
     assert all(len(numbers_of(group)) == 107 for group in groups(report))

@@ -1,4 +1,4 @@
-"""The Structured Report: what it says, refers to, and never says."""
+"""The Structured Report: content, references, and words that are not allowed."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -132,7 +132,7 @@ def test_each_group_refers_to_the_core_that_was_measured(tmp_path: Path) -> None
 
 
 def test_report_is_unverified_research(tmp_path: Path) -> None:
-    """Nobody has signed it, and it says what it is for."""
+    """It is unverified and states its intended use."""
     report = report_of(measured(Stack(), tmp_path))
     text = " ".join(str(i.TextValue) for i in items(report) if i.ValueType == "TEXT")
 
@@ -161,7 +161,7 @@ def test_not_reported_gives_reasons_and_no_number(tmp_path: Path) -> None:
 
 
 def test_withheld_density_leaves_its_reason(tmp_path: Path) -> None:
-    """No number in the place of the density, but a code that says why."""
+    """No number in the place of the density, but a code with the reason."""
     case = measured(Stack(), tmp_path)
     case.result = measure_lumbar(
         case.ct,
@@ -230,7 +230,7 @@ def test_a_secondary_result_alone_is_one_with_caution(tmp_path: Path) -> None:
     case = not_reported(measured(Stack(), tmp_path))
     share = Quantity(name="hip_normal", value=Measurement(value=0.5, unit="1"))
     group = MeasurementGroup(label="left hip", site=Side.LEFT, quantities=(share,))
-    found = PipelineResult(pipeline=Pipeline.FEMUR, groups=(group,))
+    found = PipelineResult(pipeline=Pipeline.HIP, groups=(group,))
     result = ExaminationResult(lumbar=case.result, secondary=(found,))
 
     assert ExaminationResult(lumbar=case.result).status == Status.NOT_REPORTED

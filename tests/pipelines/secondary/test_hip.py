@@ -9,6 +9,7 @@ import pytest
 from models.forest import forest_model
 from pipelines.contract.anatomy import Side
 from pipelines.contract.findings import Abstained, Measured
+from pipelines.contract.job import Job
 from pipelines.contract.reasons import Reason
 from pipelines.errors import GeometryMismatch, UnreadablePixels
 from pipelines.gates.all_gates import Quality, check_header
@@ -23,7 +24,7 @@ from pipelines.secondary.hip import (
     EXPERIMENTAL,
     FOREST,
     class_shares,
-    report_femora,
+    report_hips,
     segment_label,
     settings_for,
 )
@@ -41,10 +42,21 @@ HEADER = replace(
 )
 
 
+JOB = Job(
+    key="hips",
+    study_instance_uid="2.25.1",
+    series_instance_uid="2.25.2",
+    instances=(),
+    output_folder="",
+    model_set="",
+)
+
+
 class _Examined:
-    """The part of an examination that `report_femora` reads."""
+    """The part of an examination that `report_hips` reads."""
 
     def __init__(self, ct, found, *reasons):
+        self.job = JOB
         self.ct = ct
         self.localization = found
         flags = tuple(Concern(reason=one, reach=Reach.FLAG) for one in reasons)
@@ -53,7 +65,7 @@ class _Examined:
 
 def report(*, header=HEADER, reasons=(), **kinds):
     ct, _ = pelvis(header=header, **{"spacing_mm": 2.0, **kinds})
-    return report_femora(cast(Any, _Examined(ct, located(ct), *reasons)), bone_of)
+    return report_hips(cast(Any, _Examined(ct, located(ct), *reasons)), bone_of)
 
 
 def numbers(group):

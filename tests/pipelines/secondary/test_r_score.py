@@ -35,7 +35,7 @@ from pipelines.secondary.r_score import (
     MODEL,
     SCOPE,
     level_group,
-    report_ovcf,
+    report_r_score,
     score_level,
 )
 from pipelines.secondary.scope import out_of_scope
@@ -199,7 +199,7 @@ def test_every_feature_of_the_shipped_formula_has_its_codes() -> None:
 
 
 def with_score(examination: Examination) -> PipelineResult:
-    return report_ovcf(replace(examination, quality=UNENHANCED), WIDE)
+    return report_r_score(replace(examination, quality=UNENHANCED), WIDE)
 
 
 def run(folder: Path, **header: object) -> tuple[Path, dict[str, Any]]:
@@ -211,7 +211,7 @@ def run(folder: Path, **header: object) -> tuple[Path, dict[str, Any]]:
     networks = Networks(
         localize=known_localization,
         segment=known_segmentation,
-        secondary={Pipeline.OVCF: with_score},
+        secondary={Pipeline.R_SCORE: with_score},
     )
     outcome = process(job, networks=networks)
     (sr,) = (Path(made.path) for made in outcome.objects if made.kind == "sr")
@@ -226,7 +226,7 @@ def test_score_features_and_contributions_travel(tmp_path: Path) -> None:
     assert entry["reported"]
     assert [group["site"] for group in entry["groups"]] == ["L1", "L2", "L3", "L4"]
     assert dciodvfy_errors(sr) == []
-    for group, reported in zip(groups_of(read(sr), "ovcf "), entry["groups"], strict=True):
+    for group, reported in zip(groups_of(read(sr), "r_score "), entry["groups"], strict=True):
         written = {code: value for code, (value, _, _) in numbers_of(group).items()}
         assert reported["segment"].endswith("vertebral body")
         for quantity in reported["quantities"]:
@@ -257,7 +257,7 @@ def test_a_man_has_a_reason_and_no_group(tmp_path: Path) -> None:
     assert not entry["reported"]
     assert entry["groups"] == []
     assert [reason["code"] for reason in entry["reasons"]] == ["r_score_not_in_scope"]
-    (group,) = groups_of(read(sr), "ovcf ")
+    (group,) = groups_of(read(sr), "r_score ")
     assert numbers_of(group) == {}
 
 
@@ -287,15 +287,15 @@ def test_bad_masks_and_values_give_no_number(tmp_path: Path) -> None:
         replace(second, body=one_voxel),
         *rest,
     )
-    found = report_ovcf(
+    found = report_r_score(
         replace(examination, lumbar=replace(examination.lumbar, regions=regions)), WIDE
     )
     assert [group.quantities[0].value for group in found.groups[:2]] == 2 * [
         Abstained(reason=Reason.ROI_TOO_SMALL)
     ]
-    assert all(group.says_something for group in found.groups[2:])
+    assert all(group.has_content for group in found.groups[2:])
 
     hu = examination.ct.hu.copy()
     hu[rest[0].box] = np.nan
     with pytest.raises(UnreadablePixels):
-        report_ovcf(replace(examination, ct=replace(examination.ct, hu=hu)), WIDE)
+        report_r_score(replace(examination, ct=replace(examination.ct, hu=hu)), WIDE)

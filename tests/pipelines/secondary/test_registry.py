@@ -7,7 +7,9 @@ from typing import Any
 import jsonschema
 import pydicom
 import pytest
+import torch
 
+from models.inference import slice_probability
 from pipelines.contract.anatomy import Level, Side
 from pipelines.contract.findings import Abstained, Measured, ModelUse, Status
 from pipelines.contract.job import Outcome
@@ -23,6 +25,7 @@ from pipelines.lumbar.examination import Examination
 from pipelines.read.volume import CtVolume
 from pipelines.run import Networks, process
 from pipelines.secondary.registry import SecondaryPipeline
+from pipelines.worker.attempt import attempt
 from tests.peers.validator import dciodvfy_errors
 from tests.pipelines.stacks import Stack, known_localization, known_segmentation, write_stack
 
@@ -56,7 +59,7 @@ def median_of_levels(examination: Examination) -> PipelineResult:
         )
     )
     return PipelineResult(
-        pipeline=Pipeline.OVCF,
+        pipeline=Pipeline.R_SCORE,
         groups=tuple(groups),
         reasons=(Reason.SHARP_KERNEL,),
         models=(MODEL,),
@@ -69,6 +72,12 @@ def broken(examination: Examination) -> PipelineResult:
 
 def out_of_memory(examination: Examination) -> PipelineResult:
     raise MemoryError
+
+
+def oversized(examination: Examination) -> PipelineResult:
+    """A network of a slice that itself takes one pixel: PyTorch cannot allocate its output."""
+    slice_probability("chest_dcnn", torch.zeros(1, 1).expand(2**20, 2**20).numpy())
+    raise AssertionError("fits nowhere")
 
 
 def run(
@@ -108,7 +117,7 @@ def values(group: pydicom.Dataset, code: str) -> list[pydicom.Dataset]:
 
 def test_groups_stand_in_report_and_result(tmp_path: Path) -> None:
     """Number, withheld number, site, side, segment and model arrive; the report is valid."""
-    outcome, result = run(tmp_path, {Pipeline.OVCF: median_of_levels})
+    outcome, result = run(tmp_path, {Pipeline.R_SCORE: median_of_levels})
 
     jsonschema.validate(result, json.loads(SCHEMA.read_text("utf-8")))
     (entry,) = result["secondary"]
@@ -119,7 +128,7 @@ def test_groups_stand_in_report_and_result(tmp_path: Path) -> None:
     seg, sr = (Path(made.path) for made in outcome.objects)
     assert dciodvfy_errors(sr) == []
     report, segmentation = pydicom.dcmread(sr), pydicom.dcmread(seg)
-    reasons, first, *_, hip = groups_of(report, "ovcf ")
+    reasons, first, *_, hip = groups_of(report, "r_score ")
     assert values(reasons, "reason")[0].ConceptCodeSequence[0].CodeValue == "sharp_kernel"
     (number,) = values(first, "Y12H")
     written = float(number.MeasuredValueSequence[0].NumericValue)
@@ -137,9 +146,9 @@ def test_groups_stand_in_report_and_result(tmp_path: Path) -> None:
 
 def test_an_error_in_one_pipeline_changes_no_other_result(tmp_path: Path) -> None:
     """An error in one pipeline changes neither density nor the other pipeline; it gives a reason."""
-    _, alone = run(tmp_path / "alone", {Pipeline.OVCF: median_of_levels})
+    _, alone = run(tmp_path / "alone", {Pipeline.R_SCORE: median_of_levels})
     outcome, result = run(
-        tmp_path / "both", {Pipeline.FEMUR: broken, Pipeline.OVCF: median_of_levels}
+        tmp_path / "both", {Pipeline.HIP: broken, Pipeline.R_SCORE: median_of_levels}
     )
 
     femur, ovcf = result["secondary"]
@@ -153,7 +162,24 @@ def test_an_error_in_one_pipeline_changes_no_other_result(tmp_path: Path) -> Non
 def test_lack_of_memory_is_the_job_s(tmp_path: Path) -> None:
     """A lack of memory ends the attempt; the pipeline does not absorb it."""
     with pytest.raises(MemoryError):
-        run(tmp_path, {Pipeline.FEMUR: out_of_memory})
+        run(tmp_path, {Pipeline.HIP: out_of_memory})
+
+
+def test_a_failed_allocation_of_a_network_is_the_job_s(tmp_path: Path) -> None:
+    """PyTorch raises a RuntimeError; the job still ends with the reason of lacking memory."""
+    job = write_stack(Stack(), tmp_path / "ct")
+    networks = Networks(
+        localize=known_localization,
+        segment=known_segmentation,
+        secondary={Pipeline.HIP: oversized},
+    )
+
+    outcome = attempt(job, lambda one: process(one, networks=networks))
+
+    assert outcome is not None
+    assert outcome.failure is not None
+    assert outcome.failure.reason is Reason.OUT_OF_MEMORY
+    assert "can't allocate memory" in outcome.failure.detail
 
 
 def test_secondary_result_without_density_is_one_with_caution(tmp_path: Path) -> None:
@@ -163,7 +189,7 @@ def test_secondary_result_without_density_is_one_with_caution(tmp_path: Path) ->
         assert not examination.lumbar.regions
         fraction = Measured(value=0.5, unit="1")
         return PipelineResult(
-            pipeline=Pipeline.FEMUR,
+            pipeline=Pipeline.HIP,
             groups=(
                 MeasurementGroup(
                     label="right hip",
@@ -185,7 +211,7 @@ def test_secondary_result_without_density_is_one_with_caution(tmp_path: Path) ->
         )
 
     networks = Networks(
-        localize=without_lumbar, segment=known_segmentation, secondary={Pipeline.FEMUR: hips}
+        localize=without_lumbar, segment=known_segmentation, secondary={Pipeline.HIP: hips}
     )
     outcome, result = run(tmp_path, {}, networks)
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.space.coordinates import Geometry, canonical_grid, resample_to_canonical
+from pipelines.space.coordinates import Geometry, canonical_grid
+from pipelines.space.resample import resample_to_canonical
 
 OUTSIDE = -1000.0
 

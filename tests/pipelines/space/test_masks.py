@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipelines.space.masks import largest_part, without_holes
+from pipelines.space.masks import connected_parts, largest_part, without_holes
 
 
 @pytest.mark.parametrize(("corners", "voxels"), [(False, 8), (True, 9)])
@@ -29,3 +29,15 @@ def test_an_open_tube_has_holes_in_the_planes_across_it_alone(axes, solid):
     assert found[:, 2, 2].all() == solid
     assert (found | before == found).all()
     assert (tube == before).all()
+
+
+def test_parts_are_numbered_with_their_sizes() -> None:
+    """Background is no part; voxels that touch at a corner are two parts, or one."""
+    mask = np.zeros((3, 3, 3), bool)
+    mask[0, 0, :2] = mask[1, 1, 2] = True
+
+    parts, sizes = connected_parts(mask)
+
+    assert sizes.tolist() == [0, 2, 1]
+    assert parts[0, 0, 0] == parts[0, 0, 1] == 1
+    assert connected_parts(mask, corners=True)[1].tolist() == [0, 3]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
+from models.errors import OutOfMemory
 from pipelines.contract.durable import write_outcome
 from pipelines.contract.findings import Status
 from pipelines.contract.job import (
@@ -26,7 +27,7 @@ from pipelines.contract.job import (
     read_outcome,
 )
 from pipelines.contract.reasons import Reason
-from pipelines.errors import GeometryMismatch, OutOfMemory, UnreadablePixels
+from pipelines.errors import GeometryMismatch, UnreadablePixels
 from pipelines.worker.app import enqueue, make_app
 from pipelines.worker.attempt import attempt, read_job
 from tests.peers.waiting import wait_until
@@ -40,7 +41,6 @@ def job(tmp_path: Path) -> Job:
         study_instance_uid="1.2",
         series_instance_uid="1.3",
         instances=(),
-        pipelines=("lumbar",),
         output_folder=str(tmp_path),
         model_set="test",
     )
@@ -72,6 +72,15 @@ def starts(job: Job) -> int:
 
 def test_job_survives_the_way_through_its_file(job: Job) -> None:
     """job.json is the job."""
+    assert read_job(Path(job.output_folder)) == job
+
+
+def test_job_file_of_an_earlier_version_can_be_read(job: Job) -> None:
+    """An unfinished job of 0.1.0 goes on: fields that were dropped are ignored."""
+    file = Path(job.output_folder) / JOB_FILE
+    dropped = {"pipelines": ["lumbar"], "flags": []}
+    file.write_text(json.dumps(json.loads(file.read_text()) | dropped))
+
     assert read_job(Path(job.output_folder)) == job
 
 
@@ -185,7 +194,7 @@ def outcome_by(job: Job, worker: subprocess.Popen[bytes]) -> Outcome:
 
 
 def stuck(job: Job) -> Job:
-    """The job with an instance that can never be read: a pipe into which nobody writes."""
+    """The job with an instance that can never be read: a pipe without a writer."""
     pipe = Path(job.output_folder) / "stuck.dcm"
     os.mkfifo(pipe)
     instance = JobInstance(sop_instance_uid="1.4", path=str(pipe))
@@ -208,7 +217,7 @@ def is_running(job: Job) -> bool:
 
 
 def test_worker_takes_a_job_from_the_embedded_broker(job: Job, tmp_path: Path) -> None:
-    """A message, a worker process, an outcome; then it stops when told to."""
+    """A message, a worker process, an outcome; then it stops at SIGTERM."""
     app = make_app("embedded", embedded_folder=tmp_path / "broker")
     with running_worker(tmp_path) as worker:
         enqueue(app, job)
@@ -220,7 +229,7 @@ def test_worker_takes_a_job_from_the_embedded_broker(job: Job, tmp_path: Path) -
 
 
 def test_job_over_the_time_limit_ends_with_that_reason(job: Job, tmp_path: Path) -> None:
-    """The worker asks the task to stop, and the task still says why."""
+    """The worker interrupts the task, and the task still writes the reason."""
     app = make_app("embedded", embedded_folder=tmp_path / "broker")
     with running_worker(tmp_path, "--time-limit-s=3") as worker:
         enqueue(app, stuck(job))

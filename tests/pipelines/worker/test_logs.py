@@ -50,7 +50,6 @@ def run_worker(folder: Path, level: str) -> str:
         study_instance_uid="1.2",
         series_instance_uid="1.3",
         instances=(),
-        pipelines=("lumbar",),
         output_folder=str(folder),
         model_set="test",
     )
@@ -88,14 +87,13 @@ def test_messages_of_errors_are_shown_at_debug(tmp_path):
 
 def logged_fields(path: Path) -> set[str]:
     """Names of keyword arguments in calls of ``log`` and of structlog's context."""
-    calls = [one for one in ast.walk(ast.parse(path.read_text("utf-8"))) if is_log_call(one)]
+    nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+    calls = [one for one in nodes if isinstance(one, ast.Call) and is_log_call(one)]
     return {one.arg for call in calls for one in call.keywords if one.arg}
 
 
-def is_log_call(node: ast.AST) -> bool:
-    if not isinstance(node, ast.Call):
-        return False
-    match node.func:
+def is_log_call(call: ast.Call) -> bool:
+    match call.func:
         case ast.Attribute(value=ast.Name(id="log"), attr=level):
             return level in {"debug", "info", "warning", "error", "exception", "log"}
         case ast.Name(id=name) | ast.Attribute(attr=name):

@@ -29,7 +29,7 @@ from training.outline_1mm.femur import (
 )
 from training.outline_1mm.imaging import OUTSIDE_HU, cut_off, imaged
 from training.outline_1mm.train import Config, Task, train
-from training.outline_1mm.vertebra import parts_of
+from training.outline_1mm.vertebra import labels_of
 
 PATCH = (32, 32, 32)
 
@@ -170,7 +170,7 @@ def test_the_core_begins_below_the_surface_of_the_body():
     bone = torch.tensor([out, near, near, deep])
     body = torch.tensor([out, out, near, deep])
     neighbours = torch.tensor([near, out, out, out])
-    assert parts_of(bone, body, neighbours).tolist() == [
+    assert labels_of(bone, body, neighbours).tolist() == [
         VertebraStructure.NEIGHBOUR,
         VertebraStructure.POSTERIOR_ELEMENTS,
         VertebraStructure.BODY_SHELL,

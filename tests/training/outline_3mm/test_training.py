@@ -16,7 +16,7 @@ from training.cohort.matter.media import Media
 from training.cohort.paint.grid import Grid
 from training.cohort.people.subject import draw_subject
 from training.outline_3mm.composed import composed_specimen
-from training.outline_3mm.losses import merged_logits, merged_parts
+from training.outline_3mm.losses import merged_labels, merged_logits
 from training.outline_3mm.sampler import MEDIUM, PATCH, SMALL_SIZES, draw
 from training.outline_3mm.train import Config, train
 from training.outline_3mm.train_hips import Config as HipConfig
@@ -71,13 +71,13 @@ def test_the_loss_does_not_ask_for_the_side_of_a_femur():
     swapped = parts.clone()
     swapped[parts == Structure.FEMUR_LEFT] = int(Structure.FEMUR_RIGHT)
     swapped[parts == Structure.FEMUR_RIGHT] = int(Structure.FEMUR_LEFT)
-    assert torch.equal(merged_parts(parts), merged_parts(swapped))
+    assert torch.equal(merged_labels(parts), merged_labels(swapped))
     exchanged = logits.clone()
     exchanged[:, [Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT]] = logits[
         :, [Structure.FEMUR_RIGHT, Structure.FEMUR_LEFT]
     ]
     torch.testing.assert_close(merged_logits(logits), merged_logits(exchanged))
-    assert merged_logits(logits).shape[1] == merged_parts(parts).max() + 1
+    assert merged_logits(logits).shape[1] == merged_labels(parts).max() + 1
 
 
 def test_small_patches_hold_a_vertebral_body(specimen):
@@ -143,8 +143,8 @@ def test_patches_repeat_by_seed_and_keep_sides(specimen):
         torch.manual_seed(seed)
         other = draw(specimen, np.random.default_rng(seed))
         assert torch.equal(one.image, other.image)
-        left = torch.argwhere(one.parts == Structure.FEMUR_LEFT).float()
-        right = torch.argwhere(one.parts == Structure.FEMUR_RIGHT).float()
+        left = torch.argwhere(one.labels == Structure.FEMUR_LEFT).float()
+        right = torch.argwhere(one.labels == Structure.FEMUR_RIGHT).float()
         if len(left) and len(right):
             assert left[:, 2].mean() > right[:, 2].mean()
 

@@ -1,5 +1,6 @@
 """Write ``VALIDATION.md``: every comparison as a table, and pictures beside a real CT."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,8 @@ SLICES_PICTURE, DXA_PICTURE = "cohort_slices.png", "cohort_dxa.png"
 WINDOW_HU: Final = (-160.0, 340.0)
 HEIGHT_PX: Final = 340
 BODY_HU: Final = -350.0
+LINE: Final = 120
+"""Maximum length of a line of prose on the page."""
 REAL_PART: Final = (0.2, 0.62)
 """Part of the real CT in the sagittal picture, from below: sacrum to lower chest."""
 
@@ -115,10 +118,15 @@ def _section(one: Comparison) -> str:
         published = f"{number(row.low)} to {number(row.high)}"
         agrees = "yes" if row.agrees else "**no**"
         lines.append(f"| {row.what} | {published} | {number(row.found)} | {agrees} |")
-    lines += ["", f"Source: {one.source}."]
+    lines += ["", _wrapped(f"Source: {one.source}.")]
     if one.remark:
-        lines += ["", one.remark]
+        lines += ["", _wrapped(one.remark)]
     return "\n".join(lines) + "\n"
+
+
+def _wrapped(text: str) -> str:
+    """Wrap prose into lines of at most ``LINE`` characters."""
+    return textwrap.fill(text, LINE, break_long_words=False, break_on_hyphens=False)
 
 
 def _pictures(out: Path, pictures: Path) -> str:

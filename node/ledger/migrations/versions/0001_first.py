@@ -16,6 +16,11 @@ UID, CODE, AE_TITLE = sa.String(64), sa.String(40), sa.String(16)
 
 
 def upgrade() -> None:
+    create_received()
+    create_jobs()
+
+
+def create_received() -> None:
     op.create_table(
         "instances",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -45,6 +50,20 @@ def upgrade() -> None:
         sa.Column("last_received_at", sa.Float, nullable=False),
     )
     op.create_table(
+        "refusals",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("refused_at", sa.Float, nullable=False),
+        sa.Column("calling_ae_title", AE_TITLE, nullable=False),
+        sa.Column("called_ae_title", AE_TITLE, nullable=False),
+        sa.Column("sop_class_uid", UID),
+        sa.Column("sop_instance_uid", UID),
+        sa.Column("status", sa.Integer, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+    )
+
+
+def create_jobs() -> None:
+    op.create_table(
         "jobs",
         sa.Column("key", sa.String(32), primary_key=True),
         sa.Column("study_instance_uid", UID, nullable=False, index=True),
@@ -71,17 +90,6 @@ def upgrade() -> None:
         sa.Column("last_status", sa.Integer),
         sa.UniqueConstraint("sop_instance_uid", "destination"),
         sa.Index("ix_outputs_due", "state", "next_try_at"),
-    )
-    op.create_table(
-        "refusals",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("refused_at", sa.Float, nullable=False),
-        sa.Column("calling_ae_title", AE_TITLE, nullable=False),
-        sa.Column("called_ae_title", AE_TITLE, nullable=False),
-        sa.Column("sop_class_uid", UID),
-        sa.Column("sop_instance_uid", UID),
-        sa.Column("status", sa.Integer, nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
     )
 
 

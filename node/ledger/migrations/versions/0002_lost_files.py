@@ -1,4 +1,4 @@
-"""Lost files, reasons of undelivered results, and indexes for what is asked many times a second.
+"""Lost files, reasons of undelivered results, and indexes for frequent queries.
 
 Revision ID: 0002
 Revises: 0001

@@ -9,13 +9,13 @@ from models.coefficients import linear_model
 from pipelines.contract.findings import Abstained, Measured
 from pipelines.contract.reasons import Reason
 from pipelines.read.acquisition import read_acquisition
-from pipelines.reporting.wording import association_sentence
 from pipelines.secondary.dxa_equivalent.fracture_index import (
     MODEL,
     Person,
-    association_index,
+    fracture_index,
     person_of,
 )
+from pipelines.secondary.dxa_equivalent.report import SENTENCES
 
 ABMD = Measured(value=0.8, unit="g/cm2", standard_uncertainty=0.05)
 
@@ -30,23 +30,23 @@ def person(**changed):
         (person(age_years=None), ABMD, Reason.AGE_OR_SEX_UNKNOWN),
         (person(sex=None), ABMD, Reason.AGE_OR_SEX_UNKNOWN),
         (person(sex="O"), ABMD, Reason.AGE_OR_SEX_UNKNOWN),
-        (person(age_years=39.9), ABMD, Reason.ASSOCIATION_NOT_IN_SCOPE),
-        (person(age_years=90.1), ABMD, Reason.ASSOCIATION_NOT_IN_SCOPE),
+        (person(age_years=39.9), ABMD, Reason.FRACTURE_INDEX_NOT_IN_SCOPE),
+        (person(age_years=90.1), ABMD, Reason.FRACTURE_INDEX_NOT_IN_SCOPE),
         (person(bmi_kg_m2=None), ABMD, Reason.BMI_UNKNOWN),
         (person(), Abstained(reason=Reason.METAL), Reason.METAL),
     ],
 )
 def test_it_is_withheld_with_its_reason(who, density, reason):
-    assert association_index(who, density) == Abstained(reason=reason)
+    assert fracture_index(who, density) == Abstained(reason=reason)
 
 
 @pytest.mark.parametrize("age", [40.0, 90.0])
 def test_the_scope_includes_its_ends(age):
-    assert isinstance(association_index(person(age_years=age), ABMD), Measured)
+    assert isinstance(fracture_index(person(age_years=age), ABMD), Measured)
 
 
 def index(who, abmd):
-    found = association_index(who, Measured(value=abmd, unit="g/cm2"))
+    found = fracture_index(who, Measured(value=abmd, unit="g/cm2"))
     assert isinstance(found, Measured)
     return found.value
 
@@ -59,7 +59,7 @@ def test_it_rises_with_age_and_falls_with_density():
 
 def test_uncertainty_of_the_density_passes_on():
     """First order: the uncertainty is proportional, and equals half the change over both sides."""
-    found = association_index(person(), ABMD)
+    found = fracture_index(person(), ABMD)
     assert isinstance(found, Measured)
     assert found.standard_uncertainty is not None
     change = index(person(), 0.8 - 0.005) - index(person(), 0.8 + 0.005)
@@ -91,9 +91,8 @@ def test_the_shipped_model_takes_the_inputs_of_the_study():
     assert names == ["age_years", "is_female", "bmi_kg_m2", "abmd_g_cm2"]
 
 
-def test_the_sentence_makes_no_prediction():
+def test_the_sentences_make_no_prediction():
     """docs/domain.md 4.2: no diagnosis, no T-score, no prediction, no advice."""
-    text = association_sentence(Measured(value=0.42, unit="1"))
-    assert text.startswith("Fracture-association index 0.42")
-    assert "not the probability" in text
-    assert not re.search(r"diagnos|T-score|risk|will |predict|treat|normal", text)
+    text = " ".join(SENTENCES)
+    assert re.search(r"predicts no|not predict|no prediction", text)
+    assert not re.search(r"diagnos|T-score|risk|will |treat|normal", text)

@@ -25,7 +25,7 @@ from pipelines.secondary.dxa_equivalent.report import (
     BMD_MODEL,
     CLASSES,
     density_class,
-    report_lumbar_networks,
+    report_dxa_equivalent,
 )
 from tests.peers.validator import dciodvfy_errors
 from tests.pipelines.stacks import Stack, known_localization, known_segmentation, write_stack
@@ -41,7 +41,7 @@ CAUGHT: list[Examination] = []
 
 def catching(examination: Examination) -> PipelineResult:
     CAUGHT.append(examination)
-    return report_lumbar_networks(examination)
+    return report_dxa_equivalent(examination)
 
 
 def run(tmp_path: Path, header: dict[str, object]) -> tuple[Outcome, dict[str, Any]]:
@@ -50,7 +50,7 @@ def run(tmp_path: Path, header: dict[str, object]) -> tuple[Outcome, dict[str, A
     networks = Networks(
         localize=known_localization,
         segment=known_segmentation,
-        secondary={Pipeline.LUMBAR_NETWORKS: catching},
+        secondary={Pipeline.DXA_EQUIVALENT: catching},
     )
     outcome = process(job, networks=networks)
     return outcome, json.loads((Path(job.output_folder) / "result.json").read_text("utf-8"))
@@ -95,7 +95,7 @@ def test_report_and_result_hold_density_classes_and_index(tmp_path: Path) -> Non
     for group in entry["groups"]:
         numbers: dict[str, float] = {one["name"]: one["value"] for one in group["quantities"]}
         assert 0.3 < numbers["areal_density" if group["site"] else "mean_areal_density"] < 1.8
-        assert 0 <= numbers["association_index"] <= 1
+        assert 0 <= numbers["fracture_index"] <= 1
     sr = next(Path(made.path) for made in outcome.objects if made.kind == "sr")
     assert dciodvfy_errors(sr) == []
     texts = [str(one.value) for one in pydicom.dcmread(sr).iterall() if one.keyword == "TextValue"]
@@ -109,7 +109,7 @@ def test_classes_of_a_level_add_up_to_one(
     examination: Examination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report, "forward", constant((1.0, 2.0, 0.5)))
-    found = values_of(report_lumbar_networks(examination), "L2")
+    found = values_of(report_dxa_equivalent(examination), "L2")
     shares = [one.value for name in CLASSES if isinstance(one := found[name], Measured)]
     expected = torch.softmax(torch.tensor([1.0, 2.0, 0.5]), dim=0).tolist()
     assert shares == pytest.approx(expected)
@@ -130,7 +130,7 @@ def test_no_class_where_network_and_density_lie_two_classes_apart(
     dense = replace(examination.lumbar.findings, mean_vbmd=mean)
     dense_one = replace(examination, lumbar=replace(examination.lumbar, findings=dense))
     monkeypatch.setattr(report, "forward", constant(logits))
-    found = report_lumbar_networks(dense_one)
+    found = report_dxa_equivalent(dense_one)
     shares = [values_of(found, "mean")[name] for name in CLASSES]
     if reason is None:
         assert all(isinstance(share, Measured) for share in shares)
@@ -167,7 +167,7 @@ def test_classes_are_for_women_and_men_of_fifty_and_older(
     reason: Reason,
 ) -> None:
     monkeypatch.setattr(report, "forward", constant((0.0, 1.0, 0.0)))
-    found = values_of(report_lumbar_networks(with_header(examination, **changes)), "L1")
+    found = values_of(report_dxa_equivalent(with_header(examination, **changes)), "L1")
     assert [found[name] for name in CLASSES] == [Abstained(reason=reason)] * 3
     assert isinstance(found["areal_density"], Measured)
 
@@ -183,7 +183,7 @@ def test_classes_are_for_women_and_men_of_fifty_and_older(
 def test_out_of_scope_scans_are_not_reported(
     examination: Examination, changes: dict[str, Any], reason: Reason
 ) -> None:
-    found = report_lumbar_networks(with_header(examination, **changes))
+    found = report_dxa_equivalent(with_header(examination, **changes))
     assert found.groups == ()
     assert found.reasons == (reason,)
 
@@ -202,7 +202,7 @@ def test_missing_weights_are_reported(
         raise UnknownModel(name, "", "")
 
     monkeypatch.setattr(report, "forward", missing)
-    assert report_lumbar_networks(examination).reasons == (Reason.WEIGHTS_MISSING,)
+    assert report_dxa_equivalent(examination).reasons == (Reason.WEIGHTS_MISSING,)
 
 
 def test_an_excluded_level_is_left_out_with_its_reason(
@@ -223,7 +223,7 @@ def test_an_excluded_level_is_left_out_with_its_reason(
         return one
 
     monkeypatch.setattr(report, "forward", forward)
-    found = values_of(report_lumbar_networks(changed), "L1")
+    found = values_of(report_dxa_equivalent(changed), "L1")
     assert set(found.values()) == {Abstained(reason=Reason.METAL)}
     assert seen == [3] * 4
 

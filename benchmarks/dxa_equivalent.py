@@ -1,6 +1,6 @@
 """Measure both networks of study 1 on four vertebrae, with OpenVINO and with PyTorch.
 
-usage: python -m benchmarks.lumbar_networks [--runs 9] [--device cpu|cuda] [--json]
+usage: python -m benchmarks.dxa_equivalent [--runs 9] [--device cpu|cuda] [--json]
 
 Crops four vertebrae from a volume of 512x512x250 voxels at 1.25 mm, normalises them, averages them
 to 32 voxels along each axis and runs both networks on them and their mirror images, as in the
@@ -50,7 +50,7 @@ def once(hu: Any, geometry: Geometry, networks: tuple[Forward, Forward], device:
     batch = torch.from_numpy(images).to(device)
     with torch.inference_mode():
         for one in networks:
-            mirror_mean(one, batch).cpu()
+            mirror_mean(one, batch, maps=False).cpu()
 
 
 def median_s(run: Callable[[], None], runs: int) -> float:
