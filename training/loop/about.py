@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 ABOUT: Final = "about.json"
 NOT_RECORDED: Final = "not recorded"
 NO_SETTINGS: Final = frozenset({"device", "precision", "threads", "resume"})
-"""Fields of a configuration that a `Part` holds in fields of its own or that do not belong into it."""
+"""Fields of a configuration that `settings_of` omits: `Part` has device, precision and threads itself."""
 Setting = str | int | float | bool
 
 
