@@ -118,7 +118,7 @@ def test_classifiers_take_their_levels(task: str, channels: int) -> None:
 
 
 def test_a_missing_cohort_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"training\.chest\.examples"):
+    with pytest.raises(FileNotFoundError, match=r"training\.study4\.examples"):
         train(Config(task="dcnn", examples=tmp_path, out=tmp_path / "run", steps=1))
 
 
