@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import training.outline_3mm.train_hips as train_hips_module
 from models.structures_3mm import Structure
 from pipelines.contract.anatomy import Level
 from training.cohort.body.anatomy import render
@@ -150,8 +151,9 @@ def test_patches_repeat_by_seed_and_keep_sides(specimen):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_the_hip_network_learns_and_resumes(specimen, tmp_path):
+def test_the_hip_network_learns_and_resumes(specimen, tmp_path, monkeypatch):
     """Specimens cropped to the pelvis keep the femora; the loss falls; a resumed run continues its count."""
+    monkeypatch.setattr(train_hips_module, "PATCH", (32, 48, 64))  # a quarter of the voxels
     cache = tmp_path / "cache"
     kept(cache / "virtual1000.npz", lambda: specimen)
     around = around_the_hips(specimen)
@@ -164,15 +166,14 @@ def test_the_hip_network_learns_and_resumes(specimen, tmp_path):
         cache=cache,
         patients=1,
         varied=0,
-        steps=75,
+        steps=50,
         workers=0,
-        threads=2,
         held_out=0,
     )
-    assert train_hips(config).step == 75
+    assert train_hips(config).step == 50
     log = [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()]
     assert log[-1]["loss"] < 0.97 * log[0]["loss"]
-    assert train_hips(replace(config, steps=1, resume=True)).step == 76
+    assert train_hips(replace(config, steps=1, resume=True)).step == 51
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -187,7 +188,6 @@ def test_training_learns_and_resumes(specimen, tmp_path):
         varied=0,
         steps=30,
         workers=0,
-        threads=2,
         log_every=10,
         held_out=0,
     )

@@ -118,7 +118,7 @@ def test_classifiers_have_one_input_channel_per_level(task: str, channels: int) 
 
 
 def test_the_error_for_missing_examples_has_the_command(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"training\.chest\.examples"):
+    with pytest.raises(FileNotFoundError, match=r"training\.study4\.examples"):
         train(Config(task="dcnn", examples=tmp_path, out=tmp_path / "run", steps=1))
 
 
