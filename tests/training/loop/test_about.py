@@ -16,6 +16,8 @@ from training.outline_1mm.train import TASKS
 from training.outline_1mm.train import Config as FineConfig
 from training.outline_3mm.train import Config as SpineConfig
 from training.outline_3mm.train import sources_of
+from training.study1.examples import read_examples
+from training.study1.train import sources_of as study_1_sources
 
 VIRTUAL = Source(kind=Kind.VIRTUAL, count=3, what="of training/cohort")
 MASKS = Source(kind=Kind.SHAPES, count=2, what="spines (VerSe masks)", licence="CC BY-SA 4.0")
@@ -131,3 +133,24 @@ def test_recorded_sources_are_those_that_a_trainer_reads(data, tmp_path):
     femora = TASKS["femur"].sources(FineConfig(task="femur", out=tmp_path, data=data))
     masks = len(list((data / "masks" / "hips").glob("*.nii.gz")))
     assert next(one for one in femora if one.kind is Kind.SHAPES).count == masks
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_a_folder_of_real_examples_is_never_called_simulated(tmp_path, simulated):
+    """Examples of a hospital lack the mark that the cohort's writers set."""
+    folder = tmp_path / "00001"
+    folder.mkdir()
+    level = {"abmd_g_cm2": 1.0, "core_hu": 150.0, "vbmd_mg_cm3": 120.0}
+    record = {
+        "is_test": False,
+        "status": 0,
+        "spine_t_score": 0.1,
+        "age_years": 60,
+        "sex": "F",
+        "bmi_kg_m2": 24.0,
+        "levels": {"L1": level},
+    } | ({"simulated": True} if simulated else {})
+    (folder / "patient.json").write_text(json.dumps(record))
+    (source,) = study_1_sources(read_examples(tmp_path))
+    assert source.kind is (Kind.VIRTUAL if simulated else Kind.REAL)
+    assert source.count == 1

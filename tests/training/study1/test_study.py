@@ -260,6 +260,7 @@ def made_up(count: int) -> list[Example]:
             age_years=60,
             sex="F",
             bmi_kg_m2=24.0,
+            simulated=True,
         )
         for p in range(count)
         for k in range(4)
