@@ -16,7 +16,7 @@ WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
 
 
 class Metric(BaseModel):
-    """One measured figure: on what, what, value, number of cases."""
+    """One measured figure: data, metric, value, number of cases."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

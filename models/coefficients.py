@@ -1,4 +1,4 @@
-"""Models that are a formula: coefficients in a JSON file whose digest a card states.
+"""Load models that are a formula: coefficients in a JSON file with the digest of its card.
 
 Takes  card
 Gives  LinearModel

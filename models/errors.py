@@ -8,7 +8,7 @@ from typing import ClassVar
 
 
 class OsteoNodeError(Exception):
-    """Something cannot go on.
+    """A step cannot continue.
 
     Three positional arguments, because keyword-only arguments do not survive pickling and
     errors cross process borders.
@@ -16,9 +16,9 @@ class OsteoNodeError(Exception):
     Parameters
     ----------
     found
-        What was met, with the value.
+        What was found, with its value.
     expected
-        What would have been right.
+        What was expected instead.
     remedy
         What the reader can do about it.
     """

@@ -1,10 +1,11 @@
-"""Random forests without pickle: trees as arrays in a safetensors file whose digest a card states.
+"""Load random forests without pickle: trees as arrays in a safetensors file.
 
 Takes  card
 Gives  ForestModel
 Next   nothing
 
-Free of torch and of scikit-learn: what is shipped stays readable when they change. The inputs are
+The digest of the file must be that of its card. Free of torch and of scikit-learn: shipped files
+stay readable when these libraries change. The inputs are
 scaled here (``(value - centre) / scale``), so that nothing but the file and the named features is
 needed. ``training.loop.sklearn_export`` writes such files.
 """
@@ -95,7 +96,7 @@ class ForestModel:
     reach: TrainingReach | None = None
 
     def __post_init__(self) -> None:
-        """Check that every index leads somewhere, and that every path ends.
+        """Check that every index is valid, and that every path ends at a leaf.
 
         Raises
         ------
@@ -148,7 +149,7 @@ class ForestModel:
         return {name: float(share) for name, share in zip(self.classes, shares, strict=True)}
 
     def is_like_training(self, values: Mapping[str, float]) -> bool:
-        """Whether the inputs lie among the training cases; yes where that is not known.
+        """Whether the inputs lie among the training cases; true where the file has no reach.
 
         Raises as `probabilities` does.
 

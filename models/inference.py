@@ -1,6 +1,6 @@
 """Run a network of the registry: from an array to probabilities.
 
-The 3 mm networks run on the whole volume; where memory runs out, on tiles, then on tiles on the CPU.
+The 3 mm networks run on the whole volume; without enough memory on tiles, then on tiles on the CPU.
 Every function raises `models.errors.OutOfMemory` where no memory is left.
 """
 
@@ -175,7 +175,7 @@ def mirror_passes(run: Callable[[Image], Output], image: Image) -> tuple[Output,
     Returns
     -------
     of the image, of the mirror image
-        The second as it comes: maps of places are turned back by `exchanged`.
+        The second is not turned back; `exchanged` does that for maps.
     """
     with lack_of_memory_raised("an image and its mirror image"):
         return run(image), run(exchanged(image))
@@ -207,7 +207,7 @@ def _placed(image: torch.Tensor, device: str) -> torch.Tensor:
 
 
 def _ladder(name: str, image: torch.Tensor, device: str) -> torch.Tensor:
-    """Run on the whole volume; where memory runs out, on tiles; then on tiles on the CPU.
+    """Run on the whole volume; without enough memory on tiles, then on tiles on the CPU.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""One error for lack of memory, whichever library reports it.
+"""Translate the errors of NumPy, PyTorch and OpenVINO for lack of memory to `OutOfMemory`.
 
 NumPy raises ``MemoryError``, PyTorch a ``RuntimeError`` (on CUDA its subclass
 ``torch.OutOfMemoryError``), OpenVINO a ``RuntimeError``. The last two name the cause in their text only.

@@ -1,4 +1,4 @@
-"""Load a network by name: only weights whose digest its card states.
+"""Load a network by name, only from weights whose digest is that of its card.
 
 Weights are safetensors in half precision; nothing is ever unpickled.
 """

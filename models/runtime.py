@@ -78,7 +78,7 @@ def openvino_forward(name: str, folder: Path = CACHE_FOLDER) -> Forward | None:
         compiled = core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     except RuntimeError as error:  # what OpenVINO raises, for any reason
         if is_lack_of_memory(error):
-            raise  # It may fit at the next call, and this answer is kept.
+            raise  # The result of this function is cached, but the network may fit at the next call.
         LOGGER.warning("openvino_failed: %s runs on PyTorch (%s)", name, error)
         return None
 
@@ -88,7 +88,7 @@ def openvino_forward(name: str, folder: Path = CACHE_FOLDER) -> Forward | None:
             return torch.from_numpy(found.copy())
         except (MemoryError, RuntimeError) as error:
             if is_lack_of_memory(error):
-                compiled.release_memory()  # What it has allocated so far would stay taken.
+                compiled.release_memory()  # Memory that it has allocated so far would stay allocated.
             raise
 
     return run

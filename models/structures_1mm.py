@@ -1,4 +1,4 @@
-"""Classes of the 1 mm networks, and how their input is normalised. Free of torch."""
+"""Classes of the 1 mm networks, and the normalisation of their input. Free of torch."""
 
 from enum import IntEnum
 from typing import Final

@@ -1,4 +1,4 @@
-"""``python -m node`` is ``osteonode``."""
+"""Run the command line: ``python -m node`` is ``osteonode``."""
 
 from node.cli import main
 

@@ -70,7 +70,7 @@ def main() -> None:
     except OsteoNodeError as error:
         _explain(error)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
-    except BrokenPipeError:  # the reader of the output has ended (head, less)
+    except BrokenPipeError:  # the program that reads the output has ended (head, less)
         sys.exit(0)
 
 

@@ -1,4 +1,4 @@
-"""Settings, from one TOML file and the environment. No other module reads these.
+"""Read the settings from one TOML file and the environment. No other module reads these.
 
 ``python -m node.tools.config_docs --example`` writes ``deploy/osteonode.example.toml`` and
 ``--markdown`` writes ``docs/configuration.md``; a test compares them.

@@ -1,4 +1,4 @@
-"""A DICOM application entity that the node calls."""
+"""The address of a DICOM application entity that the node or a tool calls."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final
 from node.errors import ConfigError
 
 DEFAULT_CALLING_AE_TITLE: Final = "OSTEOSEND"
-"""Own name in the tools that are no node."""
+"""Calling AE title of the tools, which are not the node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +17,7 @@ class Peer:
     Parameters
     ----------
     calling_ae_title
-        Own name in associations with it.
+        AE title of the caller in associations with it.
     """
 
     ae_title: str

@@ -1,4 +1,4 @@
-"""Errors of the node layer, and the map of all errors.
+"""Errors of the node layer, and a drawing of the whole error tree.
 
     OsteoNodeError
     * ConfigError

@@ -1,4 +1,4 @@
-"""Errors of the pipeline layer: each means that this job cannot go on.
+"""Errors of the pipeline layer: each means that this job cannot continue.
 
 A value that is withheld is no error: it is data (``pipelines.contract.findings.Abstained``).
 """
@@ -7,7 +7,7 @@ from models.errors import OsteoNodeError
 
 
 class PipelineError(OsteoNodeError):
-    """A job cannot go on."""
+    """A job cannot continue."""
 
 
 class GeometryMismatch(PipelineError):
@@ -23,4 +23,4 @@ class EngineNotInstalled(PipelineError):
 
 
 class BadDensityTable(PipelineError):
-    """A density table, or what should go into one, cannot be used."""
+    """A density table, or data for one, cannot be used."""

@@ -1,4 +1,4 @@
-"""One examination from stored slices to DICOM output.
+"""Process one examination from stored slices to DICOM output.
 
 Takes  Job
 Gives  Outcome

@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: real peers, the real CTs, and no silent skips in CI."""
+"""Fixtures shared by all tests: real peers and real CTs; a skip fails in CI."""
 
 import os
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ PROGRAMS = {
 }
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
-"""How long an example takes says nothing where others use the same two cores."""
+"""Times of examples are not limited, because other processes use the same cores."""
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 

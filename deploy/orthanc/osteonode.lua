@@ -1,9 +1,9 @@
 -- Sends every CT series to OsteoNode once it is stable ("StableAge" seconds without a new image).
 --
--- OsteoNode's own results (modality SEG and SR) are not CT, so nothing travels in a circle.
+-- OsteoNode's own results (modality SEG and SR) are not CT, so they are not sent back to it.
 -- A series whose transfer fails (OsteoNode stopped, network down) is kept and sent again at the
--- next sign of life: another transfer that succeeds or, in Orthanc 1.11 and newer, a C-ECHO at
--- each heartbeat. Sending twice is harmless: OsteoNode knows what it already has.
+-- next success: of another transfer or, in Orthanc 1.11 and newer, of the C-ECHO at each
+-- heartbeat. Sending twice is harmless: OsteoNode keeps one copy of each object.
 
 local MODALITY = 'osteonode'
 local STRICT_TRIES = 3   -- then permissive: a single refused image must not hold back the others
@@ -12,7 +12,7 @@ local failures = {}      -- series -> failed transfers so far
 
 local function send(seriesId)
    local permissive = tostring((failures[seriesId] or 0) >= STRICT_TRIES)
-   -- Written as text: Lua knows no integers, and Orthanc insists on them.
+   -- Written as text: Lua has no integers, and Orthanc requires them.
    local job = '{"Resources":["' .. seriesId .. '"],"Synchronous":false,"Permissive":' .. permissive .. '}'
    RestApiPost('/modalities/' .. MODALITY .. '/store', job, true)
    print('OsteoNode: CT series sent: ' .. seriesId)

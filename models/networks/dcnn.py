@@ -41,7 +41,7 @@ class _Residual(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """Weigh the channels of the low-level map by what both maps say, then add the high-level map.
+    """Weight the channels of the low-level map from both maps, then add the high-level map.
 
     concat(high, low), global average, 1x1, ReLU, 1x1, sigmoid: one weight per channel.
     """

@@ -1,4 +1,4 @@
-"""First stage of the femur cascade at 3 mm, as it is shipped."""
+"""The shipped hip network at 3 mm, the first stage of the femur cascade."""
 
 from models.networks.vbnet import VBNet
 from models.structures_3mm import HipStructure

@@ -1,4 +1,4 @@
-"""The networks at 1 mm, as they are shipped."""
+"""The shipped networks at 1 mm: proximal femur and vertebra."""
 
 from models.networks.vbnet import VBNet
 from models.structures_1mm import FemurStructure, VertebraStructure

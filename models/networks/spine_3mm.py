@@ -8,8 +8,8 @@ from models.structures_3mm import CHANNELS
 def spine_3mm_network() -> UNet:
     """U-Net with residual units; 1.8 million parameters.
 
-    Input (batch, 1, slices, rows, columns), axes up, posterior, left at 3 mm, normalised as
-    `models.structures_3mm` says; sizes are multiples of 16. Output (batch, ``CHANNELS``, ...): logits
+    Input (batch, 1, slices, rows, columns), axes up, posterior, left at 3 mm, normalised as in
+    `models.structures_3mm`; sizes are multiples of 16. Output (batch, ``CHANNELS``, ...): logits
     of ``Structure``, then the logit of the centre heat map.
     """
     return UNet(

@@ -4,8 +4,8 @@ Source
 ------
 Study 3, section "Automatic segmentation" (docs/domain.md 1.D); V-Net: Milletari et al. 2016
 (levels of 16 to 256 channels with 1, 2, 3, 3, 3 convolutions); the bottleneck 1-3-1 block: He et
-al. 2016. Widths are not in the study's text. Group normalisation stands in for the batch
-normalisation that a batch of one or two cannot feed.
+al. 2016. The study does not state the widths. Group normalisation replaces batch
+normalisation, which needs larger batches than one or two.
 """
 
 from collections.abc import Sequence
@@ -92,7 +92,7 @@ class VBNet(nn.Module):
     Parameters
     ----------
     widths
-        Channels by level; the default is the study's network as far as it can be known.
+        Channels by level; the default is the study's network as far as the study describes it.
     fold
         1 is the study's network. With 2 every cube of 2x2x2 voxels enters as eight channels of a
         grid of half the resolution and leaves as eight voxels again (space to depth, Shi et al.

@@ -1,1 +1,1 @@
-"""Results on their way back to the PACS."""
+"""Station 5: send the results to the PACS."""

@@ -72,7 +72,7 @@ def _deliver(
             delivered += _enter(ledger, settings, output, receipt)
     except PeerUnreachable as error:
         log.warning("destination_unreachable", destination=destination.name, error=str(error))
-        for output in outputs[answered:]:  # those before have their receipt
+        for output in outputs[answered:]:  # earlier objects have their receipt
             _try_later(ledger, settings, output, None)
     return delivered
 

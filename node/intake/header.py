@@ -116,7 +116,7 @@ def _read_until_pixels(encoded: BinaryIO, transfer_syntax: UID) -> tuple[Dataset
             stop_when=at_pixels,
             specific_tags=_TAGS,
         )
-    except Exception as error:  # pydicom raises many kinds of error for damaged data
+    except Exception as error:  # pydicom raises many types of error for damaged data
         raise CorruptObject(
             f"data set cannot be parsed ({type(error).__name__})", "", "send it again"
         ) from error
@@ -128,7 +128,7 @@ def _read_until_pixels(encoded: BinaryIO, transfer_syntax: UID) -> tuple[Dataset
 def _identifier(dataset: Dataset, keyword: str) -> str:
     try:
         value = str(dataset.get(keyword) or "").strip(" \0")
-    except Exception as error:  # pydicom converts values on access, with many kinds of error
+    except Exception as error:  # pydicom converts values on access and raises many types of error
         raise CorruptObject(f"{keyword} cannot be read", "", "send it again") from error
     if not value:
         raise CorruptObject(f"{keyword} is missing or empty", "a unique identifier", "")

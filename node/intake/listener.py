@@ -1,4 +1,4 @@
-"""The Application Entity that receives: handlers as plain functions.
+"""The Application Entity that receives objects: its handlers are plain functions.
 
 Takes  association
 Gives  StoredInstance
@@ -49,7 +49,7 @@ BACKLOG: Final = 128
 ACCEPT_POLL_S: Final = 0.5
 FINISH_OBJECT_S: Final = 10.0
 MAX_NAMES: Final = 5
-"""SOP classes to name in one log line; some senders offer a hundred."""
+"""Most SOP classes in one log line; some senders propose a hundred."""
 ERROR_COMMENT_LENGTH: Final = 64
 """VR LO of (0000,0902), PS3.5 6.2."""
 SERVERS: Final[dict[str, type[SharedSocketServer]]] = {"fast": FastServer, "stock": StockServer}
@@ -160,7 +160,7 @@ def handle_requested(event: Event, intake: Intake) -> None:
 
 
 def handle_rejected(event: Event, intake: Intake) -> None:
-    """Say in one line who was rejected and what to change."""
+    """Log the rejected sender, the reason and the remedy in one line."""
     request = _request(event)
     answer = event.assoc.acceptor.primitive
     source, diagnostic = (answer.result_source, answer.diagnostic) if answer else (0, 0)
@@ -175,7 +175,7 @@ def handle_rejected(event: Event, intake: Intake) -> None:
 
 
 def handle_accepted(event: Event, intake: Intake) -> None:
-    """Say which kinds of objects the sender offered in vain; it may only have offered them."""
+    """Log the SOP classes that were proposed and not accepted."""
     refused = sorted(
         {
             context.abstract_syntax.name
@@ -231,7 +231,7 @@ def handle_store(event: Event, intake: Intake) -> int | Dataset:
 
 
 def handle_closed(event: Event, intake: Intake) -> None:
-    """Sum the association up."""
+    """Log the number of objects by outcome."""
     tally = intake.tallies.pop(event.assoc, None)
     if tally:
         log.info(
@@ -280,9 +280,9 @@ def _store(event: Event, intake: Intake, incoming: IncomingFile) -> Recorded:
         remove(path)
         raise
     finally:
-        flush.wait()  # file, folder and ledger row reach the disk side by side
+        flush.wait()  # file, folder and ledger row are flushed in parallel
     if recorded is Recorded.RECODED:
-        remove(path)  # the books name the first file
+        remove(path)  # the ledger row has the path of the first file
     elif recorded is Recorded.HEALED:
         log.info("file_healed", instance=instance.sop_instance_uid)
     return recorded
@@ -309,7 +309,7 @@ def _arrived(event: Event, spool: Spool) -> Iterator[IncomingDataSet]:
 
 
 def _data_set(event: Event, spool: Spool) -> IncomingDataSet:
-    """The fast server has written the data set already; the stock server gives it in memory."""
+    """The fast server has written the data set already; the stock server has it in memory."""
     request = event.request
     assert isinstance(request, C_STORE)
     received = request.DataSet
@@ -382,7 +382,7 @@ def _record_refusal(
     sop_class_uid: str = "",
     sop_instance_uid: str = "",
 ) -> None:
-    """Count a refusal; that it cannot be counted must not change the answer."""
+    """Count a refusal; an error while counting must not change the response."""
     request = _request(event)
     try:
         intake.ledger.received.record_refusal(

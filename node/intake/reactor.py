@@ -13,7 +13,7 @@ memory. The classes here change four things:
 * The data set of a C-STORE request goes to disk while it arrives.
 
 They override or use private names of pynetdicom. ``tests/contracts/test_pynetdicom_internals.py``
-holds every one of these names against the installed version. ``intake.server = "stock"`` runs the
+compares every one of these names with the installed version. ``intake.server = "stock"`` runs the
 node without this module (`node.intake.server.StockServer`).
 """
 
@@ -236,7 +236,7 @@ class WokenRequestHandler(RequestHandler):
         association.start()
 
     def create_association(self) -> Association:
-        """Association with the settings that pynetdicom's request handler gives it."""
+        """Association with the settings of pynetdicom's request handler."""
         association = WokenAssociation(
             self.ae, MODE_ACCEPTOR, cast(SharedSocketServer, self.server).spool
         )

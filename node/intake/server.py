@@ -25,7 +25,7 @@ MAX_YIELDS: Final = 10
 
 
 class SharedSocketServer(ThreadedAssociationServer):
-    """pynetdicom's association server on a listening socket that is given.
+    """pynetdicom's association server on an existing listening socket.
 
     Parameters
     ----------

@@ -230,7 +230,7 @@ def _meta_element(element: int, vr: bytes, text: str) -> bytes:
 
 
 def _safe(uid: str) -> str:
-    """File name of a UID; for other text its digest, so that no name leaves the folder."""
+    """File name of a UID; for other text its digest, so that no path points outside the folder."""
     if re.fullmatch(r"[0-9][0-9.]{0,63}", uid):
         return uid
     return "x" + hashlib.sha256(uid.encode()).hexdigest()[:32]

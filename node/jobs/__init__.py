@@ -1,1 +1,1 @@
-"""Selection -> job on the queue -> outcome in the ledger."""
+"""Station 3: create and enqueue a job for the selected series, and record its outcome."""

@@ -1,4 +1,4 @@
-"""Outcome files -> ledger and outbox.
+"""Read the outcome files of finished jobs into ledger and outbox.
 
 Takes  Outcome
 Gives  DueOutput

@@ -1,4 +1,4 @@
-"""Selection -> Job: a folder with ``job.json``, then the ledger row, then the message.
+"""Create the job of a selection: folder with ``job.json``, then ledger row, then message.
 
 Takes  Selection
 Gives  Job

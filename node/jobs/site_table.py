@@ -1,4 +1,4 @@
-"""The density table of the site, read again when its file changes.
+"""Load the density table of the site, and reload it when its file changes.
 
 Takes  density.json
 Gives  DensityTable

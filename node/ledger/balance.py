@@ -1,4 +1,4 @@
-"""The balance: received = skipped + waiting + failed + delivered."""
+"""The balance of the ledger: received = skipped + waiting + failed + delivered."""
 
 from dataclasses import dataclass
 

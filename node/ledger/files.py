@@ -1,4 +1,4 @@
-"""Files of the received objects: lost, or found again."""
+"""Ledger of the files of received objects: record files as lost or as found again."""
 
 import time
 from typing import Any

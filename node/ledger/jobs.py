@@ -1,4 +1,4 @@
-"""Station 3: jobs, from the queue to their outcome."""
+"""Ledger of station 3: jobs, from the queue to their outcome."""
 
 import time
 from collections.abc import Collection, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Station 5: results on their way to the destinations."""
+"""Ledger of station 5: results that are due to the destinations, and their receipts."""
 
 import time
 from collections import Counter
@@ -149,7 +149,7 @@ class Outbox:
         with self._database.begin() as connection:
             keys = {r.job_key for r in connection.execute(select(outputs.c.job_key).where(dead))}
             again = {"state": OutputState.DUE, "reason": None, "attempts": 0}
-            times = {"created_at": now, "next_try_at": now}  # the time until give-up starts again
+            times = {"created_at": now, "next_try_at": now}  # the time limit starts again
             count = connection.execute(update(outputs).where(dead).values({**again, **times}))
             move_instances(connection, instances.c.job_key.in_(keys), InstanceState.WAITING, None)
         return int(count.rowcount)

@@ -1,4 +1,4 @@
-"""Station 1: received objects, their headers, and refusals."""
+"""Ledger of station 1: received objects, their headers, and refusals."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Station 2: studies, from their first object to the decision about every series."""
+"""Ledger of station 2: studies, from the first object to the decision about every series."""
 
 import time
 from typing import Any

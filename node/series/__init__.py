@@ -1,1 +1,1 @@
-"""Stored objects -> complete series -> the one series of a study that is measured."""
+"""Station 2: group stored objects into complete series, and select the one to measure."""

@@ -1,4 +1,4 @@
-"""DICOM header -> SeriesRecord: the attributes that decide about a series.
+"""Read a DICOM header into a `SeriesRecord`: the attributes that decide about a series.
 
 Takes  StoredInstance
 Gives  SeriesRecord

@@ -1,4 +1,4 @@
-"""Destinations of the results of a job.
+"""Choose the destinations of the results of a job.
 
 Takes  Settings
 Gives  names of destinations

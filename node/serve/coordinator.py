@@ -45,7 +45,7 @@ LOOK_AGAIN_S: Final = 1.0
 
 @dataclass(slots=True)
 class Coordinator:
-    """The work of one coordinator process."""
+    """Runs the stations in one coordinator process."""
 
     settings: Settings
     ledger: Ledger

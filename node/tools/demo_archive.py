@@ -1,4 +1,4 @@
-"""A small archive in the role of the PACS for the demonstration: stores every object it receives.
+"""Small archive that replaces the PACS in the demonstration: it stores every object.
 
 A node in service does not use it.
 """

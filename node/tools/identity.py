@@ -1,4 +1,4 @@
-"""Identifiers of objects, also of those whose UIDs were emptied by de-identification.
+"""Read or complete the UIDs of objects, also if de-identification emptied them.
 
 Some public collections have the SOP Instance UID only in the file meta information, and empty study
 and series UIDs. Such objects cannot be sent unchanged (PS3.7 9.1.1 requires the UIDs), but their

@@ -1,4 +1,4 @@
-"""``result.json`` as a table on the terminal.
+"""Print ``result.json`` as a table on the terminal.
 
 Takes  result.json
 Gives  rich table

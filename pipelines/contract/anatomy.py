@@ -1,4 +1,4 @@
-"""Anatomical names: level <-> number <-> printed name.
+"""Names and numbers of the vertebrae, and the sides of the patient.
 
 The numbers are those of the VerSe data set (8 = T1 ... 19 = T12, 20 = L1 ... 24 = L5), the most
 widely used convention for vertebra label maps; they are also the segment values of every label

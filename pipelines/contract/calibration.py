@@ -9,7 +9,7 @@ Sources of the numbers:
     inverse, 0.76, lies in the middle of the published calibration lines (0.7 to 1.0); none of
     those is copied, because none could be verified.
 ``GENERIC.hu_at_zero``
-    Zero: water reads 0 HU and holds no mineral, as in the water-equivalent base of a
+    Zero: water has 0 HU and no mineral, as in the water-equivalent base of a
     calibration phantom. Marrow fat therefore lowers the estimate (10 % more fat: -11 mg/cm3),
     as in single-energy QCT.
 ``GENERIC.relative_uncertainty``
@@ -55,7 +55,7 @@ class Calibration:
     relative_uncertainty, uncertainty_mg_cm3
         Standard uncertainty of a density: a share of it, and a part that does not depend on it.
     range_mg_cm3
-        Densities that were seen when the line was fitted; ``None`` where none were.
+        Densities of the fit; ``None`` if they are unknown.
     source
         In words, for the report.
     """

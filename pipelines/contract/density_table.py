@@ -119,12 +119,12 @@ class DensityTable(_Part):
     contrast_corrections: tuple[ContrastCorrection, ...] = ()
 
     def entry_for(self, scan: ScanConditions) -> CalibrationEntry | None:
-        """The newest entry that suits a scan."""
+        """The newest entry that applies to a scan."""
         suitable = [entry for entry in self.calibrations if entry.suits(scan)]
         return max(suitable, key=lambda entry: entry.fitted_on, default=None)
 
     def correction_for(self, phase: ContrastPhase) -> ContrastCorrection | None:
-        """How densities of a phase are corrected; ``None``: not at all."""
+        """Correction of the densities of a phase; ``None`` if there is none."""
         return next((c for c in self.contrast_corrections if c.phase is phase), None)
 
     def with_entry(self, entry: CalibrationEntry) -> "DensityTable":
@@ -133,7 +133,7 @@ class DensityTable(_Part):
 
     @property
     def digest(self) -> str:
-        """Names the content: 12 hexadecimal digits of SHA-256."""
+        """Digest of the content: 12 hexadecimal digits of SHA-256."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
 

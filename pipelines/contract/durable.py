@@ -1,4 +1,4 @@
-"""Files that are complete or absent, also after a power failure."""
+"""Write files so that they are complete or absent, also after a power failure."""
 
 import os
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def write_durably(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
+    """Flush the names in a folder to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -30,6 +30,6 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
-    """Write ``outcome.json``: with it the job is done."""
+    """Write ``outcome.json``, which marks the job as done."""
     text = outcome.model_dump_json(indent=2)
     write_durably(folder / OUTCOME_FILE, lambda path: path.write_text(text, "utf-8"))

@@ -1,4 +1,4 @@
-"""Which program computes the radiomic features: the node's own code, or pyradiomics.
+"""Choice of the program for the radiomic features: the node's own code, or pyradiomics.
 
 Takes  radiomics.engine of the settings, --engine of the training commands
 Gives  Engine
@@ -6,8 +6,8 @@ Next   pipelines.radiomics.extract
 
 The native engine is the default, as the one exception to the rule "a library, even where it is
 slower": it is about ten times faster in the main path of the product, and its features equal those
-of pyradiomics to 5e-11 (``python -m benchmarks.radiomics``). pyradiomics is there for whoever wants
-its own numbers: the extra ``radiomics`` installs it, with a C compiler.
+of pyradiomics to 5e-11 (``python -m benchmarks.radiomics``). pyradiomics is the option for
+its own numbers: the extra ``radiomics`` installs it and needs a C compiler.
 
 Free of numerical libraries, so that the node can import it.
 """
@@ -31,7 +31,7 @@ def require_engine(engine: Engine) -> None:
     Raises
     ------
     EngineNotInstalled
-        pyradiomics is not there.
+        pyradiomics is not installed.
     """
     if engine is Engine.PYRADIOMICS and importlib.util.find_spec("radiomics") is None:
         raise EngineNotInstalled(

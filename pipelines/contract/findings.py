@@ -92,7 +92,7 @@ class VertebraFindings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelUse:
-    """A model that took part, by name, version and weights digest (SHA-256, hexadecimal)."""
+    """A model that was used, by name, version and weights digest (SHA-256, hexadecimal)."""
 
     name: str
     version: str
@@ -108,7 +108,7 @@ class LumbarFindings:
     reasons
         Why something is withheld or needs caution; empty for a plain result.
     models
-        Networks that took part in the density path.
+        Networks of the density path.
     """
 
     reasons: tuple[Reason, ...]

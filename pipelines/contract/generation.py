@@ -1,8 +1,8 @@
 """The version of everything that decides a result: part of every job key. Free of torch.
 
 A job key names the content, the models and this generation (`pipelines.contract.job.job_key`). The
-same key reuses the old outcome, so a change of results needs a new key. New weights give one by
-themselves. A change of code gives one only when ``GENERATION`` is raised.
+same key reuses the old outcome, so a change of results needs a new key. New weights change the
+key automatically. A change of code changes it only when ``GENERATION`` is raised.
 ``tests/pipelines/contract/test_generation.py`` fails when code or weights changed and neither the
 generation nor the recorded digests did.
 """
@@ -13,7 +13,7 @@ from typing import Final
 from models.cards import model_cards
 
 GENERATION: Final = 5
-"""Raise it when the same series would give another result: number, code, status or outline."""
+"""Raise it when the same series would have another result: number, code, status or outline."""
 
 
 def model_set_version() -> str:

@@ -1,9 +1,9 @@
 """The contract between node and pipelines: the node writes a Job, a worker writes an Outcome.
 
-Free of torch, sockets and the ledger, so that the listener can import it. Both types are JSON
-both ways. The worker writes ``outcome.json`` into ``Job.output_folder`` last (write, fsync, rename).
-That file marks the job as done; the message of the broker only starts a worker. A repeated or lost
-message therefore does no harm.
+Free of torch, sockets and the ledger, so that the listener can import it. Both types are written as
+JSON and read from it. The worker writes ``outcome.json`` into ``Job.output_folder`` last (write,
+fsync, rename). That file marks the job as done; the message of the broker only starts a worker. A
+repeated or lost message therefore does no harm.
 """
 
 import hashlib
@@ -53,8 +53,8 @@ class Job(_Message):
     """One examination to process: one series.
 
     A file of an earlier version may hold fields that this one lacks (``flags`` and ``pipelines``
-    of 0.1.0, which had one value each); they are ignored, so that an unfinished job goes on after
-    an upgrade.
+    of 0.1.0, which had one value each); they are ignored, so that an unfinished job continues
+    after an upgrade.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Job(_Message):
     output_folder
         Private to this job.
     radiomics
-        Whether a destination wants the report of radiomic features.
+        Whether a destination is configured to receive the report of radiomic features.
     radiomics_engine
         Computes the features; it is no part of the key, because both engines give the same features.
     density_table
@@ -122,7 +122,7 @@ def job_key(
     *,
     density_table: DensityTable | None = None,
 ) -> str:
-    """Digest that names the work: the same content, models and calibrations give the same key.
+    """Digest of the work: the same content, models and calibrations have the same key.
 
     Returns
     -------

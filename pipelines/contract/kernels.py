@@ -1,4 +1,4 @@
-"""Reconstruction kernels by their vendors' names: the one list for node and pipelines.
+"""Classify reconstruction kernels by their vendors' names, for node and pipelines.
 
 Takes  Convolution Kernel (0018,1210)
 Gives  bool, float
@@ -26,7 +26,7 @@ MEDIUM: Final = 0.6
 
 
 def is_sharp(kernel: str) -> bool:
-    """Whether a vendor's kernel name stands for a sharp kernel; an unknown name does not."""
+    """Whether a vendor's kernel name means a sharp kernel; false for an unknown name."""
     name = _first_name(kernel)
     if name in SHARP_PHILIPS or any(word in name for word in SHARP_WORDS):
         return True

@@ -1,4 +1,4 @@
-"""Which models took part, as the reports name them."""
+"""Describe the models that were used, as the reports list them."""
 
 from models.cards import card
 from pipelines.contract.findings import ModelUse

@@ -1,4 +1,4 @@
-"""How coarse the slices of a CT are: one rule for node and pipelines.
+"""Effective slice thickness of a CT: one rule for node and pipelines.
 
 Takes  Slice Thickness (0018,0050), distance of the slices
 Gives  float, bool
@@ -25,11 +25,11 @@ def coarsest_mm(distance_mm: float, thickness_mm: float | None) -> float:
     distance_mm
         Distance of neighbouring slices.
     thickness_mm
-        Slice Thickness (0018,0050); ``None`` where the header has none, then the distance counts.
+        Slice Thickness (0018,0050); ``None`` if the header has none; the distance then applies.
     """
     return max(distance_mm, thickness_mm or 0.0)
 
 
 def is_thicker(slice_mm: float, limit_mm: float) -> bool:
-    """Whether slices exceed a limit by more than headers round."""
+    """Whether slices exceed a limit by more than the rounding in headers."""
     return slice_mm > limit_mm + ROUNDING_MM

@@ -1,11 +1,11 @@
-"""Unique identifiers derived from names: the same names give the same UID on every machine."""
+"""Derive UIDs from names: the same names have the same UID on every machine."""
 
 import hashlib
 import uuid
 
 
 def derive_uid(*names: object) -> str:
-    """UID of what ``names`` describe, e.g. the key of a job and ``"seg.series"``.
+    """UID derived from ``names``, e.g. the key of a job and ``"seg.series"``.
 
     Returns
     -------

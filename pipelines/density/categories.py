@@ -1,4 +1,4 @@
-"""QCT ranges of trabecular density, as far as the interval of the estimate allows.
+"""Assign the QCT range of trabecular density, as far as the interval of the estimate allows.
 
 Takes  Measured
 Gives  DensityCategory
@@ -8,7 +8,7 @@ Source
 ------
 120 and 80 mg/cm3, mean of at least two vertebrae: ACR and ISCD 2007, Chinese QCT guideline. They
 are for postmenopausal women and older men. The header does not state menopause, so they are applied
-from 50 years. They are not WHO classes and give no T-score.
+from 50 years. They are not WHO classes, and no T-score follows from them.
 """
 
 from typing import Final

@@ -59,7 +59,7 @@ class DensityPath:
         return Measured(value=value, unit=DENSITY_UNIT, standard_uncertainty=uncertainty)
 
     def flags(self, mean: Measured | Abstained) -> tuple[Reason, ...]:
-        """Return reasons for caution that stand beside a reported density."""
+        """Return reasons for caution about a reported density."""
         flags = []
         if self.calibration.kind is CalibrationKind.GENERIC:
             flags.append(Reason.UNCALIBRATED)
@@ -73,7 +73,7 @@ class DensityPath:
 def choose_density(
     ct: CtVolume, segmentation: Segmentation, quality: Quality, table: DensityTable
 ) -> DensityPath:
-    """Take an entry of the table for this scanner, else the patient's tissues, else the generic line.
+    """Use the entry of the table for this scanner, else the patient's tissues, else the generic line.
 
     A tube voltage other than 120 kV withholds density unless an entry was fitted at it (from 100 kV).
     Implausible attenuation of the tissues withholds density unless there is an entry.

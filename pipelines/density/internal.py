@@ -1,12 +1,12 @@
-"""Calibration on the patient's own tissues: the effective energy of the scan gives the slope.
+"""Calibrate on the patient's own tissues: the effective energy of the scan determines the slope.
 
 Takes  Tissues
 Gives  Calibration
 Next   pipelines.density.choose
 
 The attenuation of fat falls with the energy of the beam. The effective energy of a scan is the one at
-which the calculated attenuation of fat and muscle fits the measured one best. Bone mineral at that
-energy gives the HU per mg/cm3.
+which the calculated attenuation of fat and muscle fits the measured one best. The attenuation
+of bone mineral at that energy determines the HU per mg/cm3.
 
 Michalski 2020 also fits scale and offset, with cortical bone and blood as further points. Without bone
 the energy then depends on the difference of muscle and fat, and fatty or enhanced muscle shifts it by

@@ -1,4 +1,4 @@
-"""Attenuation of tissues at one energy, from their composition.
+"""Compute the attenuation of tissues at one energy from their composition.
 
 Source
 ------

@@ -1,4 +1,4 @@
-"""Attenuation of air, subcutaneous fat and muscle of a patient around the lumbar spine.
+"""Measure air, subcutaneous fat and muscle of a patient around the lumbar spine.
 
 Takes  CtVolume, Segmentation
 Gives  Tissues

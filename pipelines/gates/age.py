@@ -1,4 +1,4 @@
-"""Age: reference ranges and networks are for adults only.
+"""Gate of the patient's age: reference ranges and networks are for adults only.
 
 Takes  Scan
 Gives  Concern

@@ -1,4 +1,4 @@
-"""What a gate takes and returns: a scan, and a concern with its reason and its reach, or ``None``.
+"""Types of a gate: it takes a `Scan` and returns a `Concern` (reason and reach) or ``None``.
 
 Takes  CtVolume
 Gives  Scan, Concern
@@ -35,7 +35,7 @@ class Concern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """What a gate judges; all gates have the signature of `Gate`.
+    """Input of a gate; all gates have the signature of `Gate`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Contrast medium: it raises the attenuation of marrow by about 10 to 25 HU.
+"""Gate of contrast medium, which raises the attenuation of marrow by about 10 to 25 HU.
 
 Takes  Scan
 Gives  Concern

@@ -1,4 +1,4 @@
-"""Contrast phase of a scan, from the header and from the attenuation of vessels and kidneys.
+"""Determine the contrast phase of a scan from the header, the vessels and the kidneys.
 
 Takes  CtVolume, Segmentation
 Gives  ContrastPhase

@@ -1,4 +1,4 @@
-"""Reconstruction kernel: sharp ones add noise and overshoot at edges; means stay nearly the same.
+"""Gate of the reconstruction kernel: sharp ones add noise and overshoot at edges.
 
 Takes  Scan
 Gives  Concern

@@ -1,4 +1,4 @@
-"""Rescale Type: only Hounsfield units are attenuation.
+"""Gate of Rescale Type: only Hounsfield units are attenuation.
 
 Takes  Scan
 Gives  Concern

@@ -1,4 +1,4 @@
-"""Slice thickness and distance: above 5 mm every slice of a body contains endplate.
+"""Gate of slice thickness and distance: above 5 mm every slice of a body contains endplate.
 
 Takes  Scan
 Gives  Concern

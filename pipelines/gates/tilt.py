@@ -1,4 +1,4 @@
-"""Gantry tilt: the geometry holds it exactly, but slices cut the bodies obliquely.
+"""Gate of the gantry tilt: positions are exact, but slices cut the bodies obliquely.
 
 Takes  Scan
 Gives  Concern

@@ -1,4 +1,4 @@
-"""Attenuation of great vessels and kidneys beside the lumbar spine, without segmenting them.
+"""Measure great vessels and kidneys beside the lumbar spine, without segmenting them.
 
 Takes  CtVolume, Segmentation
 Gives  Perfusion

@@ -1,4 +1,4 @@
-"""Tube voltage: attenuation of bone depends on it, and no conversion is validated.
+"""Gate of the tube voltage: attenuation of bone depends on it, and no conversion is validated.
 
 Takes  Scan
 Gives  Concern

@@ -1,1 +1,1 @@
-"""Which bones are in the scan, where they lie, and the names of the vertebrae."""
+"""Locate the bones of a scan, and name its vertebrae."""

@@ -1,4 +1,4 @@
-"""Femora and sacrum at 3 mm: the first stage of the femur cascade.
+"""Find femora and sacrum at 3 mm: the first stage of the femur cascade.
 
 Takes  HU on the 3 mm grid, SpineProbabilities
 Gives  Hips
@@ -114,7 +114,7 @@ def both_see(hips: NDArray[np.float32], spine: NDArray[np.float32]) -> NDArray[n
     shared = np.bincount(parts[spine > 0.5], minlength=len(sizes))
     is_femur = shared >= LEAST_SHARE * np.maximum(sizes, 1)
     is_femur[0] = False
-    # One voxel more keeps the slope of the probability, on which the border between voxels rests.
+    # One more voxel keeps the slope of the probability, which sets the border between voxels.
     near = ndimage.binary_dilation(is_femur[parts])
     return np.where(near, hips, 0).astype(np.float32)
 

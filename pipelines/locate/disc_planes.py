@@ -1,4 +1,4 @@
-"""The planes between vertebral bodies, fitted to the discs.
+"""Fit the planes between vertebral bodies to the discs.
 
 All coordinates are indices (slice, row, column) of the canonical 3 mm grid.
 """

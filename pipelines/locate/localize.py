@@ -421,7 +421,7 @@ def _agreement(curve: SpinalCurve, place: Place, passes: tuple[NDArray[np.float3
 
 
 def _is_complete(curve: SpinalCurve, place: Place, body: NDArray[np.float32]) -> bool:
-    """No part of the body's mask touches the first or last slice."""
+    """Whether no part of the body's mask touches the first or last slice."""
     low, middle, high = place
     half = (high - low) / 2
     centre = curve.at(middle)

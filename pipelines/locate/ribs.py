@@ -1,4 +1,4 @@
-"""Lateral reach of bone at each vertebra: ribs reach farther than transverse processes.
+"""Measure the lateral reach of bone at each vertebra, longer for ribs than for processes.
 
 All coordinates are indices (slice, row, column) of the canonical 3 mm grid.
 

@@ -1,4 +1,4 @@
-"""Mean attenuation of the trabecular core of each level, or the reason why there is none.
+"""Measure the mean attenuation of the trabecular core of each level, or withhold it.
 
 Takes  CtVolume, LevelRegion
 Gives  LevelMeasurement
@@ -36,7 +36,7 @@ LEAST_AGREEMENT: Final = 0.8
 0.85 and more; one voxel of 3 mm at the border of a body is worth 0.05 to 0.1."""
 
 MEAN_RANGE_HU: Final = (-50.0, 350.0)
-"""Marrow with 60 % fat and no mineral at all reads about -50 HU; above 350 HU the bone is
+"""Marrow with 60 % fat and no mineral at all has about -50 HU; above 350 HU the bone is
 sclerotic and the mean is no measure of density."""
 
 FOCAL_HU: Final = 200.0

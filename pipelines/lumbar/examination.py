@@ -1,4 +1,4 @@
-"""One examination: the input of the secondary pipelines, and the result of everything that ran.
+"""Types of one examination: input of the secondary pipelines, and results of all pipelines.
 
 Takes  LumbarResult, PipelineResult
 Gives  Examination, ExaminationResult
@@ -66,7 +66,7 @@ class ExaminationResult:
 
     @property
     def models(self) -> tuple[ModelUse, ...]:
-        """Every model that took part, each once."""
+        """Every model that was used, each once."""
         secondary = (model for one in self.secondary for model in one.models)
         return tuple(dict.fromkeys((*self.lumbar.findings.models, *secondary)))
 

@@ -1,4 +1,4 @@
-"""Levels whose attenuation differs too much from that of the other levels.
+"""Find levels whose attenuation differs too much from that of the other levels.
 
 Takes  LevelMeasurement
 Gives  Level

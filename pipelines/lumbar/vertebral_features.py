@@ -1,4 +1,4 @@
-"""Radiomic features of the vertebral bodies of one examination.
+"""Extract the radiomic features of the vertebral bodies of one examination.
 
 Takes  CtVolume, LumbarResult
 Gives  LevelFeatures

@@ -1,1 +1,1 @@
-"""Masks of vertebral bodies, of their trabecular cores, and of the proximal femora."""
+"""Outline masks of vertebral bodies, of their trabecular cores, and of the proximal femora."""

@@ -1,4 +1,4 @@
-"""Vertebral bodies on the grid of the CT.
+"""Outline vertebral bodies on the grid of the CT, from the probability at 3 mm.
 
 Takes  CtVolume, Localization
 Gives  Segmentation

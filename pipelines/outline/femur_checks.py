@@ -1,4 +1,4 @@
-"""Checks of an outlined proximal femur: shape, metal, symmetry.
+"""Check an outlined proximal femur: shape, metal, symmetry.
 
 Takes  masks at 1 mm, CtVolume
 Gives  bool
@@ -35,7 +35,7 @@ HEAD_RADIUS_MM: Final = (16.0, 31.0)
 """Adults: 18 to 29 mm."""
 OFFSET_MM: Final = (12.0, 68.0)
 """From the centre of the head sideways to shaft and lesser trochanter; adults: 20 to 60 mm. A displaced fracture of
-the neck and a dislocated hip leave it."""
+the neck and a dislocated hip are outside."""
 LARGEST_RATIO: Final = 1.35
 """Volumes of the two sides of one patient; healthy sides differ by a few per cent."""
 WIDEST_HU_DIFFERENCE: Final = 120.0

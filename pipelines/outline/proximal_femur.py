@@ -1,4 +1,4 @@
-"""Proximal femora, head to lesser trochanter, of both sides on the grid of the CT.
+"""Outline both proximal femora, head to lesser trochanter, on the grid of the CT.
 
 Takes  CtVolume, Localization
 Gives  ProximalFemur or WithheldFemur by side

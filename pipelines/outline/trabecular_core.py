@@ -1,4 +1,4 @@
-"""The trabecular core of a vertebral body, in which its attenuation is measured.
+"""Compute the trabecular core of a vertebral body, in which its attenuation is measured.
 
 Takes  Segmentation, LocatedVertebra
 Gives  LevelRegion

@@ -1,4 +1,4 @@
-"""Vertebral bodies at 1 mm: every named level is outlined again along the axes of the vertebra.
+"""Outline every named vertebral body again, at 1 mm along the axes of the vertebra.
 
 Takes  CtVolume, Localization
 Gives  Segmentation

@@ -1,4 +1,4 @@
-"""Features of regions of one image, or the reason why there are none.
+"""Extract the features of regions of one image, or return the reason why there are none.
 
 Takes  ScalarImage, mask, FeatureSettings
 Gives  RadiomicFeatures
@@ -33,7 +33,7 @@ from pipelines.radiomics.tones import tones
 from pipelines.space.masks import connected_parts
 
 COARSEST_MM: Final = 3.0
-"""Studies 2 and 3 have slices of 1.25 mm. Texture of voxels over 3 mm tells the scanner."""
+"""Studies 2 and 3 have slices of 1.25 mm. Texture of voxels over 3 mm describes the scanner."""
 ROUNDING_MM: Final = 0.01
 FEWEST_VOXELS: Final = 64
 SMALLEST_EXTENT: Final = 4
@@ -50,11 +50,11 @@ class RadiomicFeatures:
     Parameters
     ----------
     values
-        Finite numbers by the name that pyradiomics gives, in the order of the settings.
+        Finite numbers by their names in pyradiomics, in the order of the settings.
     settings, settings_digest
         Name and SHA-256 of the parameter file.
     engine
-        What computed them.
+        Program that computed them.
     """
 
     values: Mapping[str, float]
@@ -80,14 +80,14 @@ def extract_features(
     masks : (slices, rows, columns) bool
         Regions on the grid of ``image``.
     engine
-        The same regions are refused whichever it is.
+        Both engines refuse the same regions.
     threads
-        Work of the native engine is shared out by image and region.
+        Of the native engine, which splits its work by image and region.
 
     Raises
     ------
     EngineNotInstalled
-        ``engine`` is not there.
+        ``engine`` is not installed.
     GeometryMismatch
         A mask is not on the grid of the image.
     UnreadablePixels

@@ -1,8 +1,8 @@
-"""Laplacian of Gaussian by recursive filters, as ITK has it, as matrix products.
+"""Laplacian of Gaussian as in ITK: recursive filters, computed as matrix products.
 
 A recursive filter is linear, so along an axis of n voxels it is an n x n matrix; only the rows of
 the region's box are needed. Values are rounded to single precision after each pass, as between the
-filters of ITK: grey levels then fall alike down to the last bit.
+filters of ITK: grey levels are then equal to the last bit.
 """
 
 from functools import cache
@@ -97,7 +97,7 @@ def _filtered(numerator: Vector, denominator: Vector, lines: Vector) -> Vector:
 
 
 def _numerator(order: int, sigma: float, sigma_mm: float, poles: Vector) -> Vector:
-    """Causal part, scaled so that constants (order 0) and parabolas (order 2) come out right."""
+    """Causal part, scaled so that constants (order 0) and parabolas (order 2) are exact."""
     smooth = _shape(0, sigma)
     sum_p, first_p, second_p = _moments(poles)
     if order == 0:

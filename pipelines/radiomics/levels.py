@@ -1,4 +1,4 @@
-"""Grey levels of a region, and the lattice of its voxels that all texture matrices walk on."""
+"""Grey levels of a region, and the lattice of its voxels that all texture matrices use."""
 
 from dataclasses import dataclass
 from itertools import product

@@ -1,4 +1,4 @@
-"""Features of one region by pyradiomics itself; it is imported here only, and only when used.
+"""Compute the features of one region with pyradiomics, which is imported only when it is used.
 
 Takes  ScalarImage, mask, FeatureSettings
 Gives  values by feature name
@@ -32,7 +32,7 @@ def pyradiomics_features(
     Raises
     ------
     EngineNotInstalled
-        pyradiomics is not there.
+        pyradiomics is not installed.
     """
     require_engine(Engine.PYRADIOMICS)
     with warnings.catch_warnings():
@@ -40,7 +40,7 @@ def pyradiomics_features(
         warnings.simplefilter("ignore", DeprecationWarning)
         from radiomics.featureextractor import RadiomicsFeatureExtractor
 
-        # Its hints, such as that a matrix is symmetrical, repeat with every region.
+        # It logs hints, such as that a matrix is symmetrical, for every region.
         logging.getLogger("radiomics").setLevel(logging.ERROR)
         extractor = RadiomicsFeatureExtractor(_parameters(settings))
         found = extractor.execute(*_with_surroundings(image, mask, settings))

@@ -1,4 +1,4 @@
-"""What is extracted: parameter files of pyradiomics, one per study and mode.
+"""Load the feature settings: parameter files of pyradiomics, one per study and mode.
 
 Takes  study2_faithful.json, study2_product.json, study3.json
 Gives  FeatureSettings
@@ -27,7 +27,7 @@ DIAGNOSTICS: Final = (
     "diagnostics_Mask-original_VoxelNum",
 )
 """The numeric diagnostics that study 2 kept among its 111 features; three of them describe the
-whole image, so they tell the field of view rather than the bone."""
+whole image, so they describe the field of view and not the bone."""
 ALL_FEATURES: Final = {
     "shape": SHAPE_FEATURES,
     "firstorder": FIRST_ORDER_FEATURES,
@@ -62,7 +62,7 @@ class FeatureSettings:
     diagnostics
         Whether `DIAGNOSTICS` are added.
     digest
-        SHA-256 of the parameter file, hexadecimal: it travels with the features.
+        SHA-256 of the parameter file, hexadecimal; results state it with the features.
     """
 
     name: SettingsName
@@ -91,7 +91,7 @@ def feature_settings(name: SettingsName) -> FeatureSettings:
 
     Source
     ------
-    Study 2 and study 3, methods; the count of features fixes what they leave unsaid. Study 3 has
+    Study 2 and study 3, methods; the number of features determines what they do not state. Study 3 has
     21 of the 24 co-occurrence features and does not name them. Left out here: MCC, which IBSI does
     not define, and SumAverage and SumSquares, which JointAverage and ClusterTendency with
     Contrast determine. Nor does it name the widths of its four Laplacian of Gaussian images.

@@ -154,7 +154,7 @@ def _named(found: dict[str, float], column: int) -> dict[str, float]:
 def _features(
     rank: NDArray[np.integer], size: NDArray[np.integer], levels: Levels
 ) -> dict[str, float]:
-    """What the matrix of (level, size) counts says.
+    """Features of the matrix that counts pairs of level and size.
 
     Parameters
     ----------

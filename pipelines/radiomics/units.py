@@ -1,4 +1,4 @@
-"""Units of the radiomic features (UCUM); what is not named here is a pure number."""
+"""Units of the radiomic features (UCUM); a feature without an entry has no unit."""
 
 from typing import Final
 

@@ -1,1 +1,1 @@
-"""From DICOM files to a CT volume in Hounsfield units."""
+"""Read DICOM files into a CT volume in Hounsfield units."""

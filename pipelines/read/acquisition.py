@@ -1,4 +1,4 @@
-"""Patient and acquisition attributes of the header, for classic and Enhanced CT.
+"""Read patient and acquisition attributes from the header of classic and Enhanced CT.
 
 Takes  SourceSeries
 Gives  AcquisitionHeader

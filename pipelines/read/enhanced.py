@@ -1,4 +1,4 @@
-"""Attributes of CT objects, of one frame (classic CT) or many (Enhanced CT), by the same names.
+"""Read attributes of a frame by the same names from classic and Enhanced CT.
 
 Takes  Dataset
 Gives  values of single frames

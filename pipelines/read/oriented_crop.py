@@ -1,4 +1,4 @@
-"""Boxes of a CT in any orientation at 1 mm, and the way back to the grid of the CT.
+"""Resample boxes of a CT in any orientation at 1 mm, and map values back to its grid.
 
 Takes  CtVolume, OrientedGrid
 Gives  HU for a fine network; its probabilities on the voxels of the CT

@@ -1,4 +1,4 @@
-"""The stored objects of one series, without pixels, in order of position.
+"""Open the stored objects of one series, without pixels, in order of position.
 
 Takes  Job
 Gives  SourceSeries

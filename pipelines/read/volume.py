@@ -1,4 +1,4 @@
-"""Stored slices -> one CT volume in Hounsfield units, its geometry and its source frames.
+"""Decode stored slices into one CT volume in Hounsfield units, with geometry and frames.
 
 Takes  SourceSeries
 Gives  CtVolume

@@ -1,1 +1,1 @@
-"""Findings to DICOM: Segmentation, Structured Report, and the parts that both share."""
+"""Write findings as DICOM: Segmentation, Structured Report, and the parts that both share."""

@@ -1,4 +1,4 @@
-"""Structured Report of radiomic features: one group per vertebra, items coded by IBSI (TID 1500).
+"""Write the Structured Report of radiomic features: one group per vertebra (TID 1500, IBSI).
 
 Takes  SourceSeries, LevelFeatures
 Gives  Comprehensive3DSR

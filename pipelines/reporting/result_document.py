@@ -43,7 +43,7 @@ class Software(_Part):
 
 
 class Model(_Part):
-    """A network that took part."""
+    """A network that was used."""
 
     name: str
     version: str
@@ -51,7 +51,7 @@ class Model(_Part):
 
 
 class ModelSet(_Part):
-    """Networks that took part, and the name of their set."""
+    """Networks that were used, and the name of their set."""
 
     version: str
     models: tuple[Model, ...]

@@ -1,4 +1,4 @@
-"""Measurement groups of the secondary pipelines in the Structured Report (TID 1411, 1501).
+"""Build the measurement groups of the secondary pipelines for the report (TID 1411, 1501).
 
 Takes  PipelineResult, Segmentation
 Gives  measurement groups

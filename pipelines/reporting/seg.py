@@ -1,4 +1,4 @@
-"""Segmentation object: body and core of each level, proximal femora, on the grid of the CT.
+"""Write the Segmentation object: bodies, cores and proximal femora on the grid of the CT.
 
 Takes  SourceSeries, ExaminationResult
 Gives  Segmentation
@@ -79,7 +79,7 @@ class _Segment:
 
 
 def segment_numbers(regions: Sequence[LevelRegion]) -> dict[Level, SegmentNumbers]:
-    """Segment numbers by level, as `make_segmentation` gives them."""
+    """Segment numbers by level, as `make_segmentation` assigns them."""
     numbers: dict[Level, SegmentNumbers] = {}
     number = 0
     for region in regions:
@@ -231,12 +231,12 @@ def _tracking(level: Level, *, is_core: bool) -> str:
 
 
 def tracking_uid(job: Job, level: Level, *, is_core: bool) -> str:
-    """UID by which segment and measurement group name the same thing."""
+    """UID by which segment and measurement group refer to the same structure."""
     return derived_uid(job.key, _tracking(level, is_core=is_core))
 
 
 def _fix_dimension_uid(made: Dataset, uid: str) -> None:
-    """Replace the only UID that highdicom generates, so that reprocessing gives the same object."""
+    """Replace the only UID that highdicom generates, so that reprocessing makes the same object."""
     made.DimensionOrganizationSequence[0].DimensionOrganizationUID = uid
     for index in made.DimensionIndexSequence:
         index.DimensionOrganizationUID = uid

@@ -72,7 +72,7 @@ def source_images(series: SourceSeries) -> list[Dataset]:
 
 
 def inherit_character_set(made: Dataset, image: Dataset) -> None:
-    """Give an output object the Specific Character Set of a source image (PS3.3 C.12.1.1.2).
+    """Set the Specific Character Set of an output object to that of a source image (PS3.3 C.12.1.1.2).
 
     highdicom rejects an empty first value (the usual one in Japan) and defined terms that its list
     lacks. The constructors therefore get ``specific_character_set=None``, and the attribute is set

@@ -1,4 +1,4 @@
-"""Structured Report: one group for the examination, one per vertebra (TID 1500).
+"""Write the Structured Report: one group for the examination, one per vertebra (TID 1500).
 
 Takes  SourceSeries, ExaminationResult
 Gives  Comprehensive3DSR

@@ -1,4 +1,4 @@
-"""The Structured Report document around any measurement groups: one builder for every report.
+"""Build the Structured Report document around the measurement groups of any report.
 
 Takes  SourceSeries, measurement groups
 Gives  Comprehensive3DSR
@@ -42,7 +42,7 @@ class ReportSeries:
     Parameters
     ----------
     role
-        Prefix of the derived UIDs: ``"sr"`` gives ``sr.series`` and ``sr.instance``.
+        Prefix of the derived UIDs: ``"sr"`` is used as ``sr.series`` and ``sr.instance``.
     """
 
     role: str

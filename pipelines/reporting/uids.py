@@ -1,4 +1,4 @@
-"""Unique identifiers of the output, derived from the job key.
+"""Derive the unique identifiers of the output from the job key.
 
 Takes  Job
 Gives  str
@@ -11,11 +11,11 @@ from pipelines.contract.uids import derive_uid
 def derived_uid(job_key: str, role: str) -> str:
     """UID of one object or series of a job.
 
-    Redelivery, re-sending and reprocessing give the same UID, so an archive keeps one result.
+    The UID is the same after redelivery, re-sending and reprocessing, so an archive keeps one result.
 
     Parameters
     ----------
     role
-        What the UID names, e.g. ``"seg.series"``.
+        What the UID identifies, e.g. ``"seg.series"``.
     """
     return derive_uid(job_key, role)

@@ -1,4 +1,4 @@
-"""The sentences of the report.
+"""Write the sentences of the report: headline, density, range, reasons.
 
 Takes  ExaminationResult, AcquisitionHeader
 Gives  str

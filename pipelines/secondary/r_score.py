@@ -1,4 +1,4 @@
-"""Radiomic score (R-score) of the vertebrae L1 to L4, after study 2.
+"""Compute the radiomic score (R-score) of the vertebrae L1 to L4, after study 2.
 
 Takes  Examination
 Gives  PipelineResult
@@ -54,8 +54,8 @@ SCOPE: Final = Scope(
         Aspect.CONTRAST,
     ),
 )
-"""Of the whole result. Postmenopausal women: the header does not state menopause, 50 years stand
-for it (docs/domain.md 4.2). No training scan had thicker slices."""
+"""Of the whole result. Postmenopausal women: the header does not state menopause, so an age
+of 50 years replaces it (docs/domain.md 4.2). No training scan had thicker slices."""
 FARTHEST_SD: Final = 4.0
 """Largest distance of a feature from the training mean, in standard deviations of training."""
 DECIMALS: Final = 2

@@ -47,9 +47,9 @@ class Scope:
     Parameters
     ----------
     slice_mm, slice_reason
-        Thickest slices (see `CtVolume.slice_mm`), and the reason that thicker ones give.
+        Thickest slices (see `CtVolume.slice_mm`), and the reason for thicker ones.
     pixel_mm, pixel_reason
-        Smallest and largest pixel distance, and the reason that others give.
+        Smallest and largest pixel distance, and the reason for others.
     sharp_kernel, unknown_kernel
         Whether a sharp kernel, and a kernel that the header does not state, are in scope.
     tilt
@@ -59,7 +59,7 @@ class Scope:
     phases
         Contrast phases in scope.
     age_years, sexes, person_reason
-        Youngest and oldest age, the values of Patient's Sex, and the reason that others give.
+        Youngest and oldest age, the values of Patient's Sex, and the reason for others.
         With an age limit the age must be stated; with ``sexes`` the sex must be stated, too.
     order
         Order of the checks: a withheld value carries the first reason.
@@ -86,7 +86,7 @@ def out_of_scope(scope: Scope, ct: CtVolume, quality: Quality) -> tuple[Reason, 
     Parameters
     ----------
     quality
-        Of the gates: sharp kernel, tilt and contrast phase are theirs to decide.
+        Result of the gates, which decide about sharp kernel, tilt and contrast phase.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Resampling by an affine map: the one place where values move from one grid to another."""
+"""Resample values from one grid to another by an affine map; no other module does so."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -10,7 +10,7 @@ from scipy import ndimage
 from pipelines.space.coordinates import Box, CanonicalGrid, Geometry
 
 VOXEL_SIGMA: Final = 0.38
-"""Standard deviation of a Gaussian, in voxels, that stands for the box profile of one voxel."""
+"""Standard deviation of a Gaussian, in voxels, that replaces the box profile of one voxel."""
 
 Beyond = Literal["nearest", "constant", "grid-constant"]
 """What lies beyond the source grid, by the names of SciPy.

@@ -8,8 +8,8 @@ The pool is prefork, with one child by default. Solo and threads ignore time lim
 inside a library call would block the worker for ever. With prefork the parent kills the child
 when the hard limit passes and starts another one. The child is forked before anything touches
 CUDA (networks load with the first job and stay loaded, ``models.registry``), and it is never
-recycled, so they load once per process. It dies with its parent: killed alone, the parent would
-leave a child behind that holds the lock of its job, and no process would enforce the time limit.
+recycled, so they load once per process. It ends with its parent: otherwise a killed parent would leave a
+child that holds the lock of its job, and no process would enforce the time limit.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from pipelines.worker.logs import log_to
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Work on examinations until told to stop (SIGTERM lets the job at hand finish)."""
+    """Process jobs until SIGTERM; the running job is finished first."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.worker", description=__doc__)
     parser.add_argument("--broker", required=True, help="'embedded' or a URL (redis://...)")
     parser.add_argument("--embedded-folder", type=Path, required=True)

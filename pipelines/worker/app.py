@@ -1,4 +1,4 @@
-"""The Celery application: broker settings shared by who enqueues and who works. Torch-free.
+"""The Celery application: broker settings that the node and the workers share. Torch-free.
 
 The embedded default is kombu's file-system transport: no server to install, messages are files
 under the spool. A URL selects Redis instead. Either may lose all messages without harm, because

@@ -1,4 +1,4 @@
-"""Attempts at a job: one at a time, at most three, always with an outcome."""
+"""Run attempts at a job: one at a time, at most three, always with an outcome."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""Child processes that do not outlive their parent."""
+"""End a child process together with its parent."""
 
 import ctypes
 import os

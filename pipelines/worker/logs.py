@@ -48,8 +48,8 @@ ALLOWED_FIELDS: Final = frozenset(
         "station", "worker", "queue", "broker",
     }
 )  # fmt: skip
-"""Fields that may be logged. None of them may ever carry a name, a date of birth or an identifier
-that a patient or a hospital gave."""
+"""Fields that may be logged. None of them may contain a name, a date of birth or an identifier from
+a patient or a hospital."""
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Format = Literal["auto", "json", "console"]

@@ -1,4 +1,4 @@
-"""Celery tasks: a message names an output folder, the job lies in it."""
+"""Celery tasks: a message holds the path of an output folder, which contains the job."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the documents say is there, is there."""
+"""Links, commands, settings and codes of the documents exist."""
 
 import re
 import subprocess
@@ -51,12 +51,12 @@ def test_the_redis_settings_are_valid():
 
 
 def test_every_reason_has_its_sentence():
-    """A code without words helps nobody."""
+    """Every reason code has a sentence."""
     assert set(EXPLANATION) == set(Reason)
 
 
 def test_every_dependency_is_pinned():
-    """Each name of pyproject.toml stands in constraints.txt with ``==``."""
+    """Each name of pyproject.toml is in constraints.txt with ``==``."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     wanted = {canonicalize_name(Requirement(line).name) for group in groups for line in group}

@@ -26,7 +26,7 @@ ABSENT = re.compile(
 
 
 def texts() -> list[tuple[str, str]]:
-    """Path and content of every file in which a citation may stand, but for this one."""
+    """Path and content of every file that may contain a citation, except this one."""
     paths = [*ROOT.glob("*.md"), *ROOT.glob("*.toml")]
     paths += [path for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
     return [
@@ -43,7 +43,7 @@ def anchors(page: str) -> set[str]:
     """Numbers of the sections, and of the findings in bold at the start of a list item."""
     sections = re.findall(rf"^#+ ({ANCHOR}) ", page, re.M)
     findings = re.findall(r"^\* \*\*([ABCD]\d{1,2})\*\* ", page, re.M)
-    assert len(sections + findings) == len(set(sections + findings)), "an anchor stands twice"
+    assert len(sections + findings) == len(set(sections + findings)), "an anchor occurs twice"
     return {*sections, *findings}
 
 
@@ -52,7 +52,7 @@ def cited(text: str) -> set[str]:
 
 
 def test_every_citation_leads_to_an_anchor():
-    """Code, tests and documents cite sections and findings that are there."""
+    """Code, tests and documents cite sections and findings that exist."""
     there = anchors(PAGE.read_text(encoding="utf-8"))
     citations = {name: cited(text) for name, text in TEXTS}
     assert sum(map(len, citations.values())) > 50, "the pattern finds no citations"
@@ -60,7 +60,7 @@ def test_every_citation_leads_to_an_anchor():
     assert lost == {}
 
 
-def test_every_erratum_stands_on_the_page():
+def test_every_erratum_is_on_the_page():
     """The codes of the printed errors are findings of the page."""
     there = anchors(PAGE.read_text(encoding="utf-8"))
     assert {one.code for one in ERRATA} <= there

@@ -1,4 +1,4 @@
-"""The layout is the way of an examination: every station says what it takes, gives and who is next."""
+"""Every station documents its input, its output and the next module, and every module its task."""
 
 import ast
 import importlib.util
@@ -43,7 +43,7 @@ def test_the_next_station_exists(path):
     modules("node", "pipelines", "models", "training"),
     ids=lambda p: str(p.relative_to(ROOT)),
 )
-def test_every_module_says_what_it_is_for(path):
+def test_every_module_has_a_first_line(path):
     """First line of the docstring, a sentence; migrations' too."""
     assert docstring(path).split("\n")[0].strip(), path
 

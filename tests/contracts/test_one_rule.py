@@ -1,4 +1,4 @@
-"""The node selects series by the same rules as the pipelines judge them."""
+"""The selection of the node and the gates of the pipelines use the same rules."""
 
 from dataclasses import replace
 
@@ -68,7 +68,7 @@ def test_a_limit_admits_what_headers_round(slice_mm: float, thicker: bool) -> No
 def test_network_input_is_smoothed_from_the_slice_thickness_of_the_volume(
     distance_mm: float, thickness_mm: float | None, slice_mm: float
 ) -> None:
-    """The input of study 1 lacks the rest to 5 mm of the larger of thickness and distance."""
+    """The input of study 1 is smoothed from the larger of thickness and distance to 5 mm."""
     stack = Stack(spacing_mm=(distance_mm, 2.0, 2.0))
     ct, centre = volume(stack, slice_thickness_mm=thickness_mm), centre_of(Level.L2)
 
@@ -127,7 +127,7 @@ KERNELS = [
 
 @pytest.mark.parametrize(("kernel", "suitability"), KERNELS)
 def test_selection_and_gate_judge_each_kernel_alike(kernel: str, suitability: float) -> None:
-    """The gate flags exactly the kernels to which the selection gives no points."""
+    """The gate flags exactly the kernels that get no points in the selection."""
     one = record(ct_series(20, ConvolutionKernel=kernel.split("\\")))
     best = replace(one, kernel="STANDARD")
 

@@ -1,4 +1,4 @@
-"""The internals of pynetdicom that the node overrides or uses are the ones it was written for.
+"""The internals of pynetdicom that the node overrides or uses have not changed.
 
 The names in use are read from the sources of ``node``. A new use of a private name fails here until
 `METHODS` or `ATTRIBUTES` holds it. To review an override, compare it with the method of the
@@ -317,7 +317,7 @@ CONTENT = bytes(range(256)) * 4
 
 
 def test_a_message_writes_its_data_set_piece_by_piece() -> None:
-    """Into the object that stands in ``data_set``, which the request then carries."""
+    """Into the object in ``data_set``, which the request then contains."""
     message = DIMSEMessage()
     data_set = message.data_set = Pieces()
 
@@ -345,7 +345,7 @@ def test_the_command_set_is_complete_before_the_first_piece() -> None:
 
 
 def test_a_provider_continues_the_message_that_it_has(tmp_path: Path) -> None:
-    """It puts the request into the queue with the data set on disk, then starts anew."""
+    """It queues the request with the data set on disk, then starts a new message."""
     association = reactor.WokenAssociation(AE(), "acceptor", Spool(tmp_path))
     provider = association.dimse
     assert isinstance(provider, reactor.StreamingProvider)

@@ -1,4 +1,4 @@
-"""Limits of size that keep every file readable; docs/ARCHITECTURE.md gives the reasons."""
+"""Limits of size that keep every file readable; the reasons are in docs/ARCHITECTURE.md."""
 
 import ast
 import statistics
@@ -60,7 +60,7 @@ def is_command(function: Function) -> bool:
     return any("typer." in one for one in annotations)
 
 
-def test_no_file_is_longer_than_a_reader_can_hold():
+def test_no_file_is_too_long():
     """450 lines."""
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
     assert {path: count for path, count in lengths.items() if count > LONGEST_FILE} == {}
@@ -104,7 +104,7 @@ def test_no_folder_is_crowded():
 
 
 def test_the_root_of_pipelines_holds_the_flow_alone():
-    """The flow, the errors, the command: everything else has a room."""
+    """The flow, the errors, the command; every other module is in a folder."""
     assert len(list((ROOT / "pipelines").glob("*.py"))) <= 5
 
 
@@ -127,7 +127,7 @@ def test_packages_import_nothing_when_they_are_opened():
     assert importing == []
 
 
-def test_few_edges_catch_everything():
+def test_few_handlers_catch_every_exception():
     """A blind ``except`` is an edge of the system: seven at most."""
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"

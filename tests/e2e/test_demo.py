@@ -1,4 +1,4 @@
-"""``make demo`` as a new user runs it: a simulated CT in, a report back whose truth is known."""
+"""``make demo``: send a simulated CT of known truth, compare the returned report."""
 
 import json
 import subprocess
@@ -69,7 +69,7 @@ def test_measured_values_meet_the_truth_of_the_simulation(demo):
 
 
 def test_the_demonstration_would_pass_the_self_test(demo):
-    """The same patient as the abdomen of ``osteonode selftest``, held to the same tolerances."""
+    """The same patient and tolerances as for the abdomen of ``osteonode selftest``."""
     truth = json.loads((demo / "examination" / "truth.json").read_text())
     abdomen = EXAMINATIONS[0]
     assert abdomen.name == "abdomen"

@@ -43,7 +43,7 @@ PELVIC_SLICES = 100
 
 @dataclass(frozen=True)
 class Processed:
-    """What came out of one job."""
+    """Results of one job."""
 
     result: dict[str, Any]
     objects: dict[str, Path]
@@ -139,7 +139,7 @@ def test_femora_lie_on_the_simulated_bones_of_their_own_side(
 
 
 def test_a_prosthesis_withholds_its_side_alone(abdomen: Examination, tmp_path: Path) -> None:
-    """Left: the code of the metal and no number. Right: as if nothing were there."""
+    """Left: the code of the metal and no number. Right: unchanged."""
     fitted = replace(SUBJECT, findings=replace(SUBJECT.findings, hip_prosthesis="left"))
     lowest = abdomen.image.affine_lps[:3, 3]
     grid = Grid(
@@ -156,7 +156,7 @@ def test_a_prosthesis_withholds_its_side_alone(abdomen: Examination, tmp_path: P
 
 
 def test_a_hip_outside_the_field_of_view_is_withheld(abdomen: Examination, tmp_path: Path) -> None:
-    """The image ends right of the sacrum: the left hip is measured, the right one is not there."""
+    """The image ends right of the sacrum: the left hip is measured, the right one is not covered."""
     image = abdomen.image
     middle = float(plan_body(SUBJECT).spine_x(0.0))
     first = int((middle - 50 - image.affine_lps[0, 3]) / image.affine_lps[0, 2])

@@ -34,7 +34,7 @@ BODY_LABEL = {"T12": 19, "L1": 20, "L2": 21, "L3": 22, "L4": 23, "L5": 24}
 
 @dataclass(frozen=True)
 class Loop:
-    """What came back to the PACS: objects and ``result.json`` by series UID of the CT."""
+    """Results in the PACS: objects and ``result.json`` by series UID of the CT."""
 
     node: Node
     orthanc: Orthanc
@@ -47,7 +47,7 @@ class Loop:
 
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Loop]:
-    """Three real CTs sent to Orthanc; everything that came back."""
+    """Three real CTs sent to Orthanc; all returned results."""
     folder = tmp_path_factory.mktemp("loop")
     node_port = free_port()
     sources = {
@@ -146,8 +146,8 @@ def test_every_ct_gets_one_report_and_every_measured_one_a_segmentation(loop: Lo
     assert set(loop.segmentations) == measured
 
 
-def test_the_archive_that_wants_radiomic_features_gets_their_report(loop: Loop) -> None:
-    """One more SR per measured CT: IBSI features of a level, or the code why there are none."""
+def test_the_archive_with_the_option_gets_the_report_of_radiomic_features(loop: Loop) -> None:
+    """One more SR per measured CT: IBSI features of a level, or the code of the reason."""
     assert set(loop.features) == set(loop.segmentations)
     report = pydicom.dcmread(loop.features[loop.series["abdomen_pelvis"]])
     schemes = {one.CodingSchemeDesignator for one in _names(report)}
@@ -182,7 +182,7 @@ def test_real_abdomen_has_l1_to_l4_found_and_named_rightly(loop: Loop, data: Pat
 
 
 def test_real_abdomen_reports_trabecular_values_near_the_reference_medians(loop: Loop) -> None:
-    """The spine report of the labelling tool reads medians of 129..120 HU for L1-L4."""
+    """The spine report of the labelling tool has medians of 129..120 HU for L1-L4."""
     result = loop.results[loop.series["abdomen_pelvis"]]
     assert result["status"] in {"result", "caution"}
     used = [one for one in result["vertebrae"] if one["used"]]
@@ -204,7 +204,7 @@ def test_segmentation_lies_on_the_reference_bodies_in_patient_space(loop: Loop, 
 
 
 def test_two_readers_decode_the_segmentation_alike(loop: Loop) -> None:
-    """pydicom alone and highdicom give the same voxels in patient coordinates."""
+    """pydicom alone and highdicom decode the same voxels in patient coordinates."""
     for path in loop.segmentations.values():
         segments = decode(pydicom.dcmread(path))
         other = hd.seg.segread(path)
@@ -217,7 +217,7 @@ def test_two_readers_decode_the_segmentation_alike(loop: Loop) -> None:
             assert segments[label].voxels() == theirs
 
 
-def test_vertebrae_that_nothing_names_for_sure_are_presumed(loop: Loop) -> None:
+def test_vertebrae_without_sacrum_and_clear_ribs_are_presumed(loop: Loop) -> None:
     """5 mm slices, no sacrum, stumps for last ribs: measured, every name marked (docs/results)."""
     result = loop.results[loop.series["abdomen_5mm"]]
     assert result["status"] == "caution"
@@ -226,7 +226,7 @@ def test_vertebrae_that_nothing_names_for_sure_are_presumed(loop: Loop) -> None:
     assert all(one["presumed"] for one in result["vertebrae"])
 
 
-def test_thoracic_slab_is_not_reported_and_says_why(loop: Loop) -> None:
+def test_thoracic_slab_is_not_reported_and_has_a_reason(loop: Loop) -> None:
     """No lumbar vertebra in the scan: SR only, with the coded reason."""
     result = loop.results[loop.series["slab"]]
     assert result["status"] == "not_reported"

@@ -1,4 +1,4 @@
-"""Pull the plug anywhere: one result, nothing lost, nothing doubled."""
+"""Kill processes at any moment: one result, nothing lost, nothing doubled."""
 
 import contextlib
 import os
@@ -54,7 +54,7 @@ def _received(pacs: StoreScp) -> list[str]:
 
 
 def _await_one_result(node: Node, pacs: StoreScp) -> None:
-    """The objects of one job arrive, each once, and the ledger comes to rest in balance."""
+    """The objects of one job arrive, each once, and the ledger balances."""
 
     def at_rest() -> bool:
         balance = node.status()
@@ -91,7 +91,7 @@ def test_killing_the_worker_in_mid_examination_yields_one_result(
 def test_killing_the_listener_in_mid_association_loses_nothing_acknowledged(
     tmp_path: Path, node_port: int, pacs: StoreScp, examination: Path
 ) -> None:
-    """What got 0x0000 is there after the restart; sending again completes the series."""
+    """Acknowledged objects are there after the restart; sending again completes the series."""
     config = write_config(tmp_path / "node", port=node_port, destination=(pacs.ae_title, pacs.port))
     with running_node(config, port=node_port) as node:
         sender = subprocess.Popen(

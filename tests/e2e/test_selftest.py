@@ -1,4 +1,4 @@
-"""``osteonode selftest`` as a hospital runs it: against its running node, on the truth it simulates."""
+"""``osteonode selftest`` on a running node, with simulated examinations."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
-    """A node that lets one AE title in, as a hospital configures it."""
+    """A node that accepts one AE title."""
     folder = tmp_path_factory.mktemp("selftest")
     port = free_port()
     with running_archive(folder / "archive", free_port()) as archive:
@@ -52,7 +52,7 @@ def report(run: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return loaded
 
 
-def test_an_installed_node_passes(installed: Installed) -> None:
+def test_a_running_node_passes_the_self_test(installed: Installed) -> None:
     """Every value within its tolerance, results in the PACS; the abdomen passes in test_demo."""
     run = selftest(installed.node.config, "--only", "chest", "--json")
     assert run.returncode == 0, run.stdout + run.stderr
@@ -66,7 +66,7 @@ def test_an_installed_node_passes(installed: Installed) -> None:
 
 
 def test_a_node_that_is_away_is_not_a_failed_test(tmp_path: Path) -> None:
-    """Exit code 2, one line that says what to do."""
+    """Exit code 2, one line with the remedy."""
     config = write_config(tmp_path, port=free_port(), destination=("PACS", free_port()))
     run = selftest(config)
     assert run.returncode == 2
@@ -75,7 +75,7 @@ def test_a_node_that_is_away_is_not_a_failed_test(tmp_path: Path) -> None:
 
 
 def test_an_unknown_examination_is_refused(tmp_path: Path) -> None:
-    """By name, with those that exist."""
+    """The error lists the examinations that exist."""
     config = write_config(tmp_path, port=free_port(), destination=("PACS", free_port()))
     run = selftest(config, "--only", "knee")
     assert run.returncode == 2

@@ -1,4 +1,4 @@
-"""Networks give the same answer on every device of this machine, and learn on it.
+"""Networks have the same output on every device of this machine, and can be trained on it.
 
 Without an accelerator the product's runtime on the CPU takes the place of CUDA, so that the same
 tests run everywhere; ``make gpu-check`` runs them where there is one.

@@ -1,4 +1,4 @@
-"""Lack of memory, met by real networks that get too little: smaller steps first, then one error."""
+"""Real networks with too little memory: smaller steps first, then one error."""
 
 import json
 import subprocess
@@ -98,8 +98,8 @@ def test_a_network_of_one_slice_raises_the_same_error() -> None:
         MemoryError(),
     ],
 )
-def test_other_libraries_lack_of_memory_is_recognised(error: Exception) -> None:
-    """Errors that this machine does not raise: the class of CUDA, and texts of its libraries."""
+def test_lack_of_memory_of_other_libraries_is_recognised(error: Exception) -> None:
+    """Errors that are not raised here: the class of CUDA, and texts of its libraries."""
     with pytest.raises(OutOfMemory) as raised, lack_of_memory_raised("spine on cuda"):
         raise error
     assert raised.value.__cause__ is error

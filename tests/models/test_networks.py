@@ -1,4 +1,4 @@
-"""Networks of the studies: shapes, levels, and what each block does."""
+"""Networks of the studies: shapes, levels and blocks."""
 
 import pytest
 import torch
@@ -32,8 +32,8 @@ def test_folding_keeps_every_voxel():
     )
 
 
-def test_a_folded_vbnet_sees_and_gives_single_voxels():
-    """Eight voxels in, eight voxels out, of the size that came in."""
+def test_a_folded_vbnet_takes_and_returns_single_voxels():
+    """Eight voxels in, eight voxels out, in the size of the input."""
     net = VBNet(3, widths=(8, 16), convolutions=(1, 1), fold=2)
     with torch.inference_mode():
         assert net(torch.zeros(1, 1, 8, 12, 16)).shape == (1, 3, 8, 12, 16)
@@ -47,7 +47,7 @@ def test_a_folded_vbnet_sees_and_gives_single_voxels():
     ],
 )
 def test_the_shipped_networks_fit_their_crops(build, crop, parts, coarsest):
-    """Every side of a crop can be halved as often as the network does."""
+    """Every side of a crop can be halved as often as the network requires."""
     assert all(side % coarsest == 0 for side in crop)
     with torch.inference_mode():
         assert build()(torch.zeros(1, 1, 32, 32, 32)).shape[1] == len(parts)

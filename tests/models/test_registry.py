@@ -1,4 +1,4 @@
-"""Only the weights that a card describes are ever loaded."""
+"""Only weights with the digest of a card are loaded."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ EXAMPLES = {
 
 
 def test_a_changed_weights_file_is_refused(tmp_path):
-    """One flipped bit is enough."""
+    """One changed bit is enough."""
     described = card("spine_3mm")
     content = bytearray((WEIGHTS_FOLDER / described.file).read_bytes())
     content[-1] ^= 1
@@ -36,7 +36,7 @@ def test_every_card_describes_a_network_that_loads_and_runs():
         assert torch.isfinite(output).all()
 
 
-def test_an_unknown_name_says_what_is_there():
+def test_an_unknown_name_error_lists_the_known_names():
     """The error lists the known names."""
     with pytest.raises(UnknownModel, match="spine"):
         card("nothing")
@@ -50,7 +50,7 @@ def test_weights_stay_small_enough_for_the_repository():
 
 
 def test_every_weights_file_has_a_card():
-    """No weights without a description."""
+    """Every weights file has a card."""
     described = {one.file for one in model_cards()}
     patterns = ("*.safetensors", "*.coefficients.json")
     assert {path.name for one in patterns for path in WEIGHTS_FOLDER.glob(one)} == described

@@ -1,4 +1,4 @@
-"""OpenVINO in place of PyTorch: the same output, never other weights, and a way back."""
+"""OpenVINO in place of PyTorch: the same output and weights, and PyTorch without it."""
 
 import json
 from importlib.util import find_spec
@@ -22,7 +22,7 @@ def folder(tmp_path_factory):
 
 
 @needs_openvino
-def test_openvino_says_what_pytorch_says(folder):
+def test_openvino_and_pytorch_agree(folder):
     """Same probabilities for a volume of another size than the one it was traced with."""
     image = torch.randn(1, 1, 48, 32, 64, generator=torch.Generator().manual_seed(1))
     compiled = runtime.openvino_forward("spine_3mm", folder)
@@ -34,7 +34,7 @@ def test_openvino_says_what_pytorch_says(folder):
 
 @needs_openvino
 def test_a_kept_graph_that_was_changed_is_converted_again(folder, monkeypatch):
-    """Its digest is noted beside it."""
+    """Its digest is recorded beside it."""
     runtime.openvino_forward("spine_3mm", folder)
     note = next(folder.glob("*.json"))
     weights = next(folder.glob("*.bin"))
@@ -59,7 +59,7 @@ def test_without_openvino_pytorch_runs(monkeypatch, tmp_path):
 
 
 @needs_openvino
-def test_a_folder_that_cannot_be_written_only_costs_time(tmp_path):
+def test_a_folder_that_cannot_be_written_does_not_stop_the_network(tmp_path):
     """The graph is then converted at every start."""
     blocked = tmp_path / "file"
     blocked.write_text("")

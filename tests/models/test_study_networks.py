@@ -32,7 +32,7 @@ def test_dxa_equivalent_networks_are_densenet_121() -> None:
         assert found[name] == shape
 
 
-def test_regression_gives_one_number_and_status_three_classes() -> None:
+def test_regression_returns_one_number_and_status_three_classes() -> None:
     """Two independent networks that differ in their last layer only."""
     assert bmd_network().state_dict()["class_layers.out.weight"].shape == (1, 1024)
     assert class_network().state_dict()["class_layers.out.weight"].shape == (3, 1024)

@@ -1,4 +1,4 @@
-"""Tiny CT objects for tests: whole, broken, and of other kinds."""
+"""Small CT objects for tests: complete, damaged, and of other SOP classes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,7 +74,7 @@ def write_raw(
     sop_class: str = CTImageStorage,
     syntax: UID = ExplicitVRLittleEndian,
 ) -> Path:
-    """Write a DICOM file whose data set is any bytes."""
+    """Write a DICOM file with the given bytes as data set."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(sop_class)
     meta.MediaStorageSOPInstanceUID = UID(sop_instance)

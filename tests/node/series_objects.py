@@ -1,4 +1,4 @@
-"""CT headers and objects of made-up series, without a file or a pixel where none is needed."""
+"""Simulated CT headers and objects, without files or pixels where a test needs none."""
 
 import hashlib
 from collections.abc import Sequence

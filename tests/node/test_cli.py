@@ -1,4 +1,4 @@
-"""The command line as a user meets it: every mistake one line, every page true."""
+"""The command line: one line for each mistake, and pages that match the commands."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def test_every_command_is_on_the_page() -> None:
 
 
 def test_version_names_release_and_models() -> None:
-    """Both belong in a report of a fault."""
+    """A bug report needs both."""
     run = _run("--version")
     assert run.returncode == 0
     assert run.stdout.startswith(f"osteonode {VERSION} (models ")
@@ -99,7 +99,7 @@ def test_models_are_listed_with_their_digests() -> None:
 def test_mistakes_of_the_user_are_one_line(
     tmp_path: Path, arguments: list[str], words: str
 ) -> None:
-    """Red, with what to do, exit code 2, no traceback."""
+    """Red, with the remedy, exit code 2, no traceback."""
     run = _run(*arguments, cwd=tmp_path)
     assert run.returncode == 2, run.stderr
     assert words in " ".join(run.stderr.split())
@@ -168,7 +168,7 @@ def test_config_check_looks_beyond_the_file(tmp_path: Path) -> None:
 
 
 def test_config_show_hides_passwords(tmp_path: Path) -> None:
-    """What is in force, fit to paste into a report."""
+    """The current settings, without passwords."""
     settings_for(tmp_path, '[ledger]\nurl = "postgresql+psycopg://bones:secret@db/osteonode"\n')
     run = _run("config", "show", "--config", tmp_path / "osteonode.toml")
     assert "secret" not in run.stdout
@@ -176,7 +176,7 @@ def test_config_show_hides_passwords(tmp_path: Path) -> None:
     assert json.loads(run.stdout)["node"]["ae_title"] == "OSTEONODE"
 
 
-def test_process_says_why_a_folder_gives_nothing(tmp_path: Path) -> None:
+def test_process_prints_the_reason_if_a_folder_has_no_result(tmp_path: Path) -> None:
     """Three slices only: result.json with status and reason, exit code 0."""
     write_series(tmp_path / "ct", 3)
     (tmp_path / "ct" / "letter.txt").write_text("no DICOM")
@@ -191,7 +191,7 @@ def test_process_says_why_a_folder_gives_nothing(tmp_path: Path) -> None:
     assert "RESEARCH USE ONLY" in run.stdout
 
 
-def test_demo_keeps_its_hands_off_other_folders(tmp_path: Path) -> None:
+def test_demo_does_not_empty_other_folders(tmp_path: Path) -> None:
     """It empties only what a demonstration made."""
     (tmp_path / "thesis.txt").write_text("years of work")
     run = _run("demo", "--out", tmp_path)
@@ -200,7 +200,7 @@ def test_demo_keeps_its_hands_off_other_folders(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").exists()
 
 
-def test_demo_tells_what_went_wrong(tmp_path: Path) -> None:
+def test_demo_prints_the_reason_of_a_failure(tmp_path: Path) -> None:
     """An examination that cannot be measured: exit code 1, the reason and the log."""
     write(ct_image(), tmp_path / "ct" / "one.dcm")
     run = _run("demo", "--ct", tmp_path / "ct", "--out", tmp_path / "out", "--timeout", "60")

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings file lies around."""
+    """There is no settings file in the working folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OSTEONODE_CONFIG", raising=False)
 
@@ -48,7 +48,7 @@ def test_file_in_the_working_folder_is_found() -> None:
     assert settings.destinations[0].calling_ae_title is None
 
 
-def test_environment_goes_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_takes_precedence_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """Single keys, and only these."""
     path = _write('[node]\nport = 104\nae_title = "BONES"\n')
     monkeypatch.setenv("OSTEONODE_NODE__PORT", "105")
@@ -89,8 +89,8 @@ def test_broken_files_are_explained(text: str) -> None:
         load_settings(_write(text))
 
 
-def test_missing_file_says_what_to_do() -> None:
-    """A named file must be there."""
+def test_missing_file_error_has_a_remedy() -> None:
+    """A named file must exist."""
     with pytest.raises(ConfigError, match=r"no settings file nowhere.toml.*example"):
         load_settings(Path("nowhere.toml"))
 
@@ -109,14 +109,14 @@ def test_two_destinations_need_two_names() -> None:
 
 
 def test_settings_cannot_be_changed() -> None:
-    """They are passed around."""
+    """Functions share them, so they are frozen."""
     settings = Settings()
     with pytest.raises(ValidationError):
         settings.node.port = 1  # type: ignore[misc]
 
 
 def test_every_setting_is_described() -> None:
-    """No field without words."""
+    """Every field has a description."""
     for name, section in Settings.model_fields.items():
         fields = getattr(section.annotation, "model_fields", {})
         for key, field in fields.items():

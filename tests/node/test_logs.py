@@ -44,7 +44,7 @@ def test_lines_are_json_with_process_and_context(stream: io.StringIO) -> None:
 
 
 def test_fields_that_are_not_listed_are_dropped_and_named(stream: io.StringIO) -> None:
-    """A patient's name cannot slip in as a field."""
+    """A field with a patient's name is dropped."""
     structlog.get_logger("node.x").warning("odd", patient_name="DOE^JANE", series="1.2")
 
     (line,) = _lines(stream)
@@ -54,7 +54,7 @@ def test_fields_that_are_not_listed_are_dropped_and_named(stream: io.StringIO) -
 
 
 def test_libraries_go_through_the_same_formatter(stream: io.StringIO) -> None:
-    """Warnings of pynetdicom and others are JSON too; their chatter is not kept."""
+    """Warnings of pynetdicom and others are JSON too; their other messages are dropped."""
     logging.getLogger("pynetdicom.assoc").info("Accepting Association")
     logging.getLogger("sqlalchemy.engine").warning("slow")
 

@@ -1,4 +1,4 @@
-"""A real Orthanc that runs on the settings of ``deploy/orthanc``, as they are."""
+"""Run a real Orthanc with the settings of ``deploy/orthanc``, unchanged."""
 
 import json
 import urllib.request

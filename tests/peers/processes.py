@@ -21,9 +21,9 @@ def find_program(name: str) -> str | None:
 def still_running(
     processes: Iterable[psutil.Process], *, timeout_s: float = 20
 ) -> list[psutil.Process]:
-    """Those that still work after ``timeout_s``; a zombie, which nobody has waited for, does not.
+    """Processes that still run after ``timeout_s``; a zombie does not count as running.
 
-    A process may end between any two questions, so each question may be the one too many.
+    A process may end between any two calls, so each call may fail.
     """
     _, left = psutil.wait_procs(processes, timeout=timeout_s)
     working = []

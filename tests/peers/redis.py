@@ -10,7 +10,7 @@ from tests.peers.processes import find_program, running
 
 @contextmanager
 def running_redis(folder: Path, port: int | None = None) -> Iterator[str]:
-    """Redis for the time of the context; gives its URL."""
+    """Run Redis for the time of the context; return its URL."""
     program = find_program("redis-server")
     assert program is not None
     port = port or free_port()

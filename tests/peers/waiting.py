@@ -1,4 +1,4 @@
-"""Wait for a condition; the one place of the tests that sleeps."""
+"""Wait for a condition; no other module of the tests sleeps."""
 
 import time
 from collections.abc import Callable
@@ -17,6 +17,6 @@ def wait_until(
         if value:
             return value
         if time.monotonic() > deadline:
-            msg = f"waited {timeout_s:g} s in vain for {what or condition}"
+            msg = f"waited {timeout_s:g} s for {what or condition}"
             raise AssertionError(msg)
         time.sleep(poll_s)

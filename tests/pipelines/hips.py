@@ -1,4 +1,4 @@
-"""CTs that show femora of known shape and nothing else, and what networks would say of them."""
+"""CTs with femora of known shape alone, and the output of networks for them."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def pelvis(
     spacing_mm=SPACING_MM,
     header=NO_HEADER,
 ):
-    """A CT that shows nothing but femora, and the truth; ``flip`` turns the axes of the array."""
+    """A CT with femora alone, and the truth; ``flip`` turns the axes of the array."""
     low = np.array([-150.0, -70.0, TROCHANTER_MM - below_mm])
     high = np.array([150.0, 60.0, FEMUR.head[2] + 45])
     z, y, x = (np.arange(low[k], high[k], spacing_mm, dtype=np.float32) for k in (2, 1, 0))
@@ -60,7 +60,7 @@ def pelvis(
 
 
 def located(ct, *, sacrum_x_mm=0.0):
-    """What the 3 mm network would say: the bones, and a sacrum in the midline."""
+    """Output of the 3 mm network: the bones, and a sacrum in the midline."""
     grid = canonical_grid(ct.geometry, 3.0)
     bone = (ct.hu > BONE_HU / 2).astype(np.float32)
     femora = resample_to_canonical(bone, ct.geometry, grid, outside=0.0)
@@ -79,5 +79,5 @@ def located(ct, *, sacrum_x_mm=0.0):
 
 
 def bone_of(hu):
-    """A network that knows what bone looks like here."""
+    """A network that predicts all bone of these CTs."""
     return (hu > BONE_HU / 2).astype(np.float32)

@@ -24,7 +24,7 @@ AXES = {
     "FFS": ((-1, 0, 0), (0, 1, 0), (0, 0, -1)),
 }
 BODY_MM = (27.0, 32.0, 42.0)
-"""Height, depth, width of the elliptic cylinders that stand for bodies."""
+"""Height, depth, width of the elliptic cylinders that replace bodies."""
 DISC_MM = 9.0
 LEVELS = (Level.L1, Level.L2, Level.L3, Level.L4)
 BONE_HU = {Level.L1: 150.0, Level.L2: 140.0, Level.L3: 135.0, Level.L4: 145.0}
@@ -33,7 +33,7 @@ SPINE_MM = len(LEVELS) * (BODY_MM[0] + DISC_MM)
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """Plan of a stack; every field changes one thing that geometry must carry."""
+    """Plan of a stack; every field changes one property of the geometry."""
 
     position: Literal["HFS", "HFP", "FFS"] = "HFS"
     spacing_mm: tuple[float, float, float] = (3.0, 1.2, 1.2)

@@ -1,4 +1,4 @@
-"""The 2 mm central axial slice of a vertebral body, and its trabecular area.
+"""Cut out the 2 mm central axial slice of a vertebral body, and outline its trabecular area.
 
 Takes  CtVolume, LocatedVertebra
 Gives  CentralSlice

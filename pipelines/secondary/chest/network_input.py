@@ -1,4 +1,4 @@
-"""Input of the networks of study 4: pixels around one body, and its region on a zero background.
+"""Make the input of the networks of study 4: pixels around one body, and its region on zeros.
 
 Takes  HU of an axial slice, mask
 Gives  float32 arrays

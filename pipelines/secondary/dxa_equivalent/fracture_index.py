@@ -1,4 +1,4 @@
-"""Fracture-association index of a vertebra, after the logistic model of study 1.
+"""Compute the fracture-association index of a vertebra, after the logistic model of study 1.
 
 Takes  AcquisitionHeader, Measured
 Gives  Measured

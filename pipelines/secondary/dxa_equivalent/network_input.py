@@ -1,4 +1,4 @@
-"""Input of the networks of study 1: one vertebra as 64 x 128 x 128 voxels.
+"""Make the input of the networks of study 1: one vertebra as 64 x 128 x 128 voxels.
 
 Takes  CtVolume
 Gives  (64, 128, 128) float32

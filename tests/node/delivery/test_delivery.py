@@ -1,4 +1,4 @@
-"""Results to a real receiver: DCMTK's storescp, up, down, and unwilling."""
+"""Delivery to a real receiver, DCMTK's storescp: running, stopped, and refusing."""
 
 import time
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.peer("dcmtk")
 
 
 def result_file(folder: Path, kind: Literal["seg", "sr"], number: int) -> OutputObject:
-    """A small object of the right class; delivery does not look inside."""
+    """A small object of the right class; delivery does not read its content."""
     image = ct_image(number=number)
     image.SOPClassUID = SegmentationStorage if kind == "seg" else ComprehensiveSRStorage
     image.Modality = kind.upper()
@@ -77,7 +77,7 @@ def deliver(ledger: Ledger, settings: Settings) -> int:
     return deliver_due(ledger, settings, settings.destinations[0])
 
 
-def test_results_arrive_and_the_books_say_so(finished, tmp_path):
+def test_results_arrive_and_the_ledger_records_them(finished, tmp_path):
     """SEG and SR, each once."""
     with running_storescp(tmp_path / "pacs") as pacs:
         settings = settings_for(tmp_path, pacs.port)
@@ -113,7 +113,7 @@ def test_waits_grow_between_tries(finished, tmp_path):
 def test_a_postponed_result_counts_one_try_when_the_peer_then_breaks_off(
     finished, tmp_path, monkeypatch
 ):
-    """Only what got no answer is entered as unreachable."""
+    """Only results without a response count as unreachable."""
 
     def answers_once(_peer, deliveries, **_timeouts):
         yield Receipt(delivery=deliveries[0], status=0xA700)
@@ -124,15 +124,15 @@ def test_a_postponed_result_counts_one_try_when_the_peer_then_breaks_off(
     assert [one.attempts for one in finished.outbox.claim_due("pacs", time.time() + 1)] == [1]
 
 
-def test_a_removed_destination_ends_in_failure_not_in_silence(finished, tmp_path):
-    """The balance shows it."""
+def test_results_for_a_removed_destination_fail_with_a_reason(finished, tmp_path):
+    """The balance has the reason ``destination_removed``."""
     settings = settings_for(tmp_path, free_port())
     abandon_unknown(finished, settings.model_copy(update={"destinations": ()}))
     assert finished.balance().reasons == {"destination_removed": 1}
 
 
 def test_a_destination_that_stays_away_is_given_up(finished, tmp_path):
-    """Not refused: it may get everything later."""
+    """The reason is not a refusal: redelivery may succeed later."""
     port = free_port()
     settings = settings_for(tmp_path, port)
     impatient = settings.model_copy(
@@ -179,7 +179,7 @@ def test_no_listener_is_unreachable(tmp_path):
         (None, False, False),
     ],
 )
-def test_answers_mean_what_the_standard_says(tmp_path, status, delivered, retryable):
+def test_receipts_are_classified_by_dimse_status(tmp_path, status, delivered, retryable):
     """PS3.4 Annex B.2.3: success, warnings, out of resources, failures."""
     delivery = Delivery(path=tmp_path / "x.dcm", sop_class_uid="1.2")
     receipt = Receipt(delivery=delivery, status=status)

@@ -1,4 +1,4 @@
-"""The table of statuses and what is accepted."""
+"""The table of DIMSE statuses, and the accepted SOP classes and transfer syntaxes."""
 
 import inspect
 
@@ -8,7 +8,7 @@ from node.intake.acceptance import CT_SOP_CLASSES, STATUSES, TRANSFER_SYNTAXES, 
 
 
 def test_table_has_one_row_per_status_and_every_refusal() -> None:
-    """Nothing is answered that is not in the table."""
+    """Every returned status is in the table."""
     codes = [row.code for row in STATUSES]
     refusals = {
         one
@@ -31,7 +31,7 @@ def test_ct_is_accepted_in_every_form_it_travels_in() -> None:
     assert len(TRANSFER_SYNTAXES) == len(set(TRANSFER_SYNTAXES)) == 16
 
 
-def test_every_rejection_says_what_to_change() -> None:
-    """Reasons of PS3.8 Table 9-21 that the node gives."""
+def test_every_rejection_has_a_remedy() -> None:
+    """Reasons of PS3.8 Table 9-21 that the node returns."""
     for source, reason in ((1, 3), (1, 7), (3, 2)):
         assert rejection(source, reason).remedy

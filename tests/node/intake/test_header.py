@@ -1,4 +1,4 @@
-"""What the intake reads of an object, and what it notices."""
+"""The identifiers that the intake reads from an object, and the damage that it detects."""
 
 from io import BytesIO
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_identifiers_are_read_in_every_encoding(tmp_path: Path, syntax: UID) -> 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, JPEG2000Lossless])
 @pytest.mark.parametrize("kept", [0.99, 0.9, 0.5, 0.2])
 def test_cut_off_objects_are_noticed(tmp_path: Path, syntax: UID, kept: float) -> None:
-    """Wherever the connection broke."""
+    """For an end at any byte."""
     content = _encoded(tmp_path, syntax)
 
     with pytest.raises(CorruptObject):

@@ -1,4 +1,4 @@
-"""The listener with real senders: DCMTK, and files that are broken in every way."""
+"""The listener with real senders: DCMTK, and damaged files."""
 
 import os
 import re
@@ -44,7 +44,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, server: str) -> Iterator[Li
 
 @pytest.fixture(autouse=True)
 def _still_up(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Whatever a sender does, the listener answers afterwards."""
+    """After each test the listener answers a C-ECHO."""
     yield
     if "shared" in request.fixturenames:
         listener: Listener = request.getfixturevalue("shared")
@@ -56,7 +56,7 @@ def _spooled(listener: Listener, study: str) -> list[Path]:
 
 
 def test_the_setting_chooses_the_server(shared: Listener, server: str) -> None:
-    """The log names it."""
+    """The log states the chosen server."""
     assert shared.await_line("listening")["kind"] == server
 
 
@@ -66,7 +66,7 @@ def test_echo_is_answered(shared: Listener) -> None:
 
 
 def test_objects_are_stored_byte_for_byte(shared: Listener, tmp_path: Path) -> None:
-    """What DCMTK sent lies in the spool as DICOM files, and in the ledger."""
+    """Objects from DCMTK are DICOM files in the spool and rows in the ledger."""
     sources = write_series(tmp_path / "ct", 5, study="2.25.1")
     before = shared.balance().received
 
@@ -92,7 +92,7 @@ def test_objects_are_stored_byte_for_byte(shared: Listener, tmp_path: Path) -> N
     ids=lambda syntax: syntax.name,
 )
 def test_every_transfer_syntax_is_kept(shared: Listener, tmp_path: Path, syntax: UID) -> None:
-    """Nothing is decoded or converted on the way in."""
+    """Received objects are neither decoded nor converted."""
     study = f"2.25.2{zlib.crc32(syntax.encode())}"
     image = ct_image(study=study)
     if syntax.is_encapsulated and syntax != JPEGLSLossless:
@@ -118,7 +118,7 @@ def test_every_transfer_syntax_is_kept(shared: Listener, tmp_path: Path, syntax:
 
 
 def test_unknown_called_ae_is_rejected_with_the_reason(shared: Listener) -> None:
-    """A-ASSOCIATE-RJ "called AE title not recognized", and one line with what to change."""
+    """A-ASSOCIATE-RJ "called AE title not recognized", and one log line with the remedy."""
     run = echoscu(shared.port, called="WRONG")
 
     assert "Called AE Title Not Recognized" in run.stdout
@@ -128,7 +128,7 @@ def test_unknown_called_ae_is_rejected_with_the_reason(shared: Listener) -> None
 
 
 def test_other_kinds_of_objects_are_not_negotiated(shared: Listener, tmp_path: Path) -> None:
-    """An MR image finds no presentation context; one line says that only CT is taken."""
+    """An MR image gets no presentation context; one log line states that only CT is accepted."""
     image = ct_image(study="2.25.3", sop_class=MRImageStorage, Modality="MR")
     path = write(image, tmp_path / "mr.dcm")
 
@@ -142,7 +142,7 @@ def test_other_kinds_of_objects_are_not_negotiated(shared: Listener, tmp_path: P
     assert not _spooled(shared, "2.25.3")
 
 
-def test_file_that_is_no_dicom_never_leaves_the_sender(shared: Listener, tmp_path: Path) -> None:
+def test_file_that_is_no_dicom_is_not_sent(shared: Listener, tmp_path: Path) -> None:
     """DCMTK refuses to send it."""
     text = tmp_path / "letter.txt"
     text.write_text("not DICOM")
@@ -165,7 +165,7 @@ def test_unreadable_data_set_is_corrupt(shared: Listener, tmp_path: Path, conten
 
 
 def test_truncated_object_is_corrupt(shared: Listener, tmp_path: Path) -> None:
-    """Pixel data shorter than their length says."""
+    """Pixel data shorter than the header states."""
     whole = write(ct_image(study="2.25.5"), tmp_path / "whole.dcm")
     cut = write_raw(tmp_path / "cut" / "cut.dcm", encoded(whole)[:-100], sop_instance="2.25.5.1.1")
 
@@ -211,7 +211,7 @@ def test_same_object_again_is_acknowledged_without_a_second_row(
 def test_same_object_in_another_transfer_syntax_leaves_one_file(
     shared: Listener, tmp_path: Path
 ) -> None:
-    """The first stays, as the books say; the second is acknowledged and not kept."""
+    """The first file stays, as in the ledger; the second is acknowledged and not kept."""
     image = ct_image(study="2.25.71")
     first = write(image, tmp_path / "one.dcm")
     image.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
@@ -242,7 +242,7 @@ def test_other_content_under_a_known_uid_is_refused(shared: Listener, tmp_path: 
 
 
 def test_refusals_are_counted_beside_the_balance(shared: Listener, tmp_path: Path) -> None:
-    """A refused object is not received, and not forgotten."""
+    """A refused object does not count as received, but as refused."""
     before = shared.balance()
     path = write_raw(tmp_path / "a.dcm", b"nothing", sop_instance="2.25.9.1.1")
 
@@ -264,14 +264,14 @@ def test_refusals_are_counted_beside_the_balance(shared: Listener, tmp_path: Pat
         b"\x01\x00\xff\xff\xff\xff" + bytes(200),
     ],
 )
-def test_noise_on_the_port_harms_nobody(shared: Listener, noise: bytes) -> None:
+def test_invalid_connections_do_not_disturb_the_listener(shared: Listener, noise: bytes) -> None:
     """Port scanners, browsers and half-open connections."""
     with socket.create_connection(("127.0.0.1", shared.port), timeout=5) as connection:
         connection.sendall(noise)
 
 
 def test_no_patient_data_in_the_log(shared: Listener) -> None:
-    """Neither name nor identifier nor birth date, whatever was sent in this module."""
+    """No log line of this module contains a name, an identifier or a birth date."""
     text = shared.log.read_text()
     for secret in ("VIRTUAL", "19500101", "PatientName"):
         assert secret not in text

@@ -1,4 +1,4 @@
-"""The listener at its limits and interrupted: full, overloaded, killed, stopped, with silent peers."""
+"""The listener at its limits: disk full, too many peers, killed, stopped, with stopped peers."""
 
 import re
 import signal
@@ -60,7 +60,7 @@ def test_full_disk_is_out_of_resources(tmp_path: Path, server: str) -> None:
 
 
 def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path, server: str) -> None:
-    """Killed between objects again and again: every success is a file and a row."""
+    """After repeated kills every acknowledged object is a file and a row."""
     source = tmp_path / "ct"
     write_series(source, 60)
     settings = settings_for(tmp_path / "node", intake_section(server))
@@ -161,7 +161,7 @@ def test_broken_association_leaves_no_half_object(tmp_path: Path, server: str) -
         assert listener.balance().received == 1
 
 
-def test_a_peer_that_falls_silent_in_mid_message_is_let_go(tmp_path: Path, server: str) -> None:
+def test_a_peer_that_stops_within_a_message_is_aborted(tmp_path: Path, server: str) -> None:
     """After ``intake.idle_timeout_s``, and at once when the node stops."""
     text = intake_section(server, "idle_timeout_s = 1")
     with running_listener(tmp_path / "node", text) as listener:
@@ -183,7 +183,7 @@ def test_a_peer_that_falls_silent_in_mid_message_is_let_go(tmp_path: Path, serve
             assert listener.process.wait(10) == 0
 
 
-def test_stop_does_not_wait_for_a_silent_peer(tmp_path: Path, server: str) -> None:
+def test_stop_does_not_wait_for_a_stopped_peer(tmp_path: Path, server: str) -> None:
     """The idle timeout is 60 s; peers stopped within the request and within a message."""
     with running_listener(tmp_path / "node", intake_section(server)) as listener:
         association = AE("TEST").associate(
@@ -217,7 +217,7 @@ def test_more_associations_than_allowed_are_rejected(tmp_path: Path, server: str
         first.release()
 
 
-def test_stop_finishes_and_leaves_nothing_half_written(tmp_path: Path, server: str) -> None:
+def test_stop_finishes_and_leaves_no_partial_file(tmp_path: Path, server: str) -> None:
     """SIGTERM in mid-association ends the process with 0 and an empty incoming folder."""
     write_series(tmp_path / "ct", 80)
     with running_listener(tmp_path / "node", intake_section(server)) as listener:

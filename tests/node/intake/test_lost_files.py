@@ -89,7 +89,7 @@ def test_a_file_that_is_back_counts_again(ledger, tmp_path):
 
 
 def test_what_was_delivered_stays_delivered(ledger, tmp_path):
-    """Its file is missed, but its result is not."""
+    """Its file is lost, but its result stays delivered."""
     instance = ledger_entry(ledger, ct_series(1)[0], tmp_path)
     decision = Decision(
         study_instance_uid="2.25.1",
@@ -110,7 +110,7 @@ def test_what_was_delivered_stays_delivered(ledger, tmp_path):
 
 
 def test_an_object_that_came_again_meanwhile_is_not_lost(ledger, tmp_path):
-    """The listener was faster than the check."""
+    """The listener recorded the object again before the check."""
     instance = ledger_entry(ledger, ct_series(1)[0], tmp_path)
     (row,) = ledger.files.page(after=0, limit=10)
     ledger.received.record(instance)
@@ -146,7 +146,7 @@ def test_a_lost_slice_leaves_the_job_that_was_to_use_it(ledger, tmp_path):
 
 
 @pytest.mark.peer("dcmtk")
-def test_a_torn_file_after_kill_9_is_told_and_healed_by_a_re_send(tmp_path):
+def test_a_torn_file_after_kill_9_is_logged_and_healed_by_a_re_send(tmp_path):
     """Real processes: the listener is killed, a file is cut, the next start finds it."""
     rules = "quiet_time_s = 0.5\nstudy_quiet_time_s = 0.5\nincomplete_wait_s = 600\n"
     settings = settings_for(tmp_path / "node", f"[series]\n{rules}")

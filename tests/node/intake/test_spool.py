@@ -1,4 +1,4 @@
-"""Files in the spool: whole or not there, and never overwritten by another object."""
+"""Files in the spool: complete or absent, and never overwritten by another object."""
 
 import hashlib
 from pathlib import Path
@@ -71,7 +71,7 @@ def test_other_content_has_another_place(spool: Spool) -> None:
 
 @pytest.mark.parametrize("uid", ["../../etc/passwd", "..", "", "a/b", "1.2/3", "1." * 40, "\0"])
 def test_no_identifier_leads_out_of_the_spool(tmp_path: Path, spool: Spool, uid: str) -> None:
-    """UIDs come from the network."""
+    """A UID from the network cannot contain a path."""
     path = spool.place(uid, uid, uid, hashlib.sha256().hexdigest())
 
     assert path.resolve().is_relative_to((tmp_path / "spool").resolve())
@@ -79,7 +79,7 @@ def test_no_identifier_leads_out_of_the_spool(tmp_path: Path, spool: Spool, uid:
 
 
 def test_unfinished_files_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
-    """Only its own: other listeners may be writing."""
+    """Only its own files: other listeners may be writing."""
     incoming = tmp_path / "spool" / "incoming"
     incoming.mkdir(parents=True)
     (incoming / "listener.7.part").touch()
@@ -99,7 +99,7 @@ def test_watermark_refuses_before_the_disk_is_full(tmp_path: Path) -> None:
 
 
 def test_file_meta_is_what_pydicom_writes(tmp_path: Path) -> None:
-    """Group length, padding and order as PS3.10 wants them."""
+    """Group length, padding and order as PS3.10 requires."""
     ours = file_meta(CTImageStorage, "1.2.345", ExplicitVRLittleEndian)
     path = tmp_path / "meta.dcm"
     path.write_bytes(ours)

@@ -16,14 +16,14 @@ from tests.node.series_objects import ct_series, record
 
 @pytest.fixture
 def selection() -> Selection:
-    """A series that was chosen."""
+    """A selected series."""
     chosen, _ = select_series([record(ct_series(20))])
     assert chosen is not None
     return chosen
 
 
 def test_a_job_names_every_object_of_the_series(selection, tmp_path):
-    """And survives the way through its file."""
+    """The job is equal after it is written and read."""
     job = make_job(selection, tmp_path)
     path = write_job(job)
     assert path == tmp_path / job.key / JOB_FILE
@@ -31,15 +31,15 @@ def test_a_job_names_every_object_of_the_series(selection, tmp_path):
     assert len(job.instances) == 20
 
 
-def test_the_same_content_gives_the_same_key_in_any_order(selection, tmp_path):
+def test_the_same_content_has_the_same_key_in_any_order(selection, tmp_path):
     """The key is a digest of the content, not of the arrival."""
     other, _ = select_series([record(ct_series(20)[::-1])])
     assert other is not None
     assert make_job(other, tmp_path).key == make_job(selection, tmp_path).key
 
 
-def test_one_slice_more_gives_another_key(selection, tmp_path):
-    """A late slice is another job."""
+def test_one_more_slice_changes_the_key(selection, tmp_path):
+    """A late slice makes another job."""
     other, _ = select_series([record(ct_series(21))])
     assert other is not None
     assert make_job(other, tmp_path).key != make_job(selection, tmp_path).key

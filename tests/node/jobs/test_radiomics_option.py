@@ -36,13 +36,13 @@ def settings(*destinations: Destination) -> Settings:
     return Settings(destinations=destinations)
 
 
-def test_nobody_gets_features_unless_asked_for() -> None:
+def test_no_destination_gets_features_by_default() -> None:
     """Off by default."""
     assert radiomics_destinations(settings(destination("pacs"))) == ()
 
 
-def test_a_destination_asks_for_itself() -> None:
-    """The option stands with the destination."""
+def test_the_option_belongs_to_one_destination() -> None:
+    """The option is a setting of the destination."""
     both = settings(destination("pacs"), destination("research", radiomics=True))
 
     assert destinations_for(both) == ("pacs", "research")
@@ -50,8 +50,8 @@ def test_a_destination_asks_for_itself() -> None:
 
 
 @pytest.mark.parametrize("radiomics", [True, False])
-def test_the_job_carries_the_wish_and_keeps_its_key(radiomics: bool, tmp_path: Path) -> None:
-    """The other results stay the same, so their name does too."""
+def test_the_job_holds_the_option_and_keeps_its_key(radiomics: bool, tmp_path: Path) -> None:
+    """The other results stay the same, so the key does too."""
     selection, _ = select_series([record(ct_series(20))])
     assert selection is not None
 
@@ -61,8 +61,8 @@ def test_the_job_carries_the_wish_and_keeps_its_key(radiomics: bool, tmp_path: P
     assert job.key == make_job(selection, tmp_path).key
 
 
-def test_the_job_carries_the_engine_and_keeps_its_key(tmp_path: Path) -> None:
-    """Both engines give the same features, so the work has the same name."""
+def test_the_job_holds_the_engine_and_keeps_its_key(tmp_path: Path) -> None:
+    """Both engines compute the same features, so the key is the same."""
     selection, _ = select_series([record(ct_series(20))])
     assert selection is not None
 
@@ -93,10 +93,10 @@ def test_the_coordinator_passes_the_engine_of_the_settings_on(tmp_path: Path) ->
     ledger.close()
 
 
-def test_config_check_misses_an_engine_that_is_not_installed(
+def test_config_check_reports_an_engine_that_is_not_installed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With what to do about it."""
+    """The message has the remedy."""
     monkeypatch.setitem(sys.modules, "radiomics", None)
     chosen = Settings(
         node=NodeSection(data_folder=tmp_path, port=free_port()),
@@ -109,7 +109,7 @@ def test_config_check_misses_an_engine_that_is_not_installed(
     assert "pip install" in mistake
 
 
-def test_only_who_asked_gets_the_report(tmp_path: Path) -> None:
+def test_only_destinations_with_the_option_get_the_report(tmp_path: Path) -> None:
     """SEG and SR go to both destinations, the features to one."""
     ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
     fill(ledger, tmp_path)

@@ -178,7 +178,7 @@ def test_a_result_for_a_removed_destination_has_a_reason_of_its_own(ledger, tmp_
 
 
 def test_what_was_not_delivered_can_be_sent_again(ledger, tmp_path):
-    """After the cause is removed: only current results, and with a new time until give-up."""
+    """Redelivery takes only current results, and their time limit starts again."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
     ledger.jobs.finish("k1", [SR], ["pacs"])
@@ -216,7 +216,7 @@ def test_without_a_destination_a_finished_job_is_done(ledger, tmp_path):
 
 
 def test_a_decision_is_void_when_the_study_grew_meanwhile(ledger, tmp_path):
-    """A slice that came between looking and deciding is not lost."""
+    """A slice that arrived between snapshot and decision is not lost."""
     fill(ledger, tmp_path, count=2)
     seen = ledger.studies.snapshot("2.25.1")
     ledger.received.record(stored(ct_image(number=9), tmp_path))
@@ -246,8 +246,8 @@ def test_a_late_slice_supersedes_the_first_result(ledger, tmp_path):
 
 
 @pytest.mark.parametrize("is_delivered", [False, True])
-def test_a_study_that_becomes_unsuitable_takes_its_results_back(ledger, tmp_path, is_delivered):
-    """Late objects made the series unusable: what was not delivered yet is not sent."""
+def test_a_study_that_becomes_unsuitable_drops_undelivered_results(ledger, tmp_path, is_delivered):
+    """Late objects made the series unusable: results that are not delivered yet are not sent."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
     ledger.jobs.finish("k1", [SR], ["pacs"])
@@ -292,7 +292,7 @@ def test_a_postponed_result_comes_back_at_its_time(ledger, tmp_path):
 
 
 def test_a_delivered_report_is_the_predecessor_of_the_next(ledger, tmp_path):
-    """Only a report that a destination really has."""
+    """Only a report that was delivered to a destination."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
     ledger.jobs.finish("k1", [SR, SEG], ["pacs"])
@@ -303,7 +303,7 @@ def test_a_delivered_report_is_the_predecessor_of_the_next(ledger, tmp_path):
 
 
 def test_a_decision_waits_for_a_result_that_is_on_its_way(ledger, tmp_path):
-    """Else the PACS got a report that the ledger calls dropped and no later one replaces."""
+    """Otherwise the PACS would get a report that the ledger drops and that no later one replaces."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
     ledger.jobs.finish("k1", [SR], ["pacs"])
@@ -317,7 +317,7 @@ def test_a_decision_waits_for_a_result_that_is_on_its_way(ledger, tmp_path):
 
 
 def test_an_unfinished_claim_is_returned_again(ledger, tmp_path):
-    """The coordinator was killed between sending and writing it down."""
+    """The coordinator was killed between sending and recording."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
     ledger.jobs.finish("k1", [SR], ["pacs"])
@@ -328,8 +328,8 @@ def test_an_unfinished_claim_is_returned_again(ledger, tmp_path):
         ledger.outbox.record_dead(first[0], 0xA900, Reason.DELIVERY_REFUSED)
 
 
-def test_a_report_goes_after_a_segmentation_that_was_refused(ledger, tmp_path):
-    """It waits for what may still arrive, not for what never will."""
+def test_a_report_is_sent_after_its_segmentation_was_refused(ledger, tmp_path):
+    """Only studies that may still receive objects wait."""
     fill(ledger, tmp_path)
     choose(ledger, "k1")
     ledger.jobs.finish("k1", [SR, SEG], ["pacs", "other"])
@@ -343,7 +343,7 @@ def test_a_report_goes_after_a_segmentation_that_was_refused(ledger, tmp_path):
 
 
 def test_only_quiet_undecided_studies_are_looked_at(ledger, tmp_path):
-    """Reading a study means reading a thousand headers."""
+    """Only these are read, because a study can have a thousand headers."""
     before = time.time() - 1
     fill(ledger, tmp_path)
     assert ledger.studies.quiet(before) == []
@@ -353,7 +353,7 @@ def test_only_quiet_undecided_studies_are_looked_at(ledger, tmp_path):
 
 
 def test_reading_waits_for_no_writer(tmp_path):
-    """The status and the coordinator's many looks do not slow a listener, nor it them."""
+    """Queries of status and coordinator do not wait for a listener, and it does not wait for them."""
     path = tmp_path / "ledger.sqlite3"
     ledger = Ledger.open(f"sqlite:///{path}")
     fill(ledger, tmp_path)
@@ -376,7 +376,7 @@ def test_reading_waits_for_no_writer(tmp_path):
     ],
     ids=["unread headers", "balance", "unfinished jobs"],
 )
-def test_looking_for_work_never_scans_the_objects_of_years(tmp_path, query):
+def test_frequent_queries_use_an_index(tmp_path, query):
     """The plans of the queries that run several times a second use an index."""
     path = tmp_path / "ledger.sqlite3"
     Ledger.open(f"sqlite:///{path}").close()
@@ -418,20 +418,20 @@ def test_migrations_lead_up_and_down(url):
 
 
 def test_an_unusable_database_is_a_ledger_error(tmp_path):
-    """Foreign errors do not leak."""
+    """Errors of SQLAlchemy become a `LedgerError`."""
     (tmp_path / "file.sqlite3").write_bytes(b"this is no database, but long enough to look at" * 9)
     with pytest.raises(LedgerError):
         Ledger.open(f"sqlite:///{tmp_path / 'file.sqlite3'}")
 
 
 def test_every_state_has_its_row_in_the_table_of_its_kind():
-    """No state without a word on where it may lead, and no step from one kind to another."""
+    """Every state has its steps, and no step leads to a state of another kind."""
     for kind, steps in ALLOWED.items():
         assert list(steps) == list(kind)
         assert {type(target) for targets in steps.values() for target in targets} == {kind}
 
 
-def test_states_that_share_a_word_keep_their_own_arrows():
+def test_states_with_the_same_word_keep_their_own_steps():
     """A delivered object may be waiting again; a delivered result is final."""
     assert InstanceState.DELIVERED in sources_of(InstanceState.WAITING)
     assert OutputState.DELIVERED not in sources_of(OutputState.DUE)

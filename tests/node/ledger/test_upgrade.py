@@ -63,14 +63,14 @@ def test_the_tables_are_those_of_the_present_code(ledger, url):
 
 
 def test_the_reasons_of_the_old_version_are_known(ledger):
-    """A reason in the ledger is one that the present code explains."""
+    """The present code has a sentence for each reason in the ledger."""
     assert {Reason(code) for code in ledger.balance().reasons} == {
         Reason.WORKER_DIED,
         Reason.BETTER_SERIES_CHOSEN,
     }
 
 
-def test_the_work_goes_on(ledger):
+def test_jobs_and_studies_of_the_old_version_are_finished(ledger):
     """The job in the queue ends, the waiting study is decided, and the old report is found."""
     (queued,) = ledger.jobs.unfinished()
     ledger.jobs.fail(queued.key, Reason.INTERNAL_ERROR)

@@ -89,7 +89,7 @@ def test_a_plain_ct_with_an_unlucky_name_is_measured(description):
 
 
 def test_a_scout_among_the_slices_is_left_out():
-    """Some scanners keep it in the series; the rest is a whole stack."""
+    """Some scanners store the scout in the series; the other slices are a complete stack."""
     scout = ct_image(
         number=99, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], Rows=888, Columns=512
     )
@@ -114,7 +114,7 @@ def test_a_scout_among_the_slices_is_left_out():
         ("H0\N{SUPERSCRIPT TWO}", 0.6),
     ],
 )
-def test_kernels_of_the_vendors_are_told_apart(kernel, suitability):
+def test_sharp_kernels_of_each_vendor_are_recognised(kernel, suitability):
     """GE, Siemens, Philips, Canon; and names that are none."""
     assert kernel_suitability(kernel) == suitability
 
@@ -135,7 +135,7 @@ def test_kernels_of_the_vendors_are_told_apart(kernel, suitability):
     ],
 )
 def test_contrast_is_read_from_the_words_then_from_the_agent(description, agent, expected):
-    """The agent stands in the header of the whole examination, also of its unenhanced series."""
+    """All series of an examination have the agent in the header, also the unenhanced one."""
     one = record(ct_series(8, SeriesDescription=description, ContrastBolusAgent=agent))
     assert is_enhanced(one) is expected
 
@@ -158,7 +158,7 @@ def test_three_slices_are_too_few():
     assert stack_of(record(ct_series(3))).flaw is Reason.TOO_FEW_SLICES
 
 
-def test_two_phases_in_one_series_are_told_by_their_positions():
+def test_two_phases_in_one_series_are_found_by_duplicate_positions():
     """Every position twice."""
     images = ct_series(20) + [ct_image(number=100 + i, height_mm=(i + 1) * 2.5) for i in range(20)]
     assert stack_of(record(images)).flaw is Reason.DUPLICATE_POSITION
@@ -193,7 +193,7 @@ def test_turned_slices_are_mixed_orientation():
         ({"SeriesDescription": "l-spine"}, {"SeriesDescription": "cervical spine"}),
     ],
 )
-def test_the_better_series_wins_and_the_other_says_why(better, worse):
+def test_the_better_series_is_chosen_and_the_other_has_a_reason(better, worse):
     """The region first; unenhanced, standard kernel, thin, 120 kV, long coverage."""
     best, losers = select_series(
         [record(ct_series(series="2.25.4", **worse)), record(ct_series(series="2.25.5", **better))]
@@ -217,7 +217,7 @@ def test_the_choice_does_not_depend_on_the_order_of_arrival(order):
 
 @given(st.text(max_size=20))
 def test_any_kernel_name_gets_a_suitability(name):
-    """Names are free text."""
+    """Kernel names are free text."""
     assert 0 <= kernel_suitability(name) <= 1
 
 

@@ -1,4 +1,4 @@
-"""Child processes: the stop signal reaches them however busy their threads are."""
+"""Child processes receive the stop signal also when their main thread is blocked."""
 
 import signal
 import subprocess
@@ -14,11 +14,11 @@ signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
 print("waiting", flush=True)
 stop_event.wait()
 """
-"""The main thread takes no signal: the kernel has to give it to another one."""
+"""The main thread blocks the signal, so the kernel delivers it to another thread."""
 
 
 def test_a_signal_that_another_thread_takes_stops_the_process() -> None:
-    """Python runs handlers in the main thread alone, and that one sleeps."""
+    """Python runs handlers in the main thread only, which is blocked."""
     for number in (signal.SIGTERM, signal.SIGINT):
         process = subprocess.Popen([sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE)
         assert process.stdout is not None

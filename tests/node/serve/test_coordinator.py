@@ -1,4 +1,4 @@
-"""The coordinator as a process: it decides rightly, and may be killed at any moment."""
+"""The coordinator as a process: its decisions, also after kills at any moment."""
 
 import contextlib
 import json
@@ -92,7 +92,7 @@ def jobs(settings: Settings) -> list[Job]:
     ],
     ids=["three slices", "a hole", "scout", "no HU"],
 )
-def test_what_cannot_be_measured_is_skipped_with_its_reason(tmp_path, images, reason):
+def test_a_series_that_cannot_be_measured_is_skipped_with_its_reason(tmp_path, images, reason):
     """No job, every object skipped, the ledger balances."""
     settings = settings_for(tmp_path)
     ledger = Ledger.open(settings.ledger_url)
@@ -180,7 +180,7 @@ def test_the_message_on_the_queue_carries_a_path_and_no_patient_data(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["job.json", "outcome.json"])
-def test_a_damaged_job_fails_alone_and_the_node_goes_on(tmp_path, name):
+def test_a_damaged_job_fails_and_other_studies_are_decided(tmp_path, name):
     """The next study is still decided."""
     settings = settings_for(tmp_path)
     ledger = Ledger.open(settings.ledger_url)

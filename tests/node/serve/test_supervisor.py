@@ -1,4 +1,4 @@
-"""The processes of a node: watched, restarted, stopped, and gone with their parent."""
+"""The processes of a node: watched, restarted, stopped, and ended with their parent."""
 
 import json
 import os

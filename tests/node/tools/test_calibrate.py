@@ -97,7 +97,7 @@ def test_pairs_are_added_to_what_is_known(tmp_path: Path) -> None:
 
 
 def test_a_calibration_makes_another_job_of_the_same_series(tmp_path: Path) -> None:
-    """Its table travels in the job, so that a result names its calibration."""
+    """The job contains its table, so that a result states its calibration."""
     write_series(tmp_path / "ct", count=40)
     selection = select_folder(tmp_path / "ct").selection
     assert selection is not None
@@ -109,7 +109,7 @@ def test_a_calibration_makes_another_job_of_the_same_series(tmp_path: Path) -> N
 
 
 def test_a_table_that_breaks_while_the_node_runs_leaves_the_last_good_one(tmp_path: Path) -> None:
-    """A mistake in an editor must not stop the node, nor silently change the numbers."""
+    """A mistake in the file must not stop the node or change the numbers."""
     file = tmp_path / "density.json"
     table = SiteTable(file)
     assert table.current() is None

@@ -29,7 +29,7 @@ def _peer(archive: Archive) -> Peer:
 
 @pytest.mark.peer("dcmtk")
 def test_archive_stores_what_dcmtk_sends(archive: Archive, tmp_path: Path) -> None:
-    """By study, as it came."""
+    """In a folder for each study, unchanged."""
     sources = write_series(tmp_path / "ct", 3)
 
     assert echoscu(archive.port, called=archive.ae_title).returncode == 0
@@ -61,7 +61,9 @@ def test_sender_sends_every_kind_as_it_is(archive: Archive, tmp_path: Path) -> N
     assert len(archive.find("MR")) == 1
 
 
-def test_sender_says_what_the_peer_does_not_take(archive: Archive, tmp_path: Path) -> None:
+def test_sender_reports_sop_classes_that_the_peer_does_not_accept(
+    archive: Archive, tmp_path: Path
+) -> None:
     """A SOP class that the archive does not accept."""
     image = ct_image(sop_class="1.2.826.0.1.3680043.8.498.1")
     path = write(image, tmp_path / "odd.dcm")
@@ -75,8 +77,8 @@ def test_sender_says_what_the_peer_does_not_take(archive: Archive, tmp_path: Pat
     assert path.exists()
 
 
-def test_unreachable_peer_is_told_apart_from_a_refusal(archive: Archive) -> None:
-    """One may be tried again, the other not."""
+def test_unreachable_peer_and_refusal_are_different_errors(archive: Archive) -> None:
+    """Only the first may be tried again."""
     absent = Peer(ae_title="X", host="127.0.0.1", port=free_port())
     with pytest.raises(PeerUnreachable):
         echo(absent)

@@ -1,4 +1,4 @@
-"""What the self-test calls a pass, and what not."""
+"""The checks of the self-test: values that pass and values that fail."""
 
 import copy
 from typing import Any
@@ -50,7 +50,7 @@ def test_values_within_their_tolerance_pass() -> None:
     ],
 )
 def test_a_value_off_or_withheld_fails(change: dict[str, Any], quantity: str) -> None:
-    """Also the neighbour's body under this level's name."""
+    """Also where a level has the body of its neighbour."""
     assert [one.quantity for one in failed(change)] == [quantity]
 
 
@@ -72,7 +72,7 @@ def test_nothing_reported_fails() -> None:
 
 
 def test_the_node_is_called_at_its_own_address() -> None:
-    """Loopback where it listens everywhere; by a name that it lets in."""
+    """The loopback address if it listens on all; with an AE title that it accepts."""
     settings = Settings.model_validate(
         {
             "node": {"bind": "0.0.0.0", "port": 11113, "ae_title": "BONES"},

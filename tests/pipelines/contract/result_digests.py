@@ -19,13 +19,13 @@ BESIDE: Final = ("pipelines/worker/", "pipelines/__main__.py", "pipelines/contra
 
 
 def recorded() -> dict[str, Any]:
-    """What the file holds: the generation, and a digest by path."""
+    """Content of the file: the generation, and a digest by path."""
     record: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
     return record
 
 
 def current() -> dict[str, Any]:
-    """What the file would hold if it were written now."""
+    """Content that the file would have if it were written now."""
     return {"generation": GENERATION, "files": {name: _digest(ROOT / name) for name in _names()}}
 
 

@@ -33,7 +33,7 @@ def too_large(
 
 
 def test_results_do_not_change_unnoticed() -> None:
-    """The recorded digests are those of the sources, tables and weights of now."""
+    """The recorded digests are those of the present sources, tables and weights."""
     before, now = recorded(), current()
     files = {*before["files"].items()} ^ {*now["files"].items()}
     changed = sorted({name for name, _ in files}) or ["none; the generation was raised"]
@@ -42,7 +42,7 @@ def test_results_do_not_change_unnoticed() -> None:
 
 
 def test_rewording_keeps_the_digest_and_a_limit_changes_it() -> None:
-    """Comments, docstrings and layout decide nothing; a constant does."""
+    """Comments, docstrings and layout do not change the digest; a constant does."""
     assert code_digest(REWORDED) == code_digest(PLAIN)
     assert code_digest(PLAIN.replace("1.2", "1.3")) != code_digest(PLAIN)
     assert code_digest(PLAIN.replace("x >", "x >=")) != code_digest(PLAIN)

@@ -240,7 +240,7 @@ def test_the_newest_entry_counts():
     ],
 )
 def test_a_bad_table_names_the_field(tmp_path: Path, text: str, words: str):
-    """A typing mistake gives a message without a traceback."""
+    """A typing mistake results in a message without a traceback."""
     file = tmp_path / "table.json"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(BadDensityTable, match=words):
@@ -248,7 +248,7 @@ def test_a_bad_table_names_the_field(tmp_path: Path, text: str, words: str):
 
 
 def test_portal_venous_density_is_corrected_as_published():
-    """Toelly 2017: unenhanced = 0.978 venous - 4.517; 86.2 mg/cm3 give 79.8."""
+    """Toelly 2017: unenhanced = 0.978 venous - 4.517; 86.2 mg/cm3 becomes 79.8."""
     correction = default_table().correction_for(ContrastPhase.PORTAL_VENOUS)
     path = DensityPath(calibration=GENERIC, correction=correction)
     corrected = path.density(hu(86.2 * 1.309))

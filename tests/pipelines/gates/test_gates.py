@@ -56,7 +56,7 @@ def volume(stack: Stack | None = None, **header: Any) -> CtVolume:
     ],
 )
 def test_header_raises_its_concern(header: dict[str, Any], reason: Reason, reach: Reach) -> None:
-    """One attribute out of range gives one concern with its reach."""
+    """One attribute out of range raises one concern with its reach."""
     (concern,) = check_header(volume(**header)).concerns
 
     assert (concern.reason, concern.reach) == (reason, reach)

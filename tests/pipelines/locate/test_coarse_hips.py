@@ -14,7 +14,7 @@ from training.cohort.people.subject import draw_subject
 
 SEED = 93_001
 EMPTY_SLICES = 40
-"""More than the hip network looks beyond the pelvis."""
+"""More slices than the hip network includes above the pelvis."""
 
 
 ASIDE = 10
@@ -25,8 +25,8 @@ def dice(one, other):
     return 2 * (one & other).sum() / (one.sum() + other.sum())
 
 
-def said(parts):
-    """A spine network that is sure of these structures."""
+def predicted(parts):
+    """Output of a spine network with probability 1 for these structures."""
     shares = np.stack([parts == one for one in Structure]).astype(np.float32)
     return SpineProbabilities(structures=shares, centre=np.zeros(parts.shape, np.float32))
 
@@ -42,13 +42,13 @@ def patient():
 
 
 def test_the_hip_network_outlines_what_the_spine_network_calls_a_femur(patient):
-    """Of the femora one sees the uppermost third; the other outlines them whole."""
+    """The spine network predicts part of the femora; the hip network outlines them whole."""
     hu, truth = patient
     femora = np.isin(truth, FEMORA)
     heights = np.flatnonzero(femora.any(axis=(1, 2)))
     missed = femora.copy()
     missed[heights[-len(heights) // 3] :] = False
-    sees_heads = said(np.where(missed, Structure.BACKGROUND, truth))
+    sees_heads = predicted(np.where(missed, Structure.BACKGROUND, truth))
     found = find_hips(hu, (sees_heads, sees_heads), "cpu")
     assert femora.sum() > 8_000
     assert dice(found.femora > 0.5, femora) > 0.8
@@ -60,24 +60,24 @@ def test_the_hip_network_outlines_what_the_spine_network_calls_a_femur(patient):
 def test_the_mirrored_pass_is_turned_back(patient):
     """Both passes find the femora of a patient who lies 3 cm beside the middle of the image."""
     hu, truth = (np.roll(one, ASIDE, axis=2) for one in patient)
-    seen = said(truth)
+    seen = predicted(truth)
     for one in find_hips(hu, (seen, seen), "cpu").passes:
         assert dice(one, np.isin(truth, FEMORA)) > 0.8
 
 
-def test_of_the_sacrum_the_mean_counts(patient):
-    """The spine network says 0.4 of it, which alone is none; the other lifts most of it over a half."""
+def test_the_sacrum_is_the_mean_of_both_networks(patient):
+    """The spine network predicts 0.4, below the threshold; the mean of both is mostly over one half."""
     hu, truth = patient
     sacrum = truth == Structure.SACRUM
-    seen = said(truth)
+    seen = predicted(truth)
     seen.structures[Structure.SACRUM] *= np.float32(0.4)
     found = find_hips(hu, (seen, seen), "cpu").sacrum
     assert dice(found > 0.5, sacrum) > 0.5
     assert found[~sacrum].max() <= 0.5
 
 
-def test_bones_in_which_the_spine_network_sees_no_femur_are_none():
-    """Three parts of 1000 voxels, of which the other network shares 150, 50 and none."""
+def test_parts_without_femur_in_the_spine_network_are_removed():
+    """Three parts of 1000 voxels; the spine network predicts femur in 150, 50 and none of them."""
     hips, spine = np.zeros((2, 20, 30, 40), np.float32)
     for number, shared in enumerate((150, 50, 0)):
         part = (slice(5, 15), slice(10, 20), slice(2 + 13 * number, 12 + 13 * number))
@@ -105,28 +105,28 @@ def test_a_femur_has_no_holes_and_keeps_its_outside():
 
 
 @pytest.mark.parametrize("empty", [0, 1], ids=["none", "at the edge"])
-def test_closing_leaves_what_has_no_holes(empty):
+def test_closing_does_not_change_a_map_without_holes(empty):
     """No femur at all, and one that fills the scan to its edge."""
     seen = np.zeros((12, 12, 12), np.float32)
     seen[:, :6] = 0.9 * empty
     assert np.allclose(closed(seen), seen)
 
 
-def test_far_from_the_pelvis_the_hip_network_is_not_asked(patient):
-    """A second pair of femora above the head, which the spine network does not see, is none."""
+def test_far_from_the_pelvis_the_hip_network_does_not_run(patient):
+    """A second pair of femora above the head is removed: the spine network does not predict it."""
     hu, truth = patient
     air = np.full((EMPTY_SLICES, *hu.shape[1:]), -1000, np.float32)
     heights = np.flatnonzero(np.isin(truth, FEMORA).any(axis=(1, 2)))
     again = hu[heights[0] : heights[-1] + 1]
     rest = np.zeros((len(air) + len(again), *hu.shape[1:]), truth.dtype)
-    seen = said(np.concatenate([truth, rest]))
+    seen = predicted(np.concatenate([truth, rest]))
     found = find_hips(np.concatenate([hu, air, again]), (seen, seen), "cpu")
     assert found.femora[: len(hu)].max() > 0.9
     assert not found.femora[len(hu) + EMPTY_SLICES :].any()
 
 
-def test_specks_of_sacrum_far_from_the_pelvis_are_none(patient):
-    """In ribs, say: they neither count nor make the hip network look there."""
+def test_specks_of_sacrum_far_from_the_pelvis_are_ignored(patient):
+    """For example in ribs: they do not count, and the hip network does not run there."""
     hu, truth = patient
     air = np.full((EMPTY_SLICES, *hu.shape[1:]), -1000, np.float32)
     heights = np.flatnonzero(np.isin(truth, FEMORA).any(axis=(1, 2)))
@@ -135,18 +135,18 @@ def test_specks_of_sacrum_far_from_the_pelvis_are_none(patient):
     above[-8:, 50:58, 60:68] = Structure.SACRUM
     above[EMPTY_SLICES:][np.isin(truth[heights[0] : heights[-1] + 1], FEMORA)] = FEMORA[0]
     above[EMPTY_SLICES : EMPTY_SLICES + 8] = Structure.BACKGROUND
-    seen = said(np.concatenate([truth, above]))
+    seen = predicted(np.concatenate([truth, above]))
     found = find_hips(np.concatenate([hu, air, again]), (seen, seen), "cpu")
     assert not found.sacrum[len(hu) + EMPTY_SLICES :].any()
     assert not found.femora[len(hu) + EMPTY_SLICES :].any()
     assert found.sacrum[: len(hu)].max() > 0.9
 
 
-def test_without_a_pelvis_the_spine_network_tells(patient):
-    """A few voxels of bone are not enough to ask another network."""
+def test_without_a_pelvis_the_maps_of_the_spine_network_are_used(patient):
+    """A few voxels of bone are not enough to run the hip network."""
     hu, truth = patient
-    crumb = np.full(truth.shape, Structure.BACKGROUND)
-    crumb.flat[: LEAST_VOXELS - 1] = Structure.FEMUR_LEFT
-    found = find_hips(hu, (said(crumb), said(crumb)), "cpu")
+    speck = np.full(truth.shape, Structure.BACKGROUND)
+    speck.flat[: LEAST_VOXELS - 1] = Structure.FEMUR_LEFT
+    found = find_hips(hu, (predicted(speck), predicted(speck)), "cpu")
     assert not found.sacrum.any()
-    assert np.array_equal(found.femora, crumb == Structure.FEMUR_LEFT)
+    assert np.array_equal(found.femora, speck == Structure.FEMUR_LEFT)

@@ -1,4 +1,4 @@
-"""Planes between bodies follow the discs, whatever the axis of the spine says."""
+"""Planes between bodies follow the discs, for any direction of the axis of the spine."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def disc(normal: np.ndarray) -> np.ndarray:
 
 @settings(max_examples=30, deadline=None)
 @given(tilt=st.floats(-25, 25), turn=st.floats(0, 180))
-def test_the_plane_stands_on_the_tilted_disc(tilt, turn):
+def test_the_plane_follows_a_tilted_disc(tilt, turn):
     """Within three degrees and a third of a voxel, for discs tilted in any direction."""
     t, s = np.deg2rad([tilt, turn])
     normal = np.array([np.cos(t), np.sin(t) * np.cos(s), np.sin(t) * np.sin(s)])
@@ -35,8 +35,8 @@ def test_the_plane_stands_on_the_tilted_disc(tilt, turn):
 
 
 @pytest.mark.parametrize("content", [np.zeros(SHAPE), np.ones(SHAPE)], ids=["no disc", "no shape"])
-def test_without_a_flat_disc_the_plane_stands_square_on_the_axis(content):
-    """Nothing to fit: the border found along the axis is kept."""
+def test_without_a_flat_disc_the_plane_is_perpendicular_to_the_axis(content):
+    """Without a disc to fit, the border found along the axis is kept."""
     found = disc_plane(MIDDLE, AXIS, content.astype(np.float32))
     assert not found.seen
     np.testing.assert_array_equal(found.normal, AXIS)

@@ -1,4 +1,4 @@
-"""Vertebrae are found and named in patient space, whatever the array looks like."""
+"""Vertebrae are found and named in patient space, for any storage order of the array."""
 
 from dataclasses import replace
 from functools import cache
@@ -32,7 +32,7 @@ def real(data: Path, name: str) -> CtVolume:
 
 @cache
 def found_in(data: Path, name: str) -> Localization:
-    """What is found in it, once."""
+    """Localization of that CT, computed once."""
     return localize(real(data, name))
 
 
@@ -61,7 +61,7 @@ def stored_otherwise(ct: CtVolume, order: tuple[int, ...], reverse: tuple[int, .
     ],
 )
 def test_centres_do_not_depend_on_how_the_volume_is_stored(data, order, reverse):
-    """Same levels, same patient coordinates: geometry is carried, not assumed."""
+    """Same levels and same patient coordinates for each order."""
     expected = found_in(data, LABELLED)
     other = localize(stored_otherwise(real(data, LABELLED), order, reverse))
     assert [v.level for v in other.vertebrae] == [v.level for v in expected.vertebrae]
@@ -82,7 +82,7 @@ def test_both_anchors_name_a_whole_lumbar_spine_for_certain(data):
 @pytest.mark.data
 @pytest.mark.parametrize("name", sorted(HEIGHTS_LPS_MM))
 def test_names_lie_on_the_right_bodies_where_the_sacrum_is_seen(data, name):
-    """By place: a spine shifted by one level holds the same names."""
+    """Compared by position, because a spine shifted by one level has the same names."""
     expected = HEIGHTS_LPS_MM[name]
     assert rightly_named(found_in(data, name), expected) == len(expected)
 
@@ -90,7 +90,7 @@ def test_names_lie_on_the_right_bodies_where_the_sacrum_is_seen(data, name):
 @pytest.mark.data
 @pytest.mark.parametrize("name", sorted(HEIGHTS_LPS_MM))
 def test_names_are_never_certain_without_the_sacrum(data, name):
-    """The ribs alone may be one level off (docs/results): they must not pass for certain."""
+    """With ribs alone names may be one level off (docs/results): they must not be certain."""
     expected = HEIGHTS_LPS_MM[name]
     middle = (expected[Level.L3] + expected[Level.L4]) / 2
     assert localize(above(real(data, name), middle)).presumed
@@ -99,7 +99,7 @@ def test_names_are_never_certain_without_the_sacrum(data, name):
 @pytest.mark.data
 @pytest.mark.parametrize("name", sorted(RIB_HEIGHTS_LPS_MM))
 def test_names_follow_the_ribs_where_the_sacrum_is_not_in_the_scan(data, name):
-    """By place, and presumed."""
+    """Compared by position; the names are presumed."""
     expected = RIB_HEIGHTS_LPS_MM[name]
     found = found_in(data, name)
     assert rightly_named(found, expected) == len(expected)
@@ -115,14 +115,14 @@ def test_nothing_is_called_lumbar_at_t11_and_t12(data, name):
 
 @pytest.mark.data
 def test_a_crop_without_anchors_is_found_but_not_named(data):
-    """Around L3 neither sacrum nor rib is seen: any name would be a guess."""
+    """A crop around L3 contains neither sacrum nor rib, so the names are unknown."""
     found = found_in(data, "l3_crop_ct")
     assert found.vertebrae == ()
     assert found.unnamed
 
 
 def test_an_empty_scan_has_no_vertebrae():
-    """No spine is no error."""
+    """A scan without a spine is not an error."""
     shape = (32, 32, 32)
     structures = np.zeros((len(Structure), *shape), np.float32)
     structures[Structure.BACKGROUND] = 1
@@ -135,7 +135,7 @@ def test_an_empty_scan_has_no_vertebrae():
 
 
 def painted_spine(*, disc_below: bool) -> SpineProbabilities:
-    """L2 to L5 on a sacrum, upright; the network calls the lower front of L5 sacrum.
+    """L2 to L5 on a sacrum, upright; the network predicts sacrum in the lower front of L5.
 
     Parameters
     ----------
@@ -160,8 +160,8 @@ MISTAKEN = (slice(17, 20), slice(14, 18), slice(13, 27))
 GRID = CanonicalGrid(origin_lps_mm=np.zeros(3), spacing_mm=SPACING_MM, shape=(70, 40, 40))
 
 
-def test_what_lies_above_the_last_disc_is_no_sacrum():
-    """Networks take the lower front of L5 for the first sacral body; the disc tells."""
+def test_voxels_above_the_last_disc_are_not_sacrum():
+    """Networks predict sacrum in the lower front of L5; the disc is the border."""
     found = interpret(painted_spine(disc_below=True), GRID)
     assert [v.level.name for v in found.vertebrae] == ["L2", "L3", "L4", "L5"]
     assert (found.body_probability[MISTAKEN] > 0.5).all()
@@ -170,7 +170,7 @@ def test_what_lies_above_the_last_disc_is_no_sacrum():
 
 
 def test_there_is_one_sacrum():
-    """Specks elsewhere are none of it: midline and height of the hips rest on the sacrum."""
+    """Specks elsewhere are removed, because midline and height of the hips depend on the sacrum."""
     made = painted_spine(disc_below=True)
     speck = (slice(60, 62), slice(2, 5), slice(2, 5))
     made.structures[(slice(None), *speck)] = 0

@@ -21,7 +21,7 @@ def thoracic(certainty: float = 0.9, rib_reach_mm: float = RIB_MM) -> VertebraEv
 
 
 @given(above=st.integers(1, 12))
-def test_agreeing_anchors_give_certain_names(above):
+def test_names_are_certain_if_the_anchors_agree(above):
     """Sacrum below and ribs from the sixth body upward: L5 to T12 and higher, not presumed."""
     names = name_vertebrae([lumbar()] * 5 + [thoracic()] * above, sacrum_below=True)
     assert names.levels[0] is Level.L5
@@ -30,7 +30,7 @@ def test_agreeing_anchors_give_certain_names(above):
 
 
 @given(lumbar_count=st.sampled_from([3, 4, 6, 7]))
-def test_disagreeing_anchors_give_presumed_names_from_the_sacrum(lumbar_count):
+def test_names_are_presumed_and_counted_from_the_sacrum_if_the_anchors_disagree(lumbar_count):
     """Four or six bodies between sacrum and ribs may be a transitional vertebra."""
     names = name_vertebrae([lumbar()] * lumbar_count + [thoracic()] * 3, sacrum_below=True)
     assert names.levels[0] is Level.L5
@@ -85,7 +85,7 @@ def test_nothing_is_lumbar_where_every_body_bears_ribs(count):
 
 @given(count=st.integers(1, 5))
 def test_bodies_between_two_hidden_anchors_get_no_name(count):
-    """A slab of the lumbar spine, cut at both ends: any name would be a guess."""
+    """A slab of the lumbar spine, cut at both ends, contains no anchor."""
     names = name_vertebrae([lumbar()] * count, sacrum_below=False)
     assert names.levels == (None,) * count
     assert names.presumed
@@ -100,7 +100,7 @@ def test_one_doubtful_body_does_not_move_the_names():
 
 
 def test_ribs_outweigh_the_look_of_the_body():
-    """The network may take T12 for lumbar: ribs that reach far to both sides decide."""
+    """The network may predict T12 as lumbar: ribs that reach far to both sides decide."""
     column = [lumbar()] * 5 + [thoracic(certainty=0.02)] + [thoracic()] * 3
     names = name_vertebrae(column, sacrum_below=True)
     assert names.levels[5] is Level.T12
@@ -108,14 +108,14 @@ def test_ribs_outweigh_the_look_of_the_body():
 
 
 def test_stumps_for_last_ribs_leave_names_presumed():
-    """Thoracic by its look, hardly a rib beside it: T12 with stumps or L1 of a T11 spine."""
+    """Predicted as thoracic, with short ribs: T12 with stumps, or L1 of a spine with 11 ribs."""
     column = [lumbar()] * 3 + [thoracic(0.6, STUMP_MM)] + [thoracic()] * 3
     assert name_vertebrae(column, sacrum_below=False).presumed
 
 
 @given(count=st.sampled_from([4, 6]))
-def test_an_unusual_number_of_lumbar_vertebrae_is_told(count):
-    """Sacrum and last rib are both plain to see, with four or six bodies between them."""
+def test_an_unusual_number_of_lumbar_vertebrae_is_returned(count):
+    """Sacrum and last rib are both in the scan, with four or six bodies between them."""
     names = name_vertebrae([lumbar(0.98)] * count + [thoracic()] * 4, sacrum_below=True)
     assert names.lumbar_count == count
     assert names.presumed
@@ -123,7 +123,7 @@ def test_an_unusual_number_of_lumbar_vertebrae_is_told(count):
 
 @given(count=st.integers(1, 10))
 def test_chest_bodies_that_show_no_end_of_the_ribs_get_no_name(count):
-    """A piece of the chest may begin anywhere."""
+    """A part of the chest without the last rib may begin at any level."""
     names = name_vertebrae([thoracic()] * count, sacrum_below=False)
     assert set(names.levels) == {None}
 
@@ -141,7 +141,7 @@ def test_chest_bodies_that_show_no_end_of_the_ribs_get_no_name(count):
     st.booleans(),
 )
 def test_levels_descend_by_one_from_body_to_body(evidence, sacrum_below):
-    """Whatever the evidence, no level is left out or given twice."""
+    """For any evidence no level is left out or used twice."""
     levels = [v for v in name_vertebrae(evidence, sacrum_below=sacrum_below).levels if v]
     assert all(one - other == 1 for one, other in pairwise(levels))
 
@@ -152,7 +152,7 @@ def neck() -> VertebraEvidence:
 
 @given(necks=st.integers(0, 1))
 def test_a_chest_that_ends_inside_t12_is_counted_from_the_first_ribs(necks):
-    """First ribs are rarely followed, necks are called lumbar, and T12's rib lies below the scan."""
+    """First ribs are rarely found, necks are predicted as lumbar, and T12's rib is below the scan."""
     cut = VertebraEvidence(lumbar=0.07, rib_reach_mm=36.0, height_mm=30.0, rib_in_view=False)
     upper = [thoracic(0.6, rib_reach_mm=61.0), neck()]
     bodies = [cut, *[thoracic(0.98)] * 9, *upper, *[neck()] * necks]
@@ -164,7 +164,7 @@ def test_a_chest_that_ends_inside_t12_is_counted_from_the_first_ribs(necks):
 
 
 def test_last_rib_that_is_missing_leaves_names_presumed():
-    """Sacrum below and five bare bodies, and a sixth without a rib: T12 or a sixth lumbar one."""
+    """Sacrum below, five bodies without ribs, and a sixth: T12 or a sixth lumbar one."""
     ribless = VertebraEvidence(lumbar=0.1, rib_reach_mm=34.0, height_mm=31.0)
 
     names = name_vertebrae([lumbar(0.99)] * 5 + [ribless] + [thoracic(0.99)] * 4, sacrum_below=True)

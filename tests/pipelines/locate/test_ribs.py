@@ -41,7 +41,7 @@ def test_a_falling_rib_belongs_to_the_vertebra_at_its_head():
 
 @pytest.mark.parametrize("offset", [-3.0, 3.0], ids=["cut too high", "as usual"])
 def test_ribs_stay_with_their_vertebra_though_the_column_is_cut_a_third_too_high(offset):
-    """Ossified discs do that; ribs then begin below the middle of their own body."""
+    """As with ossified discs; ribs then begin below the middle of their own body."""
     bone = np.zeros(SHAPE, np.float32)
     for side in (1, -1):
         for _, middle, _ in PLACES[2:]:
@@ -60,8 +60,8 @@ def test_one_missing_rib_leaves_doubt():
 
 
 @pytest.mark.parametrize("half_mm", [30, 48])
-def test_a_narrow_scan_tells_nothing(half_mm):
-    """A crop around one vertebra: no rib could be seen in it."""
+def test_a_narrow_scan_leaves_the_reach_undecided(half_mm):
+    """A crop around one vertebra is too narrow to show a rib."""
     half = round(half_mm / SPACING_MM)
     bone = np.zeros((60, 50, 2 * half + 1), np.float32)
     spline = CubicSpline([0.0, 59.0], [[0, ROW, half], [59, ROW, half]], bc_type="natural")

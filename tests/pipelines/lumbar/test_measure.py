@@ -79,7 +79,7 @@ def reason_of(value: Measured | Abstained) -> Reason | None:
 
 
 def test_mean_is_that_of_the_bone(ct: CtVolume) -> None:
-    """Each level reads its own attenuation; the mean is over the four."""
+    """Each level has its own attenuation; the mean is over the four."""
     findings = lumbar(ct).findings
 
     for row in findings.vertebrae:
@@ -108,7 +108,7 @@ def test_withheld_density_leaves_attenuation(ct: CtVolume) -> None:
 
 
 def test_outlying_level_is_shown_but_does_not_count(ct: CtVolume) -> None:
-    """A fractured or sclerotic level keeps its attenuation and leaves the mean."""
+    """A fractured or sclerotic level keeps its attenuation and is excluded from the mean."""
     findings = lumbar(with_hu(ct, Level.L3, 260)).findings
     row = findings.vertebrae[2]
 
@@ -121,7 +121,7 @@ def test_outlying_level_is_shown_but_does_not_count(ct: CtVolume) -> None:
 
 
 def test_bone_island_is_shown_but_does_not_count(ct: CtVolume) -> None:
-    """A dense spot of 5 % of the core makes a mean of two things; the level leaves the mean."""
+    """With a dense spot of 5 % of the core the level is excluded from the mean."""
     target = region(ct)
     where = np.argwhere(target.core)
     spot = where[np.argsort(np.linalg.norm(where - where.mean(axis=0), axis=1))[: len(where) // 20]]
@@ -146,7 +146,7 @@ def test_noise_is_no_lesion(noise_hu: float) -> None:
 
 
 def test_metal_withholds_the_level(ct: CtVolume) -> None:
-    """Cement or a screw in the body: no number for it."""
+    """Cement or a screw in the body: the level has no number."""
     hu = ct.hu.copy()
     one = region(ct)
     centre = tuple((part.start + part.stop) // 2 for part in one.box)
@@ -160,7 +160,7 @@ def test_metal_withholds_the_level(ct: CtVolume) -> None:
 
 
 def test_level_cut_by_the_scan_is_withheld(ct: CtVolume) -> None:
-    """The localisation saw the body leave the scan."""
+    """The localisation marks the body as incomplete."""
     assert reason_of(measure_level(ct, region(ct), complete=False).attenuation) == (
         Reason.LEVEL_INCOMPLETE
     )
@@ -195,7 +195,7 @@ def test_sclerotic_mean_is_withheld(ct: CtVolume) -> None:
     )
 
 
-def test_one_level_gives_no_mean(ct: CtVolume) -> None:
+def test_one_level_has_no_mean(ct: CtVolume) -> None:
     """A mean needs two levels; the one level is still shown."""
     found = known_localization(ct)
     alone = replace(
@@ -226,7 +226,7 @@ def test_no_level_reports_nothing(ct: CtVolume) -> None:
     ("levels", "reason"),
     [((), Reason.NO_SPINE_FOUND), ((Level.T11, Level.T12), Reason.LEVELS_NOT_COVERED)],
 )
-def test_scan_without_lumbar_levels_says_which(
+def test_scan_without_lumbar_levels_has_a_reason(
     ct: CtVolume, levels: tuple[Level, ...], reason: Reason
 ) -> None:
     """No spine at all, or only levels that are not measured."""

@@ -26,7 +26,7 @@ def labelled(data: Path) -> Case:
 
 @pytest.fixture(scope="module")
 def reference(data: Path) -> dict[Level, np.ndarray]:
-    """Its given labels, by level."""
+    """Its reference labels, by level."""
     path = data / "ct" / "abdomen_pelvis_3mm_vertebral_bodies.nii.gz"
     values = np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
     return {level: values == value for value, level in REFERENCE_LEVELS.items()}
@@ -74,7 +74,7 @@ def test_bodies_lie_around_their_centres(labelled):
 
 @pytest.mark.data
 def test_a_lone_vertebra_is_segmented_without_a_name(data):
-    """A crop around L3 shows no anchor: bodies are labelled from 101, and none carries a level."""
+    """A crop around L3 shows no anchor: bodies are labelled from 101, without a level."""
     ct = read_nifti(data / "ct" / "l3_crop_ct.nii.gz")
     found = localize(ct)
     bodies = segment_bodies(ct, found)

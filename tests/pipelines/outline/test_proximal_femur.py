@@ -1,6 +1,6 @@
 """Proximal femora: sides from patient coordinates, head to lesser trochanter, withheld when unsure.
 
-Known shapes of the virtual cohort stand in for both networks.
+Known shapes of the virtual cohort replace both networks.
 """
 
 from dataclasses import replace
@@ -31,7 +31,7 @@ def full(ct, femur):
 
 @pytest.mark.parametrize("flip", [(1, 1, 1), (1, -1, -1), (-1, 1, -1)], ids=["HFS", "HFP", "FFS"])
 def test_each_side_is_found_where_it_lies_in_the_patient(flip):
-    """However the patient lies, and whatever the order of the voxels."""
+    """For each patient position and each order of the voxels."""
     ct, bones = pelvis(flip=flip)
     left, right = segment_femora(ct, located(ct), bone_of)
     z = ct.geometry.affine[2, 0] * np.arange(ct.hu.shape[0]) + ct.geometry.affine[2, 3]
@@ -51,7 +51,7 @@ def test_the_bone_is_cut_at_the_lesser_trochanter():
 
 
 def test_a_scan_that_ends_above_the_trochanter_withholds_the_side():
-    """A shaft cut by the scan has no volume to speak of."""
+    """The volume of a shaft that the scan cuts is not reported."""
     ct, _ = pelvis(below_mm=-20.0)
     for found in segment_femora(ct, located(ct), bone_of):
         assert isinstance(found, WithheldFemur)
@@ -59,7 +59,7 @@ def test_a_scan_that_ends_above_the_trochanter_withholds_the_side():
 
 
 def test_a_single_hip_is_named_by_the_sacrum():
-    """The other side is told to be missing, not guessed."""
+    """The other side has the reason ``hip_not_covered``."""
     ct, _ = pelvis(sides=(-1,))
     left, right = segment_femora(ct, located(ct), bone_of)
     assert left == WithheldFemur(side=Side.LEFT, reason=Reason.HIP_NOT_COVERED)
@@ -67,7 +67,7 @@ def test_a_single_hip_is_named_by_the_sacrum():
 
 
 def test_a_femur_in_the_midline_has_no_side():
-    """The sacrum lies over the hip: something is wrong with either."""
+    """The sacrum lies over one hip, so the side of the femur is uncertain."""
     ct, _ = pelvis(sides=(1,))
     for found in segment_femora(ct, located(ct, sacrum_x_mm=80.0), bone_of):
         assert isinstance(found, WithheldFemur)
@@ -83,7 +83,7 @@ def test_metal_withholds_the_side():
 
 
 def test_two_stages_that_disagree_withhold_the_side():
-    """The fine network outlines only a third of what the coarse one sees."""
+    """The fine network outlines only a third of the coarse outline."""
     ct, _ = pelvis()
 
     def head_only(hu):
@@ -97,7 +97,7 @@ def test_two_stages_that_disagree_withhold_the_side():
 
 
 def test_a_scan_without_hips_reports_none():
-    """Nothing to find, nothing to say but that."""
+    """Both sides have the reason ``hip_not_covered``."""
     ct, _ = pelvis(sides=())
     for found in segment_femora(ct, located(ct), bone_of):
         assert isinstance(found, WithheldFemur)
@@ -105,7 +105,7 @@ def test_a_scan_without_hips_reports_none():
 
 
 def test_no_trochanter_is_found_in_a_straight_shaft():
-    """A cylinder has no swelling."""
+    """A cylinder has no protrusion."""
     shaft = np.zeros((110, 40, 40), bool)
     y, x = np.ogrid[:40, :40]
     shaft[:, (y - 20) ** 2 + (x - 20) ** 2 < 140] = True
@@ -113,7 +113,7 @@ def test_no_trochanter_is_found_in_a_straight_shaft():
 
 
 def test_a_prosthesis_withholds_its_side_though_no_femur_is_seen():
-    """The network sees only the other hip; metal where the femur should be tells why."""
+    """The network predicts only the other hip; metal at the place of the femur is the reason."""
     ct, _ = pelvis(sides=(-1,))
     hu = ct.hu.copy()
     z, y, x = (np.arange(n) * 2.5 + ct.geometry.affine[2 - k, 3] for k, n in enumerate(hu.shape))
@@ -147,7 +147,7 @@ def test_sides_that_cannot_belong_to_one_patient_are_both_withheld():
 
 
 def test_passes_that_see_two_femora_withhold_that_side_alone():
-    """The mirrored pass sees half of the left femur."""
+    """The mirrored pass predicts half of the left femur."""
     ct, _ = pelvis()
     found = located(ct)
     whole = found.femur_probability > 0.5

@@ -115,7 +115,7 @@ def test_core_of_any_stack_is_of_similar_size(stack: Stack) -> None:
 
 
 def test_level_that_is_not_in_the_label_map_has_no_region() -> None:
-    """Found but not segmented: no mask is made up."""
+    """The level was found but not segmented, so it has no region."""
     stack = Stack()
     geometry = Geometry(affine=stack.affine, shape=stack.shape, frame_of_reference_uid="1.2")
     empty = Segmentation(labels=np.zeros(stack.shape, np.uint8), geometry=geometry)

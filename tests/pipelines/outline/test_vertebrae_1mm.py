@@ -1,4 +1,4 @@
-"""Vertebral bodies at 1 mm: the way to the crop and back, and when the fine outline is taken."""
+"""Vertebral bodies at 1 mm: the transform to the crop and back, and the choice of the outline."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ SPACING_MM = np.array([2.0, 1.0, 1.0])
 SHAPE = (40, 90, 90)
 CENTRE_MM = np.array([45.0, 45.0, 40.0])
 BODY_MM = np.array([26.0, 32.0, 44.0])
-"""Height, depth, width of a box that stands in for a body."""
+"""Height, depth, width of a box that replaces a body."""
 
 
 def volume(up=(0.0, 0.0, 1.0)):
@@ -60,7 +60,7 @@ def localization(up=(0.0, 0.0, 1.0)):
 
 
 def seeing(hu):
-    """A network that takes everything dense for a body, half of it for the core."""
+    """A network that predicts all dense voxels as body, and half of these as core."""
     parts = np.zeros((len(VertebraStructure), *hu.shape), np.float32)
     body = hu > 250
     parts[VertebraStructure.BODY_SHELL] = body
@@ -78,7 +78,7 @@ TILTED = (0.0, np.sin(np.deg2rad(25)), np.cos(np.deg2rad(25)))
 
 @pytest.mark.parametrize("up", [(0.0, 0.0, 1.0), TILTED], ids=["upright", "tilted"])
 def test_a_body_is_the_same_on_the_grid_of_the_ct(up):
-    """Cropped along its own axes, outlined there, and brought back."""
+    """The body is cropped along its axes, outlined, and transformed back."""
     ct, inside = volume(up)
     coarse = Segmentation(labels=(inside * np.uint8(Level.L3)), geometry=ct.geometry)
     refined, found = refine_bodies(ct, localization(up), coarse, seeing)
@@ -113,7 +113,7 @@ def test_a_body_of_impossible_volume_is_not_taken():
 
 
 def everything_dense(hu):
-    """A network that takes all bone for this vertebra, whatever it is."""
+    """A network that predicts all bone as this vertebra."""
     parts = np.zeros((len(VertebraStructure), *hu.shape), np.float32)
     parts[VertebraStructure.POSTERIOR_ELEMENTS] = hu > 250
     return parts
@@ -121,7 +121,7 @@ def everything_dense(hu):
 
 @pytest.mark.parametrize("what", ["ribs", "muscle"])
 def test_a_whole_vertebra_holds_neither_ribs_nor_muscle(what):
-    """The fine network takes both for processes; the 3 mm one knows what they are."""
+    """The fine network predicts both as processes; the 3 mm network predicts them correctly."""
     plain, inside = volume()
     (_, front, right), (_, back, left) = (
         np.argwhere(inside).min(axis=0),
@@ -157,7 +157,7 @@ def test_the_axes_of_a_crop_are_up_posterior_and_left():
 
 
 def test_values_return_to_the_places_they_came_from():
-    """A ramp along x, cropped and brought back, is the ramp."""
+    """A ramp along x is the same after cropping and transforming back."""
     ct, _ = volume()
     ramp = CtVolume(
         hu=np.broadcast_to(np.arange(90, dtype=np.float32), SHAPE),

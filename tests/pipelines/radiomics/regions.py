@@ -1,4 +1,4 @@
-"""Regions with known difficulties, and what pyradiomics says of them."""
+"""Regions with known difficulties, and their features by pyradiomics."""
 
 import warnings
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def rough() -> Case:
 
 
 def few_levels() -> Case:
-    """Two grey levels and hardly anything else."""
+    """Nearly all voxels have one of two grey levels."""
     smooth = ellipsoid(seed=5, noise_hu=1.0)
     hu = np.where(ndimage.gaussian_filter(smooth.image.values, 2) > 190, 210, 160)
     return Case(
@@ -103,7 +103,7 @@ CASES: dict[str, Callable[[], Case]] = {
 
 
 def reference(case: Case, settings: FeatureSettings) -> dict[str, float]:
-    """What pyradiomics gives for the same parameter file."""
+    """Features by pyradiomics for the same parameter file."""
     from radiomics.featureextractor import RadiomicsFeatureExtractor
 
     image = sitk.GetImageFromArray(case.image.values)

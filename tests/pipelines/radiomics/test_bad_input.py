@@ -1,4 +1,4 @@
-"""Bad input gives a typed error or a coded abstention, never a number."""
+"""Bad input results in a typed error or a coded abstention, never a number."""
 
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ def test_an_empty_mask_is_too_small(name: SettingsName) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_one_voxel_is_too_small(name: SettingsName) -> None:
-    """pyradiomics raises here; so would a mesh."""
+    """pyradiomics raises an error here; a mesh cannot be made either."""
     case = ellipsoid()
     mask = np.zeros_like(case.mask)
     mask[tuple(np.argwhere(case.mask)[100])] = True
@@ -89,7 +89,7 @@ def test_slices_of_5_mm_are_too_coarse() -> None:
 
 
 def test_two_parts_are_a_failed_segmentation() -> None:
-    """Shape and texture of two bodies at once mean nothing."""
+    """Shape and texture of two bodies together have no meaning."""
     case = ellipsoid()
     mask = case.mask.copy()
     mask[mask.shape[0] // 2] = False
@@ -124,7 +124,7 @@ def test_values_beyond_any_ct_number_are_implausible() -> None:
     spacing=st.tuples(*[st.floats(0.3, 6.0)] * 3),
     steps=st.integers(1, 40),
 )
-def test_any_mask_gives_finite_numbers_or_a_reason(
+def test_any_mask_has_finite_numbers_or_a_reason(
     seed: int,
     share: float,
     shape: tuple[int, int, int],

@@ -1,4 +1,4 @@
-"""Both engines of feature extraction give the same report, and refuse the same regions."""
+"""Both engines of feature extraction make the same report, and refuse the same regions."""
 
 import sys
 from dataclasses import replace
@@ -108,7 +108,7 @@ def document(case: Measured, found: RadiomicFeatures) -> Dataset:
 
 
 @pytest.mark.data
-def test_both_engines_give_the_same_report_of_a_real_vertebra(data: Path, tmp_path: Path) -> None:
+def test_both_engines_make_the_same_report_of_a_real_vertebra(data: Path, tmp_path: Path) -> None:
     """Every feature, and every element of the document but the name of the engine."""
     vertebra, case = real_vertebra(data), measured(STACK, tmp_path)
     native, pyradiomics = (by_engine(vertebra, engine) for engine in Engine)
@@ -126,7 +126,7 @@ def test_both_engines_give_the_same_report_of_a_real_vertebra(data: Path, tmp_pa
     )
 
 
-def test_a_job_gives_the_same_objects_with_either_engine(tmp_path: Path) -> None:
+def test_a_job_makes_the_same_objects_with_either_engine(tmp_path: Path) -> None:
     """From the slices to the files; only the engine of the job differs."""
     networks = Networks(localize=known_localization, segment=known_segmentation, secondary={})
     job = write_stack(STACK, tmp_path / "ct").model_copy(update={"radiomics": True})

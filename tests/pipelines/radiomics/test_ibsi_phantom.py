@@ -54,7 +54,7 @@ def test_consensus_value(features: dict[str, float], code: str) -> None:
 
 
 def test_every_feature_with_an_ibsi_code_has_a_consensus_value() -> None:
-    """No code is claimed without proof that the definition is IBSI's."""
+    """Each feature with an IBSI code is tested with the consensus value."""
     assert set(BY_CODE) == set(PHANTOM["consensus"])
 
 

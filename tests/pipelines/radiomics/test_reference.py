@@ -68,7 +68,7 @@ def test_a_real_vertebra_agrees_with_pyradiomics(data: Path) -> None:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_study_had_so_many_features(name: SettingsName) -> None:
-    """129 and 1184 features are told by the studies; study 2 dropped 18 constant ones."""
+    """The studies state 129 and 1184 features; study 2 dropped 18 constant ones."""
     found = extracted(ellipsoid(), name)
 
     assert len(found.values) == COUNT[name]

@@ -44,7 +44,7 @@ def test_every_voxel_reads_the_bone_that_lies_at_its_place(
 
 @pytest.mark.parametrize("stack", ORIENTATIONS)
 def test_frame_references_follow_the_slices(stack: Stack, tmp_path: Path) -> None:
-    """Slice i of the array names the object whose position the affine gives to slice i."""
+    """Slice i of the array refers to the object at the position that the affine has for slice i."""
     job = write_stack(stack, tmp_path / "ct")
     ct = read_volume(open_job(job))
     position = {
@@ -67,7 +67,7 @@ def test_frames_of_a_multiframe_object_are_counted_from_one(tmp_path: Path) -> N
 
 
 def test_enhanced_header_is_read_from_functional_groups(tmp_path: Path) -> None:
-    """Tube voltage, kernel and thickness lie in functional groups there."""
+    """In Enhanced CT tube voltage, kernel and thickness are in functional groups."""
     ct = read_volume(open_job(write_stack(Stack(), tmp_path / "ct", enhanced=True)))
 
     assert (ct.header.kvp, ct.header.convolution_kernel, ct.header.slice_thickness_mm) == (
@@ -132,7 +132,7 @@ def test_missing_slice_is_refused(tmp_path: Path) -> None:
 
 
 def test_two_images_at_one_position_are_refused(tmp_path: Path) -> None:
-    """Two phases in one series are no volume."""
+    """Two phases in one series are not one volume."""
     job = write_stack(Stack(), tmp_path / "ct")
     with pytest.raises(GeometryMismatch, match="one image per position"):
         open_series([*job.instances, job.instances[3]])
@@ -183,7 +183,7 @@ def test_padding_becomes_air(tmp_path: Path) -> None:
 
 
 def test_blank_identifiers_are_filled_from_the_job(tmp_path: Path) -> None:
-    """Some anonymisers blank the UIDs inside the object; the job knows them."""
+    """Some anonymisers empty the UIDs inside the object; the job has them."""
     job = write_stack(Stack(), tmp_path / "ct")
     for one in job.instances:
         dataset = pydicom.dcmread(one.path)

@@ -81,7 +81,7 @@ def test_every_private_value_is_used_once() -> None:
 
 
 def test_every_reason_has_a_code() -> None:
-    """A reason without a code could not travel in the report."""
+    """A reason without a code could not be in the report."""
     assert set(codes.REASON_VALUE) == set(Reason)
 
 

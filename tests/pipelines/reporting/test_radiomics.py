@@ -118,7 +118,7 @@ def test_each_group_refers_to_the_whole_body(
 def test_a_withheld_vertebra_has_a_reason_and_no_number(
     case: Measured, features: tuple[LevelFeatures, ...]
 ) -> None:
-    """The reason stands in the group of the vertebra."""
+    """The group of the vertebra has the reason."""
     withheld = replace(features[1], features=Abstained(reason=Reason.SHARP_KERNEL))
 
     report = read(report_of(case, (features[0], withheld, *features[2:])))
@@ -144,7 +144,9 @@ def with_reasons(result: LumbarResult, *reasons: Reason) -> LumbarResult:
 
 
 @pytest.mark.parametrize("reason", [Reason.SHARP_KERNEL, Reason.GANTRY_TILT])
-def test_texture_is_withheld_where_the_scan_makes_it(case: Measured, reason: Reason) -> None:
+def test_texture_is_withheld_where_kernel_or_tilt_changes_it(
+    case: Measured, reason: Reason
+) -> None:
     """A sharp kernel or a tilted gantry leaves density alone, but not texture."""
     found = vertebral_features(case.ct, with_reasons(case.result, reason))
 
@@ -163,7 +165,7 @@ def test_a_level_that_does_not_count_has_no_features(case: Measured) -> None:
     assert all(isinstance(one.features, RadiomicFeatures) for one in found[1:])
 
 
-def test_slices_too_far_apart_give_no_texture(tmp_path: Path) -> None:
+def test_slices_too_far_apart_have_no_texture(tmp_path: Path) -> None:
     """Slices of 5 mm allow density, not texture."""
     thick = measured(replace(STACK, spacing_mm=(5.0, 1.2, 1.2), shape=(34, 64, 72)), tmp_path)
 
@@ -182,7 +184,7 @@ def processed(folder: Path, *, radiomics: bool) -> Outcome:
 def test_the_report_is_written_only_if_the_job_requests_it(tmp_path: Path) -> None:
     """Off by default; the other objects are the same either way."""
     plain = processed(tmp_path / "plain", radiomics=False)
-    requested = processed(tmp_path / "asked", radiomics=True)
+    requested = processed(tmp_path / "requested", radiomics=True)
 
     assert [made.kind for made in plain.objects] == ["seg", "sr"]
     assert [made.kind for made in requested.objects] == ["seg", "sr", "radiomics"]

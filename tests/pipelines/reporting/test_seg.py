@@ -108,7 +108,7 @@ def decoded_points(seg: Dataset) -> dict[int, NDArray[np.float64]]:
 def test_segments_land_on_the_same_patient_coordinates(
     stack: Stack, enhanced: bool, tmp_path: Path
 ) -> None:
-    """Voxel for voxel: what an independent reader places is what was segmented."""
+    """An independent reader places each voxel where it was segmented."""
     case = measured(stack, tmp_path, enhanced=enhanced)
 
     points = decoded_points(read(case.write_segmentation()))

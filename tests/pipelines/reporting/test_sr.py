@@ -143,7 +143,7 @@ def test_report_is_unverified_research(tmp_path: Path) -> None:
     assert not any(word in text.lower() for word in FORBIDDEN)
 
 
-def test_not_reported_gives_reasons_and_no_number(tmp_path: Path) -> None:
+def test_not_reported_has_reasons_and_no_number(tmp_path: Path) -> None:
     """SR only: status, reason in code and words, no number, no segment."""
     report = report_of(not_reported(measured(Stack(), tmp_path)))
     contents = items(report)

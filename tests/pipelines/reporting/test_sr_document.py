@@ -22,7 +22,7 @@ NAMES = [
 WITHHELD = tuple(
     LevelFeatures(level=level, features=Abstained(reason=Reason.SHARP_KERNEL)) for level in LEVELS
 )
-"""The features themselves do not concern the document."""
+"""The values of the features do not matter for the document."""
 EQUIPMENT = (
     "Manufacturer",
     "ManufacturerModelName",

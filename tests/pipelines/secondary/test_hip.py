@@ -138,7 +138,7 @@ def test_out_of_scope_withholds_the_class_alone(change, flag, code):
     assert code in result.reasons
 
 
-def test_a_withheld_side_gives_its_code_and_no_number():
+def test_a_withheld_side_has_its_code_and_no_number():
     """One hip is in view; every value of the other has the reason."""
     result = report(sides=(-1,))
     left, right = result.groups
@@ -148,7 +148,7 @@ def test_a_withheld_side_gives_its_code_and_no_number():
     assert [mask.site for mask in result.masks] == [Side.RIGHT]
 
 
-def test_features_unlike_the_training_cases_give_no_class():
+def test_features_unlike_the_training_cases_have_no_class():
     """The features of a block of noise lie outside training."""
     assert class_shares(*block()) == Abstained(reason=Reason.FEATURE_OUTSIDE_TRAINING)
 
@@ -168,8 +168,8 @@ def test_the_few_features_of_the_forest_are_those_of_the_whole_extraction():
         assert few.values[name] == pytest.approx(all_of_them.values[name], rel=1e-12)
 
 
-def test_the_shipped_forest_calls_its_own_middle_like_training():
-    """The mean of the training cases lies within reach, a case far away does not."""
+def test_the_mean_of_the_training_cases_is_within_reach_of_the_shipped_forest():
+    """The mean of the training cases is within reach, a distant case is not."""
     forest = forest_model(FOREST)
     reach = forest.reach
     assert reach is not None

@@ -153,7 +153,7 @@ def by_name(group: MeasurementGroup) -> dict[str, float]:
 
 @given(st.tuples(*[st.floats(-FARTHEST_SD, FARTHEST_SD) for _ in linear_model(MODEL).terms]))
 def test_contributions_and_intercept_sum_to_the_score(deviations: tuple[float, ...]) -> None:
-    """Holds for the shipped formula anywhere within its range."""
+    """True for the shipped formula anywhere within its range."""
     formula = linear_model(MODEL)
     values = {
         term.name: term.centre + 0.999 * deviation * term.scale
@@ -168,7 +168,7 @@ def test_contributions_and_intercept_sum_to_the_score(deviations: tuple[float, .
 
 
 @pytest.mark.parametrize("side", [-1, 1])
-def test_a_feature_far_from_training_gives_no_score(side: int) -> None:
+def test_a_feature_far_from_training_withholds_the_score(side: int) -> None:
     """Beyond four standard deviations the score is withheld."""
     values = {term.name: term.centre for term in WIDE.terms}
     edge = {**values, NAMES[0]: 120.0 + side * FARTHEST_SD * 100.0}
@@ -218,7 +218,7 @@ def run(folder: Path, **header: object) -> tuple[Path, dict[str, Any]]:
     return sr, json.loads((Path(job.output_folder) / "result.json").read_text("utf-8"))
 
 
-def test_score_features_and_contributions_travel(tmp_path: Path) -> None:
+def test_score_features_and_contributions_are_in_report_and_result(tmp_path: Path) -> None:
     """The same numbers in the valid report and in result.json, on the whole body."""
     sr, result = run(tmp_path)
 
@@ -237,7 +237,7 @@ def test_score_features_and_contributions_travel(tmp_path: Path) -> None:
     assert MODEL in {model["name"] for model in result["model_set"]["models"]}
 
 
-def test_the_words_claim_association_alone(tmp_path: Path) -> None:
+def test_the_sentences_claim_association_alone(tmp_path: Path) -> None:
     """docs/domain.md 4.2: experimental, virtual cohort; no diagnosis, T-score, risk or advice."""
     _, result = run(tmp_path)
 
@@ -276,7 +276,7 @@ def examination_of(folder: Path) -> Examination:
     )
 
 
-def test_bad_masks_and_values_give_no_number(tmp_path: Path) -> None:
+def test_bad_masks_and_values_have_no_number(tmp_path: Path) -> None:
     """Empty and one-voxel masks withhold their level; values that are not numbers are an error."""
     examination = examination_of(tmp_path / "ct")
     first, second, *rest = examination.lumbar.regions

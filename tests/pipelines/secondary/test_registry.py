@@ -145,7 +145,7 @@ def test_groups_stand_in_report_and_result(tmp_path: Path) -> None:
 
 
 def test_an_error_in_one_pipeline_changes_no_other_result(tmp_path: Path) -> None:
-    """An error in one pipeline changes neither density nor the other pipeline; it gives a reason."""
+    """An error in one pipeline becomes a reason; density and the other pipeline stay unchanged."""
     _, alone = run(tmp_path / "alone", {Pipeline.R_SCORE: median_of_levels})
     outcome, result = run(
         tmp_path / "both", {Pipeline.HIP: broken, Pipeline.R_SCORE: median_of_levels}
@@ -159,13 +159,13 @@ def test_an_error_in_one_pipeline_changes_no_other_result(tmp_path: Path) -> Non
     assert outcome.status == Status.CAUTION
 
 
-def test_lack_of_memory_is_the_job_s(tmp_path: Path) -> None:
+def test_lack_of_memory_ends_the_job(tmp_path: Path) -> None:
     """A lack of memory ends the attempt; the pipeline does not absorb it."""
     with pytest.raises(MemoryError):
         run(tmp_path, {Pipeline.HIP: out_of_memory})
 
 
-def test_a_failed_allocation_of_a_network_is_the_job_s(tmp_path: Path) -> None:
+def test_a_failed_allocation_of_a_network_ends_the_job(tmp_path: Path) -> None:
     """PyTorch raises a RuntimeError; the job still ends with the reason of lacking memory."""
     job = write_stack(Stack(), tmp_path / "ct")
     networks = Networks(

@@ -76,7 +76,7 @@ def test_job_survives_the_way_through_its_file(job: Job) -> None:
 
 
 def test_job_file_of_an_earlier_version_can_be_read(job: Job) -> None:
-    """An unfinished job of 0.1.0 goes on: fields that were dropped are ignored."""
+    """An unfinished job of 0.1.0 continues: fields that were dropped are ignored."""
     file = Path(job.output_folder) / JOB_FILE
     dropped = {"pipelines": ["lumbar"], "flags": []}
     file.write_text(json.dumps(json.loads(file.read_text()) | dropped))
@@ -85,7 +85,7 @@ def test_job_file_of_an_earlier_version_can_be_read(job: Job) -> None:
 
 
 def test_start_is_on_record_before_the_work_begins(job: Job) -> None:
-    """A worker that dies leaves its start behind."""
+    """The start of a worker that died stays recorded."""
     seen = []
 
     def look(one: Job) -> Outcome:
@@ -127,7 +127,7 @@ def test_delivery_of_a_finished_job_does_nothing(job: Job) -> None:
     ],
 )
 def test_every_error_becomes_an_outcome(job: Job, error: Exception, reason: Reason) -> None:
-    """The node learns the reason; the text of an unknown error stays out of it."""
+    """The outcome has the reason, without the text of an unknown error."""
 
     def fail(one: Job) -> Outcome:
         raise error
@@ -153,7 +153,7 @@ def test_job_that_kills_its_workers_fails_in_the_end(job: Job) -> None:
     assert outcome.failure.reason == Reason.WORKER_DIED
 
 
-def test_command_tells_progress_as_json_lines(job: Job) -> None:
+def test_command_prints_progress_as_json_lines(job: Job) -> None:
     """`python -m pipelines process JOB.json`: a line per event, the last one the outcome."""
     run = subprocess.run(
         [sys.executable, "-m", "pipelines", "process", str(Path(job.output_folder) / JOB_FILE)],
@@ -204,7 +204,7 @@ def stuck(job: Job) -> Job:
 
 
 def is_running(job: Job) -> bool:
-    """Whether somebody holds the lock of the job."""
+    """Whether a process holds the lock of the job."""
     path = Path(job.output_folder) / LOCK_FILE
     if not path.exists():
         return False
@@ -240,7 +240,7 @@ def test_job_over_the_time_limit_ends_with_that_reason(job: Job, tmp_path: Path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal")
-def test_killed_worker_leaves_no_child_at_work(job: Job, tmp_path: Path) -> None:
+def test_killed_worker_leaves_no_running_child(job: Job, tmp_path: Path) -> None:
     """kill -9 of the worker frees the lock: the job can start again at once."""
     app = make_app("embedded", embedded_folder=tmp_path / "broker")
     with running_worker(tmp_path) as worker:

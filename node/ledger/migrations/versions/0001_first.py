@@ -1,4 +1,4 @@
-"""First tables.
+"""Migration 0001: create the first tables.
 
 Revision ID: 0001
 Revises: none

@@ -1,4 +1,4 @@
-"""Lost files, reasons of undelivered results, and indexes for frequent queries.
+"""Migration 0002: add lost files, reasons of undelivered results, indexes for frequent queries.
 
 Revision ID: 0002
 Revises: 0001

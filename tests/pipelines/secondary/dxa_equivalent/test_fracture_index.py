@@ -36,7 +36,7 @@ def person(**changed):
         (person(), Abstained(reason=Reason.METAL), Reason.METAL),
     ],
 )
-def test_it_is_withheld_with_its_reason(who, density, reason):
+def test_the_index_is_withheld_with_its_reason(who, density, reason):
     assert fracture_index(who, density) == Abstained(reason=reason)
 
 
@@ -51,7 +51,7 @@ def index(who, abmd):
     return found.value
 
 
-def test_it_rises_with_age_and_falls_with_density():
+def test_the_index_rises_with_age_and_falls_with_density():
     """As in the study; the index lies between 0 and 1."""
     assert 0 < index(person(), 1.1) < index(person(), 0.9) < index(person(), 0.7) < 1
     assert index(person(age_years=50), 0.8) < index(person(age_years=80), 0.8)

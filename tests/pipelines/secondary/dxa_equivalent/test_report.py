@@ -140,7 +140,7 @@ def test_no_class_where_network_and_density_lie_two_classes_apart(
     assert isinstance(values_of(found, "mean")["mean_areal_density"], Measured)
 
 
-def test_without_a_density_attenuation_gives_the_class(examination: Examination) -> None:
+def test_without_a_density_the_class_comes_from_attenuation(examination: Examination) -> None:
     """160 and 110 HU."""
     for hu, expected in ((170.0, 0), (130.0, 1), (90.0, 2)):
         findings = replace(
