@@ -1,4 +1,4 @@
-"""Send files to one destination by C-STORE; translate the errors of the network library.
+"""Send files to one destination by C-STORE; translate the errors of pynetdicom.
 
 Takes  Delivery
 Gives  Receipt
