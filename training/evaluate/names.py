@@ -5,8 +5,7 @@
 The skeletons are of the held-out family, the scanner is the held-out one. Kernels, phases and arm
 positions are those of the protocol. Patients have degeneration, fractures, scoliosis and variants
 of the count. Each examination of chest, abdomen and pelvis is also cropped to the parts of the body
-that a PACS sends. Rows: on, what, value,
-goal, n.
+that a PACS sends. Rows: on, what, value, goal, n.
 """
 
 import argparse

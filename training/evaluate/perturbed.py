@@ -1,8 +1,8 @@
-"""Names of levels in real CTs that were changed as other patients, scanners and views differ.
+"""Measure level names in real CTs after simulated changes of patient, scanner and view.
 
-Few real CTs are at hand. Noise, thick slices, other Hounsfield scales, less or denser bone, smaller
-and larger people, tilted ones, narrow fields of view and scans that begin or end elsewhere ask the
-same CT many times. A name is right where it lies on the body that it lay on before.
+Only a few real CTs are available. Each is changed many times: noise, thick slices, other HU scales,
+less or denser bone, smaller, larger or tilted patients, narrow fields of view, and other scan
+ranges. A name is right if it is at the same body as before the change.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,9 +31,9 @@ from training.loop.measured import Row
 SEED: Final = 5
 GRID_MM: Final = 3.0
 TISSUE_HU: Final = -900.0
-"""Above lies the patient, not air."""
+"""HU above which a voxel is patient, not air."""
 END_MM: Final = 9.0
-"""A body whose centre is nearer to the first or last slice is cut."""
+"""A body whose centre is closer to the first or last slice counts as cut."""
 
 Hu = NDArray[np.float32]
 
@@ -47,7 +47,7 @@ class Scan:
     hu : (slices, rows, columns)
         Axes up, posterior, left.
     bodies : (3,) each
-        Index of the centre of every body that was counted.
+        Index of the centre of every counted body.
     """
 
     hu: Hu
@@ -59,11 +59,11 @@ Change = Callable[[Scan], Scan]
 COUNTED_LPS_MM: Final[Mapping[str, Mapping[Level, float]]] = MappingProxyType(
     {**HEIGHTS_LPS_MM, **RIB_HEIGHTS_LPS_MM}
 )
-"""Heights of bodies whose names are known, by CT."""
+"""Heights of the bodies with known names, by CT."""
 
 
 def _values(of: Callable[[Hu], Hu]) -> Change:
-    """Another look at the same places."""
+    """Return a change of HU that keeps all positions."""
     return lambda scan: Scan(hu=of(scan.hu).astype(np.float32), bodies=scan.bodies)
 
 
@@ -83,7 +83,7 @@ def _noisy(sd_hu: float) -> Change:
 
 
 def _thick(slice_mm: float) -> Change:
-    """Mean over slices, and back to 3 mm."""
+    """Average over slices, then resample to 3 mm."""
 
     def change(hu: Hu) -> Hu:
         wide = ndimage.gaussian_filter1d(hu, 0.3 * slice_mm / GRID_MM, axis=0)
@@ -98,7 +98,7 @@ def _thick(slice_mm: float) -> Change:
 
 
 def _moved(matrix: NDArray[np.float64]) -> Change:
-    """Turn or stretch about the middle; ``matrix`` leads from the new place to the old one."""
+    """Rotate or scale about the middle; ``matrix`` maps new to old positions."""
 
     def change(scan: Scan) -> Scan:
         middle = (np.array(scan.hu.shape) - 1) / 2
@@ -117,7 +117,7 @@ def _sized(factor: float) -> Change:
 
 
 def _turned(axis: int, degrees: float) -> Change:
-    """About the axis up (0), posterior (1) or left (2)."""
+    """Rotate about the axis up (0), posterior (1) or left (2)."""
     angle = np.deg2rad(degrees)
     matrix = np.eye(3)
     a, b = ((1, 2), (0, 2), (0, 1))[axis]
@@ -127,7 +127,7 @@ def _turned(axis: int, degrees: float) -> Change:
 
 
 def _narrow(radius_mm: float) -> Change:
-    """A round field of view about the lumbar spine."""
+    """Keep a round field of view around the lumbar spine."""
 
     def change(scan: Scan) -> Scan:
         row, column = np.mean([at[1:] for at in scan.bodies.values()], axis=0)
@@ -171,7 +171,7 @@ CHANGES: Final[Mapping[str, Change]] = MappingProxyType(
         "field of 270 mm": _narrow(135),
     }
 )
-"""What can be asked of every CT."""
+"""Changes for every CT."""
 ENDS: Final[Mapping[str, Change]] = MappingProxyType(
     {
         "from L2 down": _between(None, Level.L2),
@@ -180,16 +180,16 @@ ENDS: Final[Mapping[str, Change]] = MappingProxyType(
         "L1 to the first sacral body": _between(Level.L5, Level.L1),
     }
 )
-"""What can be asked of one that shows L1 to the sacrum."""
+"""Changes for a CT that contains L1 to the sacrum."""
 
 
 def perturbed_rows(cts: Iterable[tuple[str, CtVolume]]) -> Iterator[Row]:
-    """Names over all changes of every CT, by place.
+    """Measure the names over all changes of every CT, by position.
 
     Parameters
     ----------
     cts
-        By name, those of ``COUNTED_LPS_MM``.
+        Names and CTs; the names are keys of ``COUNTED_LPS_MM``.
     """
     for name, ct in cts:
         yield from _rows_of(name, ct)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 ABOUT: Final = "about.json"
 NOT_RECORDED: Final = "not recorded"
 NO_SETTINGS: Final = frozenset({"device", "precision", "threads", "resume"})
-"""Fields of a configuration that a `Part` holds in fields of its own or that do not belong into it."""
+"""Fields of a configuration that `settings_of` omits: `Part` has device, precision and threads itself."""
 Setting = str | int | float | bool
 
 
@@ -30,6 +30,7 @@ class Kind(StrEnum):
     PHANTOM = "reference phantoms"
     SHAPES = "real shapes with painted tissue"
     REAL = "real CT"
+    TABLE = "table of patients"
 
 
 class _Record(BaseModel):
@@ -104,21 +105,32 @@ class About(_Record):
     def data_text(self) -> str:
         """Training data for a card: each source once, and whether any CT is real."""
         sources = tuple(dict.fromkeys(one for part in self.parts for one in part.sources))
-        texts = [one.words for one in sources]
-        texts += [
+        gaps = [
             f"data of steps {part.first_step + 1} to {part.last_step} {NOT_RECORDED}"
             for part in self.parts
             if not part.sources
         ]
-        if any(one.kind is Kind.REAL for one in sources):
-            return f"{'; '.join(texts)}."
-        known = all(part.sources for part in self.parts)
-        start = "Simulation only: " if known else ""
-        return f"{start}{'; '.join(texts)}.{' No real CT.' if known else ''}"
+        return data_words(sources, gaps)
 
     def training_text(self) -> str:
         """Steps, device, precision, duration and settings of every part, for a card."""
         return "; ".join(part.words for part in self.parts)
+
+
+def data_words(sources: Sequence[Source], gaps: Sequence[str] = ()) -> str:
+    """Sources as a card names them, and whether real CTs or patients are among them.
+
+    Parameters
+    ----------
+    gaps
+        Parts of a run whose data were not recorded, in words. With a gap nothing is ruled out.
+    """
+    words = "; ".join([*(one.words for one in sources), *gaps])
+    kinds = {one.kind for one in sources}
+    if gaps or kinds & {Kind.REAL, Kind.TABLE}:
+        return f"{words}."
+    absent = "CT" if Kind.SHAPES in kinds else "patient"
+    return f"Simulation only: {words}. No real {absent}."
 
 
 def unrecorded(steps: int, seconds: float) -> Part:

@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from models.cards import ModelCard
 from models.coefficients import LinearModel, Term
 from models.forest import LEAF, ForestModel, TrainingReach
+from training.loop.about import Source, data_words
 from training.loop.model_files import write_model
 
 SUFFIX: Final = {"coefficients": ".coefficients.json", "forest": ".safetensors"}
@@ -199,15 +200,18 @@ def save_model(
     *,
     name: str,
     version: str,
+    sources: Sequence[Source],
     **description: Any,
 ) -> ModelCard:
     """Write a model file and its card, digest included.
 
     Parameters
     ----------
+    sources
+        Data that the model was fitted to; the card names these.
     description
-        The other fields of `ModelCard`: task, training_data, training, metrics, intended_use,
-        limits, licence.
+        The other fields of `ModelCard`: task, training, metrics, intended_use, limits,
+        licence.
     """
     kind: Literal["coefficients", "forest"]
     if isinstance(model, LinearModel):
@@ -224,5 +228,6 @@ def save_model(
         kind=kind,
         network=network,
         file=file,
+        training_data=data_words(sources),
         **description,
     )

@@ -48,6 +48,8 @@ class Example:
         Class of the patient (0 normal, 1 osteopenia, 2 osteoporosis), copied to the level.
     spine_t_score
         T-score of L1 to L4 together by DXA; it determines ``status``.
+    simulated
+        Whether a virtual patient was scanned; a folder that does not state it holds real CTs.
     core_hu
         Mean HU of the true trabecular core, the input of the baseline.
     """
@@ -64,6 +66,7 @@ class Example:
     age_years: int
     sex: str
     bmi_kg_m2: float
+    simulated: bool
 
     def hu(self) -> NDArray[np.int16]:
         """(64, 128, 128), memory-mapped."""
@@ -173,6 +176,7 @@ def _of_patient(file: Path) -> Sequence[Example]:
             age_years=record["age_years"],
             sex=record["sex"],
             bmi_kg_m2=record["bmi_kg_m2"],
+            simulated=record.get("simulated", False),
             **values,
         )
         for name, values in record["levels"].items()

@@ -29,6 +29,7 @@ from pipelines.secondary.dxa_equivalent.fracture_index import MODEL, SEXES
 from training.cohort.people.densitometry import DXA_LEVELS
 from training.cohort.people.population import Population, draw_population, seeds_of
 from training.cohort.people.studies import PAPER_LIKE, SCENARIOS, lumbar_groups
+from training.loop.about import Kind, Source
 from training.loop.sklearn_export import save_model
 from training.statistics.clustered import clustered_interval
 from training.statistics.errors import UnusableSample
@@ -201,7 +202,7 @@ def ship(
     model: LinearModel,
     folder: Path,
     *,
-    training_data: str,
+    source: Source,
     command: str,
     metrics: tuple[Metric, ...],
 ) -> ModelCard:
@@ -213,7 +214,7 @@ def ship(
         version=VERSION,
         task="Fracture-association index of a vertebra from age, sex, body mass index and areal "
         "density (study 1)",
-        training_data=training_data,
+        sources=[source],
         training=f"Unpenalised logistic regression over vertebrae; {command}",
         metrics=metrics,
         intended_use="Research use only. Similarity to people with a fracture; it predicts no fracture.",
@@ -239,15 +240,14 @@ def main() -> None:
     metrics: tuple[Metric, ...] = ()
     if args.cohort:
         table = read_vertebrae(args.cohort, [name for name in args.groups.split(",") if name])
-        data = f"{len(np.unique(table.patient))} patients of {args.cohort.name}"
+        count = len(np.unique(table.patient))
+        source = Source(kind=Kind.TABLE, count=count, what=f"patients of {args.cohort.name}")
         command = f"python -m training.study1.fracture_index --cohort {args.cohort.name}"
         fitted = fit(table)
     else:
         table = virtual_group_a(args.patients, args.seed, args.scenario)
-        data = (
-            f"Simulation only: {args.patients} virtual patients (group A of study 1, scenario "
-            f"{args.scenario}, seed {args.seed}). No real patient."
-        )
+        what = f"of group A of study 1, scenario {args.scenario}, seed {args.seed}"
+        source = Source(kind=Kind.VIRTUAL, count=args.patients, what=what)
         command = (
             f"python -m training.study1.fracture_index --patients {args.patients} --seed {args.seed} "
             f"--scenario {args.scenario}"
@@ -257,7 +257,7 @@ def main() -> None:
         area = clustered_interval(others.is_case, fitted.log_odds(others), others.patient)
         on = "other virtual patients, vertebrae of group A"
         metrics = (Metric(on=on, what="AUC", value=round(area.value, 4), n=len(others)),)
-    ship(as_model(fitted), args.out, training_data=data, command=command, metrics=metrics)
+    ship(as_model(fitted), args.out, source=source, command=command, metrics=metrics)
     _print(fitted, table, metrics)
 
 

@@ -209,9 +209,19 @@ def train(config: Config) -> TrainingState:
 
 def sources_of(examples: Sequence[Example]) -> tuple[Source, ...]:
     """Number of patients and vertebrae of all folders, for the record of the run."""
-    patients = {(one.folder.parent, one.patient) for one in examples}
-    what = f"of training/cohort with DXA, {len(examples)} vertebrae"
-    return (Source(kind=Kind.VIRTUAL, count=len(patients), what=what),)
+    patients = {(one.folder.parent, one.patient): one.simulated for one in examples}
+    virtual = sum(patients.values())
+    vertebrae = sum(one.simulated for one in examples)
+    what = "with DXA, {} vertebrae".format
+    found = (
+        Source(kind=Kind.VIRTUAL, count=virtual, what=what(vertebrae)),
+        Source(
+            kind=Kind.REAL,
+            count=len(patients) - virtual,
+            what=f"patients {what(len(examples) - vertebrae)}",
+        ),
+    )
+    return tuple(one for one in found if one.count)
 
 
 def earlier_run(folder: Path | None) -> str:

@@ -11,6 +11,7 @@ from models.cards import Metric
 from models.coefficients import LinearModel, linear_model
 from pipelines.radiomics.units import feature_unit
 from pipelines.secondary.r_score import MODEL
+from training.loop.about import Kind, Source
 from training.loop.sklearn_export import linear_model_of, save_model
 from training.selection.recipes import FOLDS
 from training.statistics.clustered import clustered_interval, clustered_test
@@ -229,9 +230,15 @@ def ship(model: ProductModel, held_out: FeatureTable, folder: Path, *, command: 
         version=VERSION,
         task="R-score: how much a vertebral body resembles those of women with a compression fracture "
         "at another level, from radiomic features of the whole body with its cortex (study 2)",
-        training_data=f"Simulation only: {model.rows} vertebrae of {model.women} virtual "
-        "postmenopausal women, half of them with a fracture; three scanners, smooth and standard "
-        "kernels, 120 kV, slices of 0.625 to 2 mm, no contrast medium. No real patient.",
+        sources=[
+            Source(
+                kind=Kind.VIRTUAL,
+                count=model.women,
+                what=f"postmenopausal women, half of them with a fracture, {model.rows} vertebrae; "
+                "three scanners, smooth and standard kernels, 120 kV, slices of 0.625 to 2 mm, no "
+                "contrast medium",
+            )
+        ],
         training="Features of the outlines that the vertebra network draws; ICC > 0.8 over these, the true "
         "and two readers' outlines, z-score, mRMR to 25, binomial LASSO with the "
         f"one-standard-error rule, lambda {model.lambda_:.4g}, folds by woman; {command}",

@@ -20,6 +20,7 @@ from sklearn.pipeline import Pipeline
 
 from pipelines.contract.feature_engine import Engine
 from pipelines.secondary.hip import FOREST
+from training.loop.about import Kind, Source
 from training.loop.sklearn_export import forest_model_of, save_model, shrink
 from training.selection.recipes import femur_chain
 from training.statistics.cuts import counts_at, youden_cut
@@ -210,9 +211,15 @@ def ship(
         name=FOREST,
         version=VERSION,
         task="Range of areal density of a proximal femur, from radiomic features",
-        training_data=f"Simulation only: {len(train)} hips of training/cohort in three simulated "
-        "scanners at 1 to 2 mm, 120 kV, low dose, without contrast medium, implants, fractures or "
-        "lesions; class by simulated DXA of the same hip. No real CT.",
+        sources=[
+            Source(
+                kind=Kind.VIRTUAL,
+                count=len(train),
+                what="of training/cohort, one hip each; three simulated scanners at 1 to 2 mm, 120 "
+                "kV, low dose, without contrast medium, implants, fractures or lesions; class by "
+                "simulated DXA of the same hip",
+            )
+        ],
         training=f"RFE to 50, mRMR to 20, LASSO to {len(model.features)}, random forest of {trees} "
         f"trees, seed {seed}; python -m training.study3",
         metrics=metrics,

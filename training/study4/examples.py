@@ -45,6 +45,8 @@ class ChestSubject:
         Mean trabecular density of L1 and L2, the reference of the study.
     status
         0 normal, 1 osteopenia, 2 osteoporosis.
+    simulated
+        Whether a virtual subject was scanned; a folder that does not state it holds real CTs.
     """
 
     folder: Path
@@ -55,6 +57,7 @@ class ChestSubject:
     age_years: int
     sex: str
     pixel_mm: float
+    simulated: bool
 
     def hu(self, level: Level) -> NDArray[np.int16]:
         """HU of the slice of one level, (192, 192)."""
@@ -131,6 +134,7 @@ def _read(file: Path) -> ChestSubject:
         age_years=record["age_years"],
         sex=record["sex"],
         pixel_mm=record["pixel_mm"],
+        simulated=record.get("simulated", False),
     )
 
 

@@ -239,15 +239,24 @@ def start(config: Config, subjects: Sequence[ChestSubject] = ()) -> TrainingStat
     state.notes = {"task": config.task, "variant": config.variant, "skipped": 0}
     if config.resume:
         restore_state(state, config.out, config.device)
-    what = "of training/cohort, two slices each"
     begin_part(
         state,
         precision_of(config.device),
         config.device,
         settings=settings_of(config) | {"learning_rate": RATES[config.task]},
-        sources=[Source(kind=Kind.VIRTUAL, count=len(subjects), what=what)] if subjects else (),
+        sources=sources_of(subjects),
     )
     return state
+
+
+def sources_of(subjects: Sequence[ChestSubject]) -> tuple[Source, ...]:
+    """Number of virtual and of real subjects, for the record of the run."""
+    virtual = sum(one.simulated for one in subjects)
+    found = (
+        Source(kind=Kind.VIRTUAL, count=virtual, what="with two slices each"),
+        Source(kind=Kind.REAL, count=len(subjects) - virtual, what="subjects, two slices each"),
+    )
+    return tuple(one for one in found if one.count)
 
 
 def train(config: Config) -> TrainingState:

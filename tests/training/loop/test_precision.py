@@ -1,4 +1,4 @@
-"""Trainers use bfloat16 where the processor has it, and record which precision they used."""
+"""Trainers use bfloat16 if the processor supports it, and record the precision."""
 
 import json
 from dataclasses import replace
@@ -56,8 +56,8 @@ def test_a_cpu_trains_in_bfloat16_only_with_instructions_for_it(processor, featu
 
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="not Linux")
-def test_this_processor_is_seen_as_its_kernel_sees_it():
-    """The flags of /proc/cpuinfo are another source of the same fact."""
+def test_pytorch_and_the_kernel_agree_about_this_processor():
+    """The flags in /proc/cpuinfo are the reference."""
     flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
     expected = bool(flags & {"avx512_bf16", "amx_bf16"})
     assert has_bfloat16(torch.cpu.get_capabilities()) is expected
@@ -73,7 +73,7 @@ if torch.cuda.is_available():
 
 
 def run_two_steps(out: Path, *, resume: bool = False) -> tuple[TrainingState, set[torch.dtype]]:
-    """The loop of all patch trainers on a small network, and what its layer computed in."""
+    """Run the loop of the patch trainers on a small network; return the dtypes of its layer."""
     run = start(nn.Conv3d(1, 2, 3), out, "cpu", seed=0, resume=resume)
     seen: set[torch.dtype] = set()
     run.network.register_forward_hook(lambda _, inputs, output: seen.add(output.dtype))
@@ -99,7 +99,7 @@ def run_two_steps(out: Path, *, resume: bool = False) -> tuple[TrainingState, se
 def test_a_run_computes_in_the_precision_that_it_records(
     processor, tmp_path, features, precision, dtype
 ):
-    """The record of the run and every line of the log name it."""
+    """The record of the run and every line of the log contain it."""
     processor(features)
     run, seen = run_two_steps(tmp_path)
     assert (run.step, seen) == (2, {dtype})
@@ -122,8 +122,8 @@ def test_a_run_that_moves_to_another_processor_records_both(processor, tmp_path)
     ]
 
 
-def test_an_old_run_that_goes_on_does_not_claim_its_first_precision(tmp_path):
-    """A run of an earlier version has no about.json."""
+def test_a_resumed_old_run_does_not_record_the_precision_of_its_first_part(tmp_path):
+    """A run of an earlier version has no ``about.json``."""
     run_two_steps(tmp_path)
     (tmp_path / ABOUT).unlink()
     run, _ = run_two_steps(tmp_path, resume=True)
@@ -159,7 +159,7 @@ def test_networks_of_study_4_follow_the_processor(processor, tmp_path):
 
 
 def export_each(work: Path, folder: Path) -> dict[str, str]:
-    """How the cards of all exporters describe the training of one run."""
+    """Training text of the card of every exporter, for one run."""
     run = work / "dcnn"
     log_line(run, held_out={"femur": 0.9})
     cards = [
@@ -173,8 +173,8 @@ def export_each(work: Path, folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("precision", [*Precision, None])
-def test_every_card_names_the_recorded_precision(tmp_path, precision):
-    """A run of an earlier version recorded none."""
+def test_every_card_has_the_recorded_precision(tmp_path, precision):
+    """A run of an earlier version has no recorded precision."""
     network = nn.Conv3d(1, 2, 3)
     state = TrainingState(network=network, optimizer=torch.optim.Adam(network.parameters()))
     if precision is not None:

@@ -1,7 +1,8 @@
-"""What is exported predicts as scikit-learn does, and nothing else is ever loaded."""
+"""Exported models predict as scikit-learn does; damaged and wrong files are refused."""
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,15 +19,16 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from models import coefficients, forest
 from models.cards import ModelCard, checked_content
 from models.errors import DigestMismatch, ModelError, UnknownModel
+from training.loop.about import Kind, Source
 from training.loop.sklearn_export import forest_model_of, linear_model_of, save_model, shrink
 from training.selection.mrmr import MrmrSelector
 
 ROWS, COLUMNS = 160, 30
 NAMES = [f"feature_{index}" for index in range(COLUMNS)]
 CLASSES = ("normal", "osteopenia", "osteoporosis")
-WORDS = {
+WORDS: dict[str, Any] = {
     "task": "test",
-    "training_data": "scikit-learn's make_classification",
+    "sources": [Source(kind=Kind.VIRTUAL, count=40, what="rows of make_classification")],
     "training": "this test",
     "metrics": (),
     "intended_use": "none",
@@ -36,7 +38,7 @@ WORDS = {
 
 
 def cases(classes: int) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
-    """Features of very different size, one of them constant."""
+    """Features with very different scales, one of them constant."""
     X, y = make_classification(
         ROWS, COLUMNS, n_informative=8, n_classes=classes, random_state=classes
     )
@@ -51,7 +53,7 @@ def row(values: NDArray[np.float64]) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def femur() -> Pipeline:
-    """A chain like study 3's, with few trees."""
+    """A pipeline like that of study 3, with few trees."""
     X, y = cases(3)
     chain = make_pipeline(
         VarianceThreshold(),
@@ -75,7 +77,7 @@ def test_a_forest_predicts_as_scikit_learn_does(femur: Pipeline) -> None:
 
 
 def test_a_forest_survives_its_file(femur: Pipeline) -> None:
-    """Bytes and back: the same bytes, the same probabilities."""
+    """After writing and reading, bytes and probabilities are the same."""
     X, _ = cases(3)
     model = forest_model_of(femur, NAMES, outcome="test", classes=CLASSES)
 
@@ -87,7 +89,7 @@ def test_a_forest_survives_its_file(femur: Pipeline) -> None:
 
 
 def test_the_r_score_predicts_as_scikit_learn_does() -> None:
-    """A chain like study 2's: R is the decision function, its probability the logistic of it."""
+    """In a pipeline like that of study 2, R is the decision function and its logistic the probability."""
     X, y = cases(2)
     lasso = LogisticRegression(l1_ratio=1, C=0.138, solver="liblinear")
     chain = make_pipeline(VarianceThreshold(), StandardScaler(), MrmrSelector(15), lasso).fit(X, y)
@@ -111,7 +113,7 @@ def test_the_r_score_predicts_as_scikit_learn_does() -> None:
     ids=["logistic", "selected lasso", "unscaled mean"],
 )
 def test_linear_chains_predict_as_scikit_learn_does(chain: Pipeline) -> None:
-    """Whatever the order of selectors and scaler."""
+    """This holds for any order of selectors and scaler."""
     X, y = cases(2)
     chain.fit(X, y)
     model = linear_model_of(chain, NAMES, outcome="test")
@@ -125,7 +127,7 @@ def test_linear_chains_predict_as_scikit_learn_does(chain: Pipeline) -> None:
 
 
 def test_a_step_that_mixes_features_cannot_be_exported() -> None:
-    """Only scaling and selecting keep the names of features."""
+    """Only scalers and selectors keep the features."""
     X, y = cases(2)
     chain = make_pipeline(PolynomialFeatures(1), LogisticRegression(max_iter=5000))
     chain.fit(X / np.abs(X).max(axis=0), y)
@@ -138,7 +140,7 @@ def test_a_step_that_mixes_features_cannot_be_exported() -> None:
 def test_a_saved_model_is_loaded_by_its_card(
     kind: str, femur: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """File and card as written; a changed file or the wrong reader is refused."""
+    """The written file loads; a changed file and the wrong reader are refused."""
     X, y = cases(2)
     card = save_model(
         tmp_path,
@@ -173,8 +175,8 @@ def test_a_saved_model_is_loaded_by_its_card(
         read[kind](card.name)
 
 
-def test_a_missing_or_infinite_input_is_no_prediction(femur: Pipeline) -> None:
-    """There are no defaults."""
+def test_a_missing_or_infinite_input_gives_no_prediction(femur: Pipeline) -> None:
+    """Inputs have no default values."""
     X, _ = cases(3)
     model = forest_model_of(femur, NAMES, outcome="test", classes=CLASSES)
     whole = row(X[0])
@@ -187,7 +189,7 @@ def test_a_missing_or_infinite_input_is_no_prediction(femur: Pipeline) -> None:
 
 @pytest.fixture(scope="module")
 def content() -> bytes:
-    """A small forest as bytes."""
+    """Bytes of a small forest."""
     X, y = cases(2)
     chain = make_pipeline(StandardScaler(), RandomForestClassifier(2, max_depth=2, random_state=1))
     return forest_model_of(chain.fit(X, y), NAMES, outcome="", classes=("a", "b")).to_bytes()
@@ -196,7 +198,7 @@ def content() -> bytes:
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_damaged_bytes_are_refused_or_still_a_forest(content: bytes, data: st.DataObject) -> None:
-    """A parser of files: no crash, no endless walk through a tree."""
+    """The parser neither crashes nor loops forever in a tree."""
     damaged = bytearray(content[: data.draw(st.integers(0, len(content)))])
     for _ in range(data.draw(st.integers(0, 4))):
         if damaged:

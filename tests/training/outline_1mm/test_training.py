@@ -1,4 +1,4 @@
-"""Samples for the 1 mm networks: geometry that is kept, sides that are right, runs that resume."""
+"""Training of the 1 mm networks: geometry and sides of samples, resumed runs, cards."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ def ball(shape, centre, radius):
 
 
 def specimen():
-    """A ball for a head, a plate for a hip bone."""
+    """Specimen with a ball as femoral head and a plate as hip bone."""
     shape = (80, 80, 80)
     head = np.array([45.0, 40.0, 36.0])
     hip = np.zeros(shape, bool)
@@ -52,8 +52,8 @@ def specimen():
     )
 
 
-def test_signed_distances_are_negative_inside_and_true_to_half_a_millimetre():
-    """A ball of 14 mm, half way in and 6 mm out."""
+def test_signed_distances_are_negative_inside_and_exact_to_half_a_millimetre():
+    """The points lie half way into a ball of 14 mm and 6 mm outside of it."""
     distance = specimen().femur.astype(float) / STEPS_PER_MM
     assert distance[45, 40, 36 + 7] == pytest.approx(-7.0, abs=0.6)
     assert distance[45, 40, 36 + 20] == pytest.approx(6.0, abs=0.6)
@@ -63,7 +63,7 @@ def test_signed_distances_are_negative_inside_and_true_to_half_a_millimetre():
 @settings(deadline=None, max_examples=15)
 @given(seed=st.integers(0, 10**6))
 def test_a_sample_has_finite_normalised_input_and_labels_of_the_network(seed):
-    """Whatever is drawn."""
+    """This holds for any seed."""
     sample = draw_femur(specimen(), (), np.random.default_rng(seed), PATCH)
     assert sample.image.shape == (1, *PATCH)
     assert torch.isfinite(sample.image).all()
@@ -72,13 +72,13 @@ def test_a_sample_has_finite_normalised_input_and_labels_of_the_network(seed):
 
 
 def test_the_same_seed_draws_the_same_sample():
-    """Training can be repeated."""
+    """Training is reproducible."""
     one, other = (draw_femur(specimen(), (), np.random.default_rng(5), PATCH) for _ in range(2))
     assert torch.equal(one.image, other.image)
 
 
-def test_places_without_any_change_are_the_source_itself():
-    """No turn, no stretch, no bend: the patch around the centre."""
+def test_places_without_deformation_are_the_source_indices():
+    """Without rotation, stretch and bend the patch is a crop around the centre."""
     volume = np.random.default_rng(0).normal(size=(20, 22, 24)).astype(np.float32)
     places = random_places(
         np.random.default_rng(1),
@@ -91,8 +91,8 @@ def test_places_without_any_change_are_the_source_itself():
     assert np.allclose(places.value(volume), volume[8:13, 9:14, 10:15], atol=1e-5)
 
 
-def test_places_follow_given_axes():
-    """First axis of the patch along the last of the source."""
+def test_places_use_the_given_axes():
+    """The first axis of the patch lies along the last axis of the source."""
     ramp = np.broadcast_to(np.arange(24, dtype=np.float32), (20, 22, 24))
     axes = np.array([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]])
     places = random_places(
@@ -109,9 +109,9 @@ def test_places_follow_given_axes():
 
 
 def hip_mask(folder):
-    """RAS mask with a right and a left femoral head, trochanters lateral, 1 mm."""
+    """RAS mask, 1 mm, with a right and a left femoral head and lateral trochanters."""
     labels = np.zeros((220, 60, 90), np.uint8)
-    # First axis to the right: low indices are the patient's left.
+    # The first axis points to the right: low indices are the patient's left.
     for femur, centre, lateral in ((1, 160, 25), (2, 60, -25)):
         labels[ball(labels.shape, (centre, 30, 60), 20)] = femur
         labels[ball(labels.shape, (centre + lateral, 30, 35), 12)] = femur
@@ -121,7 +121,7 @@ def hip_mask(folder):
 
 
 def test_right_femora_are_mirrored_so_that_lateral_comes_last(tmp_path):
-    """Both sides look like left ones: the trochanter at higher columns than the head."""
+    """On both sides the trochanter lies at higher columns than the head, as on a left femur."""
     found = hip_specimens(hip_mask(tmp_path))
     assert len(found) == 2
     for one in found:
@@ -129,8 +129,8 @@ def test_right_femora_are_mirrored_so_that_lateral_comes_last(tmp_path):
         assert low[2] - one.head[2] == pytest.approx(25, abs=6)
 
 
-def test_a_painted_bone_has_its_cortex_where_it_belongs():
-    """From the outside in: soft tissue, 3 mm of cortex, trabecular bone."""
+def test_a_painted_bone_has_its_cortex_at_its_surface():
+    """The order from outside is soft tissue, 3 mm of cortex, trabecular bone."""
     distance = torch.linspace(5, -10, 151)[None, None]
     hu = paint_bone(
         torch.zeros_like(distance), distance, cortex_mm=3.0, cortex_hu=1000.0, inside_hu=200.0
@@ -142,12 +142,12 @@ def test_a_painted_bone_has_its_cortex_where_it_belongs():
 
 
 def test_partial_volume_is_half_at_a_border():
-    """And complete half a voxel away."""
+    """Half a voxel further inside the share is one."""
     assert coverage(torch.tensor([-0.5, 0.0, 0.5])).tolist() == [1.0, 0.5, 0.0]
 
 
 def test_the_random_scanner_keeps_mean_and_shape():
-    """Blur, slices and noise move a uniform volume by drift alone."""
+    """Blur, slices and noise change the mean of a uniform volume by the HU drift only."""
     rng = np.random.default_rng(3)
     for _ in range(5):
         image = imaged(torch.full((24, 20, 20), 100.0), rng)
@@ -155,8 +155,8 @@ def test_the_random_scanner_keeps_mean_and_shape():
         assert float(image.mean()) == pytest.approx(100, abs=20)
 
 
-def test_beyond_the_end_of_a_scan_is_no_bone():
-    """HU and labels end together."""
+def test_there_is_no_bone_beyond_the_end_of_a_scan():
+    """HU and labels end at the same slice."""
     hu, labels = cut_off(
         torch.zeros(20, 4, 4), torch.ones(20, 4, 4), np.random.default_rng(0), chance=1.0
     )
@@ -165,7 +165,7 @@ def test_beyond_the_end_of_a_scan_is_no_bone():
 
 
 def test_the_core_begins_below_the_surface_of_the_body():
-    """Neighbour, posterior elements, shell, core: each by its own distance."""
+    """Signed distances give neighbour, posterior elements, shell and core."""
     near, deep, out = -0.5, -CORE_DEPTH_MM - 0.5, 5.0
     bone = torch.tensor([out, near, near, deep])
     body = torch.tensor([out, out, near, deep])
@@ -180,7 +180,7 @@ def test_the_core_begins_below_the_surface_of_the_body():
 
 @pytest.fixture
 def tiny_task(monkeypatch):
-    """The femur task with one specimen and a small network."""
+    """Replace the femur task's samples by one specimen and its network by a small one."""
     from models.networks.vbnet import VBNet
 
     def samples(config, seed):
@@ -200,8 +200,8 @@ def tiny_task(monkeypatch):
 TINY = Source(kind=Kind.SHAPES, count=1, what="femur of a test", licence="none")
 
 
-def test_a_run_learns_and_goes_on_where_it_stopped(tmp_path, tiny_task):
-    """Loss falls; step and time go on after a resumption; curves are drawn."""
+def test_a_run_learns_and_resumes(tmp_path, tiny_task):
+    """The loss falls, step and time continue after a resumption, and the curve is drawn."""
     config = Config(task="tiny", out=tmp_path, steps=40, workers=0, log_every=10)
     assert train(config).step == 40
     run = train(Config(task="tiny", out=tmp_path, steps=10, workers=0, log_every=10, resume=True))
@@ -213,8 +213,8 @@ def test_a_run_learns_and_goes_on_where_it_stopped(tmp_path, tiny_task):
     assert (tmp_path / "curve.png").stat().st_size > 1000
 
 
-def test_beside_the_column_of_trabeculae_a_head_is_dim():
-    """The head alone changes; dense is what lies on its axis, upward, and nothing is darker than marrow."""
+def test_a_head_is_less_dense_beside_its_column_of_trabeculae():
+    """Only the head changes; it stays dense along the column, and no voxel is below marrow."""
     rng = np.random.default_rng(8)
     lines = [torch.arange(-50.0, 51.0)] * 3
     away = torch.stack(torch.meshgrid(*lines, indexing="ij"), dim=-1)
@@ -227,7 +227,7 @@ def test_beside_the_column_of_trabeculae_a_head_is_dim():
     assert after[head].min() < 220
     assert after[head].min() >= look.marrow_hu
     assert 245 < after[head].max() <= 250
-    aside = away[..., 1:].norm(dim=-1)  # a column leans by twenty degrees or so
+    aside = away[..., 1:].norm(dim=-1)  # the column is tilted by about twenty degrees
     drawn = [_with_column(before, away, look, np.random.default_rng(seed)) for seed in range(8)]
     many = torch.stack(drawn).mean(dim=0)
     middle, rim = head & (aside < 5), head & (aside > 15)
@@ -235,7 +235,7 @@ def test_beside_the_column_of_trabeculae_a_head_is_dim():
 
 
 def test_a_run_may_start_from_the_weights_of_another(tmp_path, tiny_task):
-    """Half precision, as shipped; at next to no learning rate they stay what they were."""
+    """Weights in half precision load; with a learning rate near zero they do not change."""
     first, second = tmp_path / "first", tmp_path / "second"
     train(Config(task="tiny", out=first, steps=3, workers=0, log_every=1))
     shipped = {k: v.half() for k, v in load_file(first / "weights.safetensors").items()}
@@ -253,8 +253,8 @@ def test_a_run_may_start_from_the_weights_of_another(tmp_path, tiny_task):
         torch.testing.assert_close(tensor.detach(), shipped[name].float(), atol=1e-5, rtol=0)
 
 
-def test_a_card_tells_what_its_weights_were_trained_from(tmp_path):
-    """Steps of the earlier version are no steps of this run; other weights are refused."""
+def test_a_card_describes_the_training_of_the_initial_weights(tmp_path):
+    """Steps of the earlier version are listed apart; weights that differ from its card are refused."""
     fresh = {"notes": {"seed": 0}}
     assert trained_before("vertebra_1mm", fresh) == ""
     shipped = card("vertebra_1mm")
@@ -265,7 +265,7 @@ def test_a_card_tells_what_its_weights_were_trained_from(tmp_path):
 
 
 def test_a_step_without_finite_gradients_leaves_the_weights(tmp_path, tiny_task, monkeypatch):
-    """One bad patch is counted and skipped; the log tells it."""
+    """A patch with such gradients is skipped, and the log counts it."""
     config = Config(task="tiny", out=tmp_path, steps=2, workers=0, log_every=1)
     torch.manual_seed(config.seed)
     before = fine_train.TASKS["tiny"].network().state_dict()

@@ -1,4 +1,4 @@
-"""Fitting the fracture-association index, and the scenarios of study 1."""
+"""Fit of the fracture-association index, and the scenarios of study 1."""
 
 import json
 import subprocess
@@ -23,8 +23,8 @@ HEADER = "patient,is_case,age_years,sex,bmi_kg_m2," + ",".join(
 )
 
 
-# docs/domain.md 3.7: AUC of group A by DXA, group B by DXA, group B predicted, by a reader who
-# errs by .03 g/cm2 at one vertebra.
+# docs/domain.md 3.7: AUC of group A by DXA, of group B by DXA, and of group B by an estimate with an
+# error of .03 g/cm2 per vertebra.
 SPECIFIED = ReaderError(level_g_cm2=0.03)
 SPECIFIED_AUC = (
     (
@@ -72,7 +72,7 @@ SPECIFIED_AUC = (
 AUC_SD = (0.08, 0.09, 0.09)
 
 
-def test_the_fit_finds_the_coefficients_that_made_the_cases():
+def test_the_fit_finds_the_coefficients_of_the_simulated_cases():
     draws = np.random.default_rng(1)
     inputs = np.column_stack(
         [
@@ -88,7 +88,7 @@ def test_the_fit_finds_the_coefficients_that_made_the_cases():
     assert np.all(np.abs(found.coefficients - true) < 4 * found.standard_errors)
 
 
-def test_errors_count_patients():
+def test_standard_errors_are_clustered_by_patient():
     table = virtual_group_a(600, seed=4, scenario=PAPER_LIKE.name)
     alone = Vertebrae(patient=np.arange(len(table)), is_case=table.is_case, inputs=table.inputs)
     assert fit(table).coefficients == pytest.approx(fit(alone).coefficients)
@@ -96,7 +96,7 @@ def test_errors_count_patients():
 
 
 def test_shipped_coefficients_are_those_of_the_virtual_cohort():
-    """A tenth of the patients, another seed: within the errors of that fit."""
+    """A fit on a tenth of the patients with another seed agrees within its standard errors."""
     found = fit(virtual_group_a(2000, seed=9, scenario=PAPER_LIKE.name))
     shipped = linear_model(MODEL)
     weights = np.array([shipped.intercept, *(term.coefficient for term in shipped.terms)])
@@ -122,7 +122,7 @@ def test_a_table_of_the_cohort_is_read_level_by_level(tmp_path):
     assert not main.is_case.any()
 
 
-def test_a_hospitals_table_may_leave_levels_out(tmp_path):
+def test_levels_of_a_hospitals_table_may_be_empty(tmp_path):
     file = tmp_path / "patients.csv"
     file.write_text(f"{HEADER}\nA,1,70,F,24,0.7,,0.8,\nB,0,60,M,25,1.0,1.1,1.0,1.2\n")
     found = read_vertebrae(file)
@@ -133,7 +133,7 @@ def test_a_hospitals_table_may_leave_levels_out(tmp_path):
 @pytest.mark.parametrize(
     "broken", ["A,1,seventy,F,24,0.7,,,", "A,1,70,X,24,0.7,,,", "A,,70,F,24,1,,,"]
 )
-def test_a_bad_value_is_named_with_its_line(tmp_path, broken):
+def test_the_error_for_a_bad_value_has_its_line(tmp_path, broken):
     file = tmp_path / "patients.csv"
     file.write_text(f"{HEADER}\nB,0,60,M,25,1.0,1.1,1.0,1.2\n{broken}\n")
     with pytest.raises(UnusableSample, match=r"patients\.csv, line 3"):
@@ -152,7 +152,7 @@ def test_the_command_writes_a_model_and_its_card(tmp_path):
 
 
 def test_a_simulated_study_has_the_published_size():
-    """168 and 71 patients; only fracture patients lose levels, each keeps one."""
+    """It has 168 and 71 patients; only fracture patients lose levels, and each keeps one."""
     tables = draw_tables(PAPER_LIKE, seed=1)
     assert len(set(tables.group_a.patient)) == 168
     assert len(set(tables.group_b.patient)) == 71
@@ -166,7 +166,7 @@ def test_a_simulated_study_has_the_published_size():
     ("scenario", "specified"), SPECIFIED_AUC, ids=[one.name for one, _ in SPECIFIED_AUC]
 )
 def test_fracture_scenarios_give_the_specified_discrimination(scenario, specified):
-    """Mean of 12 simulated studies, within the stated SD of one study over the root of 12, x 3."""
+    """The mean of 12 simulated studies lies within 3 times the stated SD of one study over root 12."""
     runs = [
         analyse(draw_tables(scenario, seed, error=SPECIFIED, kept_share=1), seed)
         for seed in range(12)
@@ -175,16 +175,16 @@ def test_fracture_scenarios_give_the_specified_discrimination(scenario, specifie
     assert (np.abs(found - specified) < 3 * np.array(AUC_SD) / np.sqrt(12)).all(), found
 
 
-def test_nothing_discriminates_where_nothing_differs():
-    """The null scenario."""
+def test_nothing_discriminates_in_the_null_scenario():
+    """All AUCs are close to 0.5."""
     runs = [simulate(SCENARIOS["null"], seed) for seed in range(12)]
     for name in ("a_dxa", "b_dxa", "b_predicted"):
         found = np.mean([getattr(run, name) for run in runs])
         assert found == pytest.approx(0.5, abs=3 * 0.13 / np.sqrt(12))
 
 
-def test_hyperostosis_blinds_dxa_only_where_it_differs_between_cases_and_controls():
-    """docs/domain.md 3.7, means of 12 studies: .46 and .89 paper-like, .72 and .76 without difference."""
+def test_hyperostosis_lowers_the_auc_of_dxa_only_if_it_differs_between_cases_and_controls():
+    """Means of 12 studies (docs/domain.md 3.7): .46 and .89 paper-like, .72 and .76 without difference."""
     found = {
         name: [simulate(scenario, seed) for seed in range(12)]
         for name, scenario in SCENARIOS.items()

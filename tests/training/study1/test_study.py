@@ -1,4 +1,4 @@
-"""Study 1 from patients to rows: split, scans, training, predictions."""
+"""Study 1 from patients to result rows: split, scans, training, predictions."""
 
 import argparse
 import hashlib
@@ -54,7 +54,7 @@ def cohort() -> LumbarCohort:
 
 @pytest.fixture(scope="module")
 def scanned(cohort: LumbarCohort, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One training and one test patient."""
+    """Folder with one training and one test patient."""
     folder = tmp_path_factory.mktemp("examples")
     for row in (int(np.argmin(cohort.is_test)), int(np.argmax(cohort.is_test))):
         make_patient(cohort, folder, row)
@@ -62,7 +62,7 @@ def scanned(cohort: LumbarCohort, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def test_patients_are_split_seven_to_three_in_equal_shares() -> None:
-    """As the study: by patient, with class, sex and age alike in both parts."""
+    """The split is by patient, as in the study; class, sex and age are alike in both parts."""
     cohort = plan_cohort(460, seed=1)
     women = cohort.people.sex == "F"
     assert cohort.is_test.sum() == 138
@@ -71,8 +71,8 @@ def test_patients_are_split_seven_to_three_in_equal_shares() -> None:
     assert abs(ages[0] - ages[1]) < 1.5
 
 
-def test_test_patients_lie_in_scanners_that_training_never_saw(cohort: LumbarCohort) -> None:
-    """Held out by generator, not only by seed."""
+def test_scanners_of_test_patients_are_not_in_the_training_part(cohort: LumbarCohort) -> None:
+    """The test part differs by parameters of the simulation, not only by seed."""
     rows = range(len(cohort.people))
     seen = {cohort.scanner(r).model.name for r in rows if not cohort.is_test[r]}
     held = {cohort.scanner(r).model.name for r in rows if cohort.is_test[r]}
@@ -82,7 +82,7 @@ def test_test_patients_lie_in_scanners_that_training_never_saw(cohort: LumbarCoh
 
 
 def test_test_patients_have_skeletons_of_another_family(cohort: LumbarCohort) -> None:
-    """The family of the test part is in no training patient."""
+    """No training patient has the family of the test part."""
     rows = range(len(cohort.people))
     families = {
         part: {cohort.family(r) for r in rows if cohort.is_test[r] == part}
@@ -95,8 +95,8 @@ def test_test_patients_have_skeletons_of_another_family(cohort: LumbarCohort) ->
     assert max(squareness) <= limits[1]
 
 
-def test_a_family_does_not_tell_the_class(cohort: LumbarCohort) -> None:
-    """Stout skeletons have thinner cortex: DXA is near that of the patient's row."""
+def test_a_family_does_not_predict_the_class(cohort: LumbarCohort) -> None:
+    """Stout skeletons have thinner cortex, so DXA is close to the population table."""
     rows = range(len(cohort.people))
     for family in ("stout", "slender", "common"):
         row = next(r for r in rows if cohort.family(r) == family)
@@ -105,8 +105,10 @@ def test_a_family_does_not_tell_the_class(cohort: LumbarCohort) -> None:
         assert scan.total.abmd_g_cm2 == pytest.approx(expected, abs=0.13)
 
 
-def test_dense_and_sparse_spines_differ_in_dxa_as_their_rows_do(cohort: LumbarCohort) -> None:
-    """A painted body alone answers to density by two thirds of what the population has."""
+def test_dense_and_sparse_spines_differ_in_dxa_as_in_the_population_table(
+    cohort: LumbarCohort,
+) -> None:
+    """Without the cortex factor the difference would be two thirds of that in the population."""
     planned = cohort.people.abmd_g_cm2.mean(axis=1)
     order = [row for row in np.argsort(planned).tolist() if cohort.family(row) == "slender"]
     sparse, dense = order[:3], order[-3:]
@@ -121,7 +123,7 @@ def test_dense_and_sparse_spines_differ_in_dxa_as_their_rows_do(cohort: LumbarCo
 
 
 def test_a_scanned_vertebra_shows_its_core_in_the_middle(scanned: Path) -> None:
-    """Shape of the study, the core inside, its mean that of the label."""
+    """The crop has the study's shape, the core lies inside, and its mean is that of the label."""
     examples = read_examples(scanned)
     assert len(examples) == 8
     assert {e.level for e in examples} == {Level.L1, Level.L2, Level.L3, Level.L4}
@@ -135,8 +137,8 @@ def test_a_scanned_vertebra_shows_its_core_in_the_middle(scanned: Path) -> None:
         assert example.status in (0, 1, 2)
 
 
-def test_a_patient_that_is_done_is_not_scanned_again(cohort: LumbarCohort, scanned: Path) -> None:
-    """After a stop the run goes on."""
+def test_a_complete_patient_is_not_scanned_again(cohort: LumbarCohort, scanned: Path) -> None:
+    """An interrupted run continues with the missing patients."""
     row = int(np.argmin(cohort.is_test))
     record = scanned / f"{row:05d}" / "patient.json"
     before = record.stat().st_mtime_ns
@@ -146,7 +148,7 @@ def test_a_patient_that_is_done_is_not_scanned_again(cohort: LumbarCohort, scann
 
 @pytest.mark.parametrize("task", ["bmd", "status"])
 def test_training_learns_resumes_and_predicts(task, scanned: Path, tmp_path: Path) -> None:
-    """At half the resolution: the loss of four vertebrae falls, a resumed run counts on."""
+    """At half the resolution the loss of four vertebrae falls, and a resumed run continues its count."""
     config = Config(
         task=task,
         examples=scanned,
@@ -163,7 +165,7 @@ def test_training_learns_resumes_and_predicts(task, scanned: Path, tmp_path: Pat
     assert [line["epoch"] for line in lines] == list(range(1, 7))
     losses = [line["loss"] for line in lines]
     assert np.isfinite(losses).all()
-    if task == "status":  # the areal densities of one patient's levels are too much alike
+    if task == "status":  # the areal densities of one patient's levels are too similar
         assert np.mean(losses[-3:]) < losses[0] - 0.05
     assert json.loads((tmp_path / STATE).read_text())["step"] == 6
     found = predict(read_examples(scanned), config)
@@ -175,7 +177,7 @@ def test_training_learns_resumes_and_predicts(task, scanned: Path, tmp_path: Pat
 
 
 def test_augmentation_turns_in_the_plane_only() -> None:
-    """A cylinder along the slices stays as it is; a slice keeps its place."""
+    """A cylinder along the slices does not change; a slice keeps its position."""
     axis = (torch.arange(32) - 15.5) / 16
     hill = torch.exp(-4 * (axis[:, None] ** 2 + axis[None, :] ** 2))
     image = hill.expand(8, 32, 32)[None, None].clone()
@@ -184,8 +186,8 @@ def test_augmentation_turns_in_the_plane_only() -> None:
     torch.testing.assert_close(found, image.expand_as(found), atol=0.03, rtol=0)
 
 
-def test_augmentation_flips_and_turns_what_is_not_round() -> None:
-    """A ramp along the columns is reversed in some and tilted in all, and stays a ramp."""
+def test_augmentation_flips_and_rotates_a_ramp() -> None:
+    """A ramp along the columns is reversed in some samples, tilted in all, and stays a ramp."""
     ramp = torch.linspace(-1, 1, 32).expand(8, 32, 32)[None, None]
     found = augmented(ramp.expand(16, 1, 8, 32, 32), torch.Generator().manual_seed(2))
     middle = found[:, 0, 4, 8:24, 8:24]
@@ -199,7 +201,7 @@ def test_augmentation_flips_and_turns_what_is_not_round() -> None:
 
 
 def test_stretching_makes_a_vertebra_deeper_and_no_wider() -> None:
-    """Rows by the factor, columns and slices not; it goes before the rotation."""
+    """Rows are stretched, columns and slices not; the stretch precedes the rotation."""
     hill = (torch.linspace(-1, 1, 64).abs() < 0.5).float()
     block = (hill[:, None] * hill).expand(8, 64, 64)[None, None]
     depth = torch.full((12,), 1.25)
@@ -208,8 +210,8 @@ def test_stretching_makes_a_vertebra_deeper_and_no_wider() -> None:
     torch.testing.assert_close(volume, depth, atol=0.04, rtol=0)
 
 
-def test_early_layers_in_half_precision_say_nearly_the_same() -> None:
-    """The same network, layer by layer, with and without bfloat16; all gradients are finite."""
+def test_early_layers_in_bfloat16_give_nearly_the_same_output() -> None:
+    """The same network runs with and without bfloat16; all gradients are finite."""
     torch.manual_seed(0)
     network = build("bmd").eval()
     image = torch.rand(4, 1, 32, 32, 32)
@@ -221,7 +223,7 @@ def test_early_layers_in_half_precision_say_nearly_the_same() -> None:
 
 
 def test_the_second_network_starts_from_the_features_of_the_first(tmp_path: Path) -> None:
-    """All layers but the last."""
+    """All layers except the last are copied."""
     first, second = build("bmd"), build("status")
     save_file(first.state_dict(), tmp_path / WEIGHTS)
     take_features(second, tmp_path)
@@ -258,6 +260,7 @@ def made_up(count: int) -> list[Example]:
             age_years=60,
             sex="F",
             bmi_kg_m2=24.0,
+            simulated=True,
         )
         for p in range(count)
         for k in range(4)
@@ -270,7 +273,7 @@ def paper_like() -> FractureCohort:
 
 
 def test_the_fracture_cohort_has_the_published_size(paper_like: FractureCohort) -> None:
-    """30 fracture patients without hyperostosis, 30 controls and 41 cases with it."""
+    """It has 30 fracture patients without hyperostosis, and 30 controls and 41 cases with it."""
     groups, counts = np.unique(paper_like.people.group, return_counts=True)
     assert dict(zip(groups.tolist(), counts.tolist(), strict=True)) == {
         "fracture": 30,
@@ -287,8 +290,8 @@ def test_the_fracture_cohort_has_the_published_size(paper_like: FractureCohort) 
         assert not paper_like.subject(int(row)).findings.levels
 
 
-def test_painted_osteophytes_add_what_the_scenario_says(paper_like: FractureCohort) -> None:
-    """Simulated DXA of one case with and without them."""
+def test_painted_osteophytes_add_the_artefact_of_the_scenario(paper_like: FractureCohort) -> None:
+    """Simulated DXA of one case is compared with and without them."""
     added = artefact_g_cm2(paper_like.people)
     row = int(np.argmin(np.abs(added - 0.3)))
     subject = paper_like.subject(row)
@@ -298,8 +301,8 @@ def test_painted_osteophytes_add_what_the_scenario_says(paper_like: FractureCoho
     assert difference == pytest.approx(added[row], abs=0.1)
 
 
-def test_osteophytes_are_scanned_and_not_in_the_label() -> None:
-    """Every training patient has lips of up to 12 mm at L1 to L4; the label is of the bare bone."""
+def test_osteophytes_are_in_the_scan_but_not_in_the_label() -> None:
+    """Every training patient has osteophytes of up to 12 mm at L1 to L4; the label is without them."""
     cohort = plan_osteophytes(12)
     assert not cohort.is_test.any()
     assert {cohort.family(row) for row in range(12)} == {"stout", "slender"}
@@ -318,7 +321,7 @@ def test_osteophytes_are_scanned_and_not_in_the_label() -> None:
 
 
 def test_group_b_on_images_is_scored_with_both_densities() -> None:
-    """DXA or the network's reading takes the place of areal density; the rows tell the difference."""
+    """Areal density is that of DXA or of the network; the rows contain the difference."""
     examples = made_up(40)
     is_case = np.array([one.patient % 2 == 1 for one in examples])
     dxa = np.array([one.abmd_g_cm2 for one in examples])
@@ -336,7 +339,7 @@ def test_group_b_on_images_is_scored_with_both_densities() -> None:
 
 
 def test_perfect_predictions_make_a_perfect_table() -> None:
-    """r = 1, no error, AUC = 1; the baseline stands beside them."""
+    """r is 1, errors are 0, AUC is 1; the rows also have the baseline."""
     test = made_up(30)
     truth = np.array([e.abmd_g_cm2 for e in test])
     classes = np.eye(3)[[e.status for e in test]]
@@ -354,7 +357,7 @@ def test_perfect_predictions_make_a_perfect_table() -> None:
 
 
 def test_one_window_keeps_the_density_that_minmax_removes(scanned: Path) -> None:
-    """The mean over the core of the fixed window goes with DXA as the mean HU does."""
+    """The mean over the core correlates with DXA as the mean HU does only with the fixed window."""
     examples = read_examples(scanned)
     found = {row.metric: row.reproduced for row in normalization_rows(examples)}
     hu = np.array([e.core_hu for e in examples])
@@ -364,8 +367,8 @@ def test_one_window_keeps_the_density_that_minmax_removes(scanned: Path) -> None
     assert len(found) == 3
 
 
-def test_normalisations_stand_beside_one_window_by_what_they_lose() -> None:
-    """Predictions that are DXA itself, DXA with noise, and noise alone: r falls in that order."""
+def test_normalisations_are_compared_by_their_loss_of_correlation() -> None:
+    """For predictions of DXA, DXA with noise, and noise alone, r falls in that order."""
     test = made_up(30)
     truth = np.array([e.abmd_g_cm2 for e in test])
     noise = np.random.default_rng(1).normal(0, truth.std(), len(test))
@@ -382,8 +385,8 @@ def test_normalisations_stand_beside_one_window_by_what_they_lose() -> None:
     assert lost[1].reproduced == pytest.approx(1, abs=0.3)
 
 
-def test_a_card_says_what_its_network_was_measured_to_do(scanned: Path, tmp_path: Path) -> None:
-    """Weights in half precision that say nearly the same, digest, seconds, rows of the table."""
+def test_a_card_has_the_results_of_its_network(scanned: Path, tmp_path: Path) -> None:
+    """Weights in half precision predict nearly the same; the card has digest and rows of the table."""
     config = Config(
         task="bmd", examples=scanned, out=tmp_path, epochs=1, batch=4, micro=4,
         stride=(2, 4, 4), threads=1,

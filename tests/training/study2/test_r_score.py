@@ -1,4 +1,4 @@
-"""The R-score from a table of features: fracture positive, patients whole, leakage shown."""
+"""R-score from a table of features: positive class, splits by patient, leakage."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ NAMES = [f"original_firstorder_f{i}" for i in range(6)]
 
 
 def written(folder, *, patients=36, signal=2.5, own=1.5, seed=0):
-    """Vertebrae whose features carry a little of the fracture and much of the patient."""
+    """Write vertebrae whose features depend a little on fracture and much on the patient."""
     draws = np.random.default_rng(seed)
     files = [folder / "first.csv", folder / "again.csv"]
     rows: list[list[dict[str, object]]] = [[], []]
@@ -72,7 +72,7 @@ def test_a_split_selects_on_its_training_part(table, unit):
     assert fracture > scored.r_score[~table.is_fracture].mean()
 
 
-def test_rows_stand_beside_what_was_printed(table):
+def test_rows_have_the_published_values(table):
     found = split_rows(table, run_split(table, "patient", seed=3, folds=3))
     by_name = {one.metric: one for one in found}
     area = by_name["AUC r-score, test, vertebrae"]
@@ -85,8 +85,8 @@ def test_rows_stand_beside_what_was_printed(table):
     assert all(one.cohort == "virtual cohort, split by patient" for one in found)
 
 
-def test_neighbours_on_both_sides_flatter_the_score(tmp_path):
-    """No feature tells of fractures, all tell the patient: only leakage rises above one half."""
+def test_a_split_by_vertebra_inflates_the_auc(tmp_path):
+    """No feature depends on fracture, all depend on the patient; only leakage raises the AUC above 0.5."""
     first, _ = written(tmp_path, patients=12, signal=0.0, own=3.0, seed=5)
     rows = leakage(read_features(first), splits=3, seed=1, folds=3)
     by_vertebra, by_patient, difference = (one.reproduced for one in rows)
@@ -118,7 +118,7 @@ def test_the_command_writes_table_and_pictures(tmp_path, monkeypatch, capsys):
         ("patient,level,is_fracture,t_score,f\nA,L1,yes,0,1\n", "is_fracture"),
     ],
 )
-def test_a_table_that_cannot_be_read_says_why(tmp_path, text, why):
+def test_the_error_for_an_unreadable_table_has_the_reason(tmp_path, text, why):
     file = tmp_path / "features.csv"
     file.write_text(text)
     with pytest.raises(UnusableSample, match=why):

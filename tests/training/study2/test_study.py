@@ -1,4 +1,4 @@
-"""Virtual women of study 2: the study's counts, features by outline, and the formula that is shipped."""
+"""Virtual women of study 2: counts of the study, features by outline, and the shipped formula."""
 
 import json
 from dataclasses import replace
@@ -28,7 +28,7 @@ def study():
 
 
 def test_the_cohort_has_the_counts_of_the_study(study):
-    """96 women with and 49 without fracture; 173 and 156 bodies (Table 1: 119 + 54, 111 + 45)."""
+    """It has 96 women with and 49 without fracture; 173 and 156 bodies (Table 1: 119 + 54, 111 + 45)."""
     people = study.people
     assert (people.is_case.sum(), (~people.is_case).sum()) == (96, 49)
     counted = [
@@ -41,7 +41,7 @@ def test_the_cohort_has_the_counts_of_the_study(study):
 
 
 def test_only_levels_without_fracture_count(study):
-    """Fracture patients have a fractured level of L1 to L4, painted; others have none."""
+    """Fracture patients have a painted fracture at one of L1 to L4; others have none."""
     for row in range(len(study.people)):
         levels, broken = study.levels(row), study.fractured(row)
         assert levels
@@ -56,15 +56,15 @@ def test_only_levels_without_fracture_count(study):
 
 
 def test_t_scores_are_those_of_the_closed_form(study):
-    """docs/domain.md 3.6: 0.60 + 0.0029 v + d and more, referred to NHANES III (1.047, 0.110)."""
+    """Density is 0.60 + 0.0029 v + d and more (docs/domain.md 3.6); reference NHANES III (1.047, 0.110)."""
     people = study.people
     found = study.t_scores(3)
     expected = (people.abmd_g_cm2[3, 1] - (1.047 - 0.005)) / 0.110
     assert found[Level.L2] == pytest.approx(expected)
 
 
-def test_current_follows_thickness_within_the_range_of_the_study(study):
-    """50 to 220 mA: automatic exposure control."""
+def test_current_depends_on_thickness_within_the_range_of_the_study(study):
+    """Automatic exposure control gives 50 to 220 mA."""
     rows = np.argsort(study.people.bmi_kg_m2)[[0, 72, -1]]
     mas = [study.scanner(int(row)).mas for row in rows]
     assert mas == sorted(mas)
@@ -72,8 +72,8 @@ def test_current_follows_thickness_within_the_range_of_the_study(study):
     assert max(mas) <= 220
 
 
-def test_another_effect_leaves_women_without_fracture_as_they_are(study):
-    """The two scenarios differ in fracture patients alone."""
+def test_another_effect_does_not_change_women_without_fracture(study):
+    """The two scenarios differ only in fracture patients."""
     other = plan_ovcf("study_as_specified")
     assert [other.subject(row) for row in (0, 48)] == [study.subject(row) for row in (0, 48)]
     assert other.subject(49) != study.subject(49)
@@ -81,7 +81,7 @@ def test_another_effect_leaves_women_without_fracture_as_they_are(study):
 
 
 def test_the_held_out_scanner_and_family_are_in_no_other_cohort():
-    """Hold out by generator parameter (docs/domain.md 3.7)."""
+    """The held-out part differs by parameters of the simulation (docs/domain.md 3.7)."""
     others = [recipe for name, recipe in RECIPES.items() if name != "held_out"]
     own = RECIPES["held_out"]
     assert not set(own.models) & {model for one in others for model in one.models}
@@ -93,7 +93,7 @@ def test_the_held_out_scanner_and_family_are_in_no_other_cohort():
 
 
 def test_a_woman_is_scanned_once_with_three_outlines(tmp_path):
-    """107 finite features per outline; the readers' differ, a second run changes nothing."""
+    """Each outline has 107 finite features; those of readers differ; a second run changes nothing."""
     recipe = replace(RECIPES["held_out"], slices_mm=(2.0,), pixels_mm=(0.8, 0.8))
     cohort = replace(plan_ovcf("held_out"), recipe=recipe)
     row = next(row for row in range(80) if len(cohort.levels(row)) == 1)
@@ -114,7 +114,7 @@ def test_a_woman_is_scanned_once_with_three_outlines(tmp_path):
 
 
 def vertebrae(*, patients=40, seed=0) -> list[VertebraRow]:
-    """Rows whose median falls with fracture; one feature changes with the outline."""
+    """Rows with a median that falls with fracture, and one feature that depends on the outline."""
     draws = np.random.default_rng(seed)
     found = []
     for patient in range(patients):
@@ -152,8 +152,8 @@ def tables() -> list[FeatureTable]:
     return [feature_table(rows, "study2_product", "test", outline=number) for number in range(4)]
 
 
-def test_outlines_take_turns_as_the_one_that_is_scored(tables):
-    """The others are the repeats of the ICC; baselines rise with fracture."""
+def test_each_outline_can_be_the_scored_one(tables):
+    """The others are repeats for the ICC; baselines rise with fracture."""
     first, second, *_ = tables
     assert first.features.shape == (80, 3)
     assert first.repeats.shape == (80, 3, 3)
@@ -164,8 +164,8 @@ def test_outlines_take_turns_as_the_one_that_is_scored(tables):
         feature_table([], "study2_product", "test")
 
 
-def test_the_shipped_formula_is_the_chain_of_scikit_learn(tables):
-    """The same score to six digits, without the feature that no outline repeats."""
+def test_the_shipped_formula_equals_the_scikit_learn_pipeline(tables):
+    """The score agrees to six digits; the feature that is not repeatable is not selected."""
     model = fit_product(tables[0], folds=4, seed=1)
     chain = fit_chain(tables[0], np.arange(80), "patient", folds=4, seed=1)
     assert model.score(tables[0]) == pytest.approx(
@@ -176,8 +176,8 @@ def test_the_shipped_formula_is_the_chain_of_scikit_learn(tables):
     assert (model.rows, model.women) == (80, 40)
 
 
-def test_the_shipped_formula_is_judged_without_another_fit():
-    """On outlines of a newer network: same formula, cut at the best of these rows."""
+def test_the_shipped_formula_is_tested_without_another_fit():
+    """The formula stays the same on outlines of a newer network; the cut comes from these rows."""
     terms = linear_model("r_score").terms
     values = np.array([[term.centre + step * term.scale for term in terms] for step in (-1, 0, 1)])
     table = FeatureTable(
@@ -198,7 +198,7 @@ def test_the_shipped_formula_is_judged_without_another_fit():
     assert scores[1] >= model.cut > scores[2]
 
 
-def test_figures_of_the_product_count_women_and_compare_outlines(tables):
+def test_product_rows_are_clustered_by_woman_and_compare_outlines(tables):
     model = fit_product(tables[0], folds=4, seed=1)
     rows = {one.metric: one for one in product_rows(model, tables)}
     area = rows["R-score of the product: AUC, vertebrae"]
@@ -215,8 +215,8 @@ def test_figures_of_the_product_count_women_and_compare_outlines(tables):
     assert rows["R-score of the product: AUC with the outline of reader 2"].n == 80
 
 
-def test_vertebrae_get_the_product_s_outline_as_their_fourth(tmp_path):
-    """A crop of a virtual woman, outlined by the shipped network; one without outline is left out."""
+def test_the_product_s_outline_is_the_fourth_of_a_vertebra(tmp_path):
+    """The shipped network outlines a crop of a virtual woman; a row without outline is dropped."""
     cohort = plan_ovcf("held_out", seed=1)
     outline_woman(cohort, tmp_path, 0)
     record = json.loads((tmp_path / "0000.json").read_text("utf-8"))
@@ -232,7 +232,7 @@ def test_vertebrae_get_the_product_s_outline_as_their_fourth(tmp_path):
     assert own["original_shape_VoxelVolume"] == pytest.approx(35_000, rel=0.8)
 
 
-def test_the_written_card_names_the_written_file(tables, tmp_path):
+def test_the_written_card_matches_the_written_file(tables, tmp_path):
     model = fit_product(tables[0], folds=4, seed=1)
     ship(model, tables[0], tmp_path, command="python -m test")
     card = ModelCard.model_validate_json((tmp_path / "r_score.json").read_text("utf-8"))
@@ -243,7 +243,7 @@ def test_the_written_card_names_the_written_file(tables, tmp_path):
 
 
 def test_agreement_is_over_vertebrae_with_both_scores():
-    """A constant difference of 1 costs absolute agreement; a withheld score is counted, not filled.
+    """A constant difference of 1 lowers absolute agreement; a withheld score is counted, not imputed.
 
     Scores 0 to 3 against 1 to 4: MSR 10/3, MSC 2, MSE 0, so ICC(2,1) is MSR / (MSR + 2 MSC / 4)
     = 0.7692 (Shrout and Fleiss 1979).

@@ -12,7 +12,7 @@ from training.tables.published import CLASSES, STUDY_3
 
 
 def written(folder, *, patients=90, part=None):
-    """Both femora of each patient; the first feature falls with the status."""
+    """Write both femora of each patient; the first feature falls with the status."""
     draws = np.random.default_rng(0)
     names = [MEAN_HU, *(f"f{i}" for i in range(52))]
     lines = [",".join(["patient", "side", "status", *(["part"] if part else []), *names])]
@@ -52,7 +52,7 @@ def test_a_patient_in_two_parts_is_refused(tmp_path):
         read_femora(file)
 
 
-def test_figures_stand_beside_the_printed_ones_and_the_mean(tmp_path):
+def test_rows_have_the_published_values_and_the_baseline(tmp_path):
     table = read_femora(written(tmp_path), cohort="a hospital")
     chain, baseline = fit_models(table, trees=30, seed=0)
     assert baseline is not None

@@ -1,4 +1,4 @@
-"""Study 3's virtual cohort: who is scanned, how parts are filled, what one hip yields."""
+"""Virtual cohort of study 3: its scanners, the inclusion of candidates, and the example of one hip."""
 
 from types import MappingProxyType
 
@@ -19,8 +19,8 @@ from training.study3.plan import TEST_SLICE_MM, candidate
 from training.study3.study import femora_of
 
 
-def test_the_test_part_lies_in_a_scanner_that_no_other_part_has():
-    """And is scanned at the slice thickness of the study."""
+def test_the_scanner_of_the_test_part_is_in_no_other_part():
+    """The test part has the slice thickness of the study."""
     for number in range(6):
         test, train = candidate("test", number), candidate("train", number)
         assert test.scanner.model in HELD_OUT
@@ -34,8 +34,8 @@ def test_the_same_candidate_is_the_same_patient():
     assert candidate("validation", 3) == candidate("validation", 3)
 
 
-def test_a_part_takes_candidates_in_order_until_each_class_is_full(tmp_path):
-    """Those of a full class are passed over; batches do not change who is taken."""
+def test_a_part_includes_candidates_in_order_until_each_class_is_complete(tmp_path):
+    """Candidates of a complete class are skipped; batch size does not change the result."""
     statuses = np.random.default_rng(2).integers(0, 3, 200)
 
     def scanned(_, batch):
@@ -70,8 +70,8 @@ def example(number, outlines, part="train"):
     )
 
 
-def test_a_femur_without_an_outline_is_left_out():
-    """The network's outline comes first; a withheld one has no features."""
+def test_a_femur_without_an_outline_is_excluded():
+    """The network's outline has priority; a withheld one has no features."""
     given = [
         example(0, {NETWORK: 1.0, READER: 2.0}),
         example(1, {READER: 3.0}, part="test"),
@@ -84,7 +84,7 @@ def test_a_femur_without_an_outline_is_left_out():
 
 
 def test_one_hip_is_scanned_outlined_and_measured_once(tmp_path):
-    """Network and reader outline the same bone; what is there is not made again."""
+    """Network and reader outline the same bone; existing files are kept."""
     assert measure_dxa(tmp_path, 1, "test", 0) in {0, 1, 2}
     make_example(tmp_path, 1, "test", 0)
     (found,) = read_examples(tmp_path)

@@ -1,4 +1,4 @@
-"""Study 4's cohort and trainer: classes, parts, slices, a run that goes on."""
+"""Cohort and trainer of study 4: classes, parts, slices, resumed runs."""
 
 import json
 from pathlib import Path
@@ -18,14 +18,14 @@ from training.study4.train import Config, build, slice_batch, train
 
 
 def test_classes_are_those_of_the_study() -> None:
-    """Above 120 normal, 80 to 120 with both ends osteopenia, below 80 osteoporosis."""
+    """Above 120 is normal, 80 to 120 with both ends osteopenia, below 80 osteoporosis."""
     density = np.array([120.1, 120.0, 100.0, 80.0, 79.9])
 
     assert qct_class(density).tolist() == [0, 1, 1, 1, 2]
 
 
 def test_parts_have_the_study_s_sizes_and_classes() -> None:
-    """530, 100 and 418 subjects with equal shares of each class; only test subjects are strange."""
+    """They have 530, 100 and 418 subjects with equal class shares; only test subjects are held out."""
     cohort = plan_cohort()
 
     sizes = [int((cohort.part == part).sum()) for part in Part]
@@ -60,8 +60,8 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_slices_show_the_area_that_they_are_labelled_with(examples: Path) -> None:
-    """Denser subjects are brighter in the true area, which is as large as a body's core."""
+def test_the_mask_of_a_slice_is_the_trabecular_area(examples: Path) -> None:
+    """Denser subjects have higher HU in the true area, which is as large as a body's core."""
     subjects = read_subjects(examples)
 
     assert len(subjects) == 12
@@ -76,8 +76,8 @@ def test_slices_show_the_area_that_they_are_labelled_with(examples: Path) -> Non
     assert (examples / "00000" / "subject.json").stat().st_mtime_ns == before
 
 
-def test_changes_move_slice_and_area_together() -> None:
-    """A bright square and its mask still cover each other after mirror, turn and shift."""
+def test_augmentation_moves_slice_and_mask_together() -> None:
+    """A bright square and its mask coincide after flip, rotation and shift."""
     hu = torch.zeros(4, 1, 192, 192, dtype=torch.int16)
     hu[:, :, 80:110, 85:120] = 400
     masks = hu > 0
@@ -90,8 +90,8 @@ def test_changes_move_slice_and_area_together() -> None:
     assert torch.all(2 * both / (bright.sum((1, 2, 3)) + target.sum((1, 2, 3))) > 0.9)
 
 
-def test_a_stopped_run_goes_on_and_predicts(examples: Path, tmp_path: Path) -> None:
-    """Steps add up over a resumption; masks and probabilities come out of what was saved."""
+def test_a_stopped_run_resumes_and_predicts(examples: Path, tmp_path: Path) -> None:
+    """Steps continue after a resumption; the saved weights give masks and probabilities."""
     out = tmp_path / "dcnn"
     train(Config(task="dcnn", examples=examples, out=out, steps=1, batch=2))
     again = train(Config(task="dcnn", examples=examples, out=out, steps=1, batch=2, resume=True))
@@ -110,20 +110,20 @@ def test_a_stopped_run_goes_on_and_predicts(examples: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("task", "channels"), [("fusion", 2), ("single", 1)])
-def test_classifiers_take_their_levels(task: str, channels: int) -> None:
+def test_classifiers_have_one_input_channel_per_level(task: str, channels: int) -> None:
     network = build(task).eval()  # type: ignore[arg-type]
 
     with torch.inference_mode():
         assert network(torch.zeros(1, channels, 96, 96)).shape == (1, 3)
 
 
-def test_a_missing_cohort_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"training\.chest\.examples"):
+def test_the_error_for_missing_examples_has_the_command(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"training\.study4\.examples"):
         train(Config(task="dcnn", examples=tmp_path, out=tmp_path / "run", steps=1))
 
 
-def test_the_shipped_dcnn_outlines_subjects_that_no_training_saw() -> None:
-    """Study 4's Dice on slices of the test part, by the weights of the registry."""
+def test_the_shipped_dcnn_outlines_test_subjects() -> None:
+    """The registered weights reach study 4's Dice on slices of the test part."""
     (row,) = outline_rows(2)
 
     assert (row.what, row.n) == ("Dice chest DCNN", 4)

@@ -1,9 +1,9 @@
-"""The virtual cohort held against published values: one comparison per function.
+"""Compare the virtual cohort with published values, one comparison per function.
 
-Published numbers stand here with their source; nothing is tuned here.
+The published numbers and their sources are here. This module tunes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -31,14 +31,14 @@ OnStep = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One quantity.
+    """One quantity of a comparison.
 
     Parameters
     ----------
     low, high
         Published range.
     found
-        Of the cohort.
+        Value of the cohort.
     """
 
     what: str
@@ -104,7 +104,7 @@ def l1_attenuation(people: Population) -> np.ndarray[tuple[int], np.dtype[np.flo
 
 
 def trabecular_by_age() -> Comparison:
-    """Attenuation of L1 by decade, both sexes as often."""
+    """Attenuation of L1 by decade, equal numbers of both sexes."""
     rows = []
     for middle in (25, 35, 45, 55, 65, 75, 85):
         found = []
@@ -128,8 +128,8 @@ def trabecular_by_age() -> Comparison:
         source="Jang 2019 (n = 20 374): 226 HU under 30 to 89 HU over 90 years, -2.5 HU a year; "
         "range: half a standard deviation of 42 HU to either side",
         rows=tuple(rows),
-        remark="The cohort's densities are those of study 4, a Chinese health check; Jang's are "
-        "American. His automated regions read 21 HU higher than manual ones.",
+        remark="The densities of the cohort are those of study 4, a Chinese health check; Jang's are "
+        "American. His automated regions measure 21 HU more than manual ones.",
     )
 
 
@@ -195,11 +195,11 @@ def noise(on_step: OnStep) -> Comparison:
     return Comparison(
         title="Noise in the middle of the abdomen, standard kernel, 120 kVp",
         unit="ratio",
-        source="quantum noise goes with 1/sqrt(mAs x thickness); a standard abdominal scan has "
+        source="quantum noise is proportional to 1/sqrt(mAs x thickness); a standard abdominal scan has "
         "10 to 14 HU at 30 cm of water (docs/domain.md 3.5), less in a smaller patient",
         rows=rows,
         decimals=2,
-        remark="Half the variance of the difference of two scans of one patient.",
+        remark="Variance of noise: half the variance of the difference of two scans of one patient.",
     )
 
 
@@ -227,8 +227,6 @@ def dxa_by_age(per_decade: int, on_step: OnStep) -> Comparison:
                 Row(what=f"{word}, {age}", low=mean - 0.06, high=mean + 0.06,
                     found=float(np.mean(found)))
             )  # fmt: skip
-    men = [row for row in rows if row.what.startswith("men")]
-    low = sum(row.found < row.low for row in men)
     return Comparison(
         title="DXA of L1 to L4 by age",
         unit="g/cm2",
@@ -236,14 +234,22 @@ def dxa_by_age(per_decade: int, on_step: OnStep) -> Comparison:
         "half a standard deviation, ± 0.06",
         rows=tuple(rows),
         decimals=3,
-        remark=f"The DXA of simulated men is below the published range in {low} of {len(men)} "
-        f"decades. Each decade has {per_decade} patients without osteophytes or plaques; one global "
-        "scale gives young women 1.05 g/cm2. The density of bone is that of study 4 (Chinese), in "
-        "whom DXA lies 0.06 to 0.15 g/cm2 below American values. American men's values rise with "
-        "osteophytes, which these patients do not have. With so few patients a mean has a standard "
-        f"error of about {0.14 / np.sqrt(per_decade):.2f} g/cm2: single rows may be off by that "
-        "much. The fall with age is steeper than that of American women.",
+        remark=f"Simulated men are below the range in {_below(rows, 'men')} decades, simulated women "
+        f"in {_below(rows, 'women')}. "
+        f"{per_decade} patients per decade, without osteophytes or plaques. One global scale "
+        "sets the mean of young women to 1.05 g/cm2. The bone density is that of study 4 (Chinese "
+        "people), in whom DXA is 0.06 to 0.15 g/cm2 below American values. In American men "
+        "osteophytes increase the values with age; these patients have none. With so few patients "
+        f"the standard error of a mean is about {0.14 / np.sqrt(per_decade):.2f} g/cm2, so a single "
+        "row may differ by that much. The decrease with age is more certain: it is steeper than in "
+        "American women.",
     )
+
+
+def _below(rows: Sequence[Row], who: str) -> str:
+    """Count the rows of ``who`` below the published range, for example ``4 of 6``."""
+    mine = [row for row in rows if row.what.startswith(f"{who},")]
+    return f"{sum(row.found < row.low for row in mine)} of {len(mine)}"
 
 
 def hip_dxa(on_step: OnStep) -> Comparison:
@@ -272,8 +278,8 @@ def hip_dxa(on_step: OnStep) -> Comparison:
         source="NHANES women of 20 to 30 years: femoral neck 0.888, total hip 0.971; ± 0.04",
         rows=tuple(rows),
         decimals=3,
-        remark="Cortex and trabecular density of the femur were tuned to the young; what 30 % less "
-        "gives was not.",
+        remark="Cortex and trabecular density of the femur were tuned to young women; the values "
+        "for 30 % less were not tuned.",
     )
 
 
@@ -320,7 +326,7 @@ DEGENERATIONS: Final = {
 
 
 def hyperostosis(on_step: OnStep) -> Comparison:
-    """What degeneration at L1 to L4 adds to the DXA of one patient."""
+    """Areal density that degeneration at L1 to L4 adds to the DXA of one patient."""
     subject = replace(draw_subject(3, sex="F", age_years=65))
     on_step("DXA without findings")
     plain = scan_spine(subject, precision_cv=0).total.abmd_g_cm2
@@ -344,10 +350,11 @@ def hyperostosis(on_step: OnStep) -> Comparison:
         source="docs/domain.md 3.6: Orwoll, Drinka (facets), 0.9 % per 100 mm3 of plaque",
         rows=tuple(rows),
         decimals=3,
-        remark="All four levels alike. Trabecular bone is not touched by any of them: its truth is "
-        "the same, and its HU in the core of L3 too (`tests/training/cohort/dxa/test_dxa.py`). Lips "
-        "and articular processes were tuned to these ranges: reach and density are those of "
-        "docs/domain.md 3.3, thickness and extent along the rim were free. 500 mm3 of plaque hold "
-        "0.22 g of mineral at the 450 mg/cm3 they have here, over some 15 cm2 of a level: the "
-        "published 0.9 % per 100 mm3 would take two and a half times as much.",
+        remark="All four levels have the same finding. No finding changes trabecular bone: its true "
+        "density and its HU in the core of L3 stay the same "
+        "(`tests/training/cohort/dxa/test_dxa.py`). Osteophytes and articular processes were tuned "
+        "to these ranges: length and density are those of docs/domain.md 3.3, thickness and extent "
+        "along the rim were free. 500 mm3 of plaque contain 0.22 g of mineral at the density here, "
+        "450 mg/cm3, over some 15 cm2 of a level. The published 0.9 % per 100 mm3 would need two "
+        "and a half times as much mineral.",
     )

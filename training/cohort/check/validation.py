@@ -1,4 +1,4 @@
-"""``VALIDATION.md``: every comparison as a table, and pictures beside a real CT."""
+"""Write ``VALIDATION.md``: every comparison as a table, and pictures beside a real CT."""
 
 import textwrap
 from collections.abc import Sequence
@@ -43,16 +43,16 @@ WINDOW_HU: Final = (-160.0, 340.0)
 HEIGHT_PX: Final = 340
 BODY_HU: Final = -350.0
 LINE: Final = 120
-"""Longest line of prose on the page."""
+"""Maximum length of a line of prose on the page."""
 REAL_PART: Final = (0.2, 0.62)
-"""Part of the real CT, from below, that the sagittal picture shows: sacrum to lower chest."""
+"""Part of the real CT in the sagittal picture, from below: sacrum to lower chest."""
 
 INTRODUCTION: Final = """\
 # Does the virtual cohort look and measure like patients?
 
 Written by `python -m training.cohort validate --data ../shared/data`; do not edit. Every number
-was computed in that run. "no" in the last column is a mismatch: it is not corrected, and explained below
-its table where the reason is known. Nothing here is a measurement of a patient.
+was computed in that run. "no" in the last column is a mismatch. It is not corrected; the text below
+the table explains it if the reason is known. Nothing here is a measurement of a patient.
 """
 
 
@@ -73,7 +73,7 @@ def write_validation(
     Returns
     -------
     int
-        How many rows do not agree.
+        Number of rows outside their published range.
     """
     comparisons = [
         tissues(),
@@ -125,6 +125,7 @@ def _section(one: Comparison) -> str:
 
 
 def _wrapped(text: str) -> str:
+    """Wrap prose into lines of at most ``LINE`` characters."""
     return textwrap.fill(text, LINE, break_long_words=False, break_on_hyphens=False)
 
 
@@ -172,7 +173,7 @@ def draw_slices(data: Path, file: Path) -> None:
 def _grey(
     plane: NDArray[Any], steps: NDArray[np.float64], axes: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """Windowed plane in square pixels, cut to the patient, ``HEIGHT_PX`` high."""
+    """Windowed plane with square pixels, cropped to the patient, ``HEIGHT_PX`` high."""
     inside = plane > BODY_HU
     rows_in, columns_in = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     plane = plane[rows_in[0] : rows_in[-1] + 1, columns_in[0] : columns_in[-1] + 1]
