@@ -75,7 +75,7 @@ class Outbox:
         self._record_try(output, OutputState.DELIVERED, last_status=status)
 
     def record_dead(self, output: DueOutput, status: int | None, reason: Reason) -> None:
-        """Record that the result will not be sent again by itself.
+        """Record that the result will not be sent again automatically.
 
         Raises
         ------

@@ -19,9 +19,9 @@ from pipelines.contract.reasons import Reason
 from pipelines.contract.slice_thickness import THICKEST_MM, coarsest_mm, is_thicker
 
 AXIAL_COSINE: Final = 0.9
-"""Of the angle between slice normal and body axis: 26 degrees of gantry tilt at most."""
+"""Least cosine of the angle between slice normal and body axis: at most 26 degrees of tilt."""
 FULL_COVERAGE_MM: Final = 350.0
-"""From the dome of the liver to the pelvis: contains L1 to L4. More does not raise the score."""
+"""Coverage with the full score: from the dome of the liver to the pelvis, with L1 to L4."""
 
 DERIVED_WORDS: Final = (
     "DERIVED",

@@ -3,7 +3,7 @@
 usage: python -m node.serve.child listener NAME DESCRIPTOR | coordinator
 
 The supervisor sends the settings as JSON, so that all its children have the same settings also
-when the file changes. A child that works writes ``run/NAME.ready``.
+when the file changes. A child that is ready writes ``run/NAME.ready``.
 """
 
 import signal
@@ -75,7 +75,7 @@ def _await_signal(
 
 
 def mark_ready(settings: Settings, name: str) -> None:
-    """Write the file by which the supervisor sees that this child works."""
+    """Write the ready file of this child; the supervisor checks it."""
     (settings.run_folder / f"{name}.ready").touch()
 
 

@@ -1,7 +1,7 @@
-"""State of the node: its processes by their ready files, its workers by a ping.
+"""Read the state of the node: its processes by their ready files, its workers by a ping.
 
 A running process may still be loading, or may wait for its broker. Listener and coordinator write
-their ready file when they work, a worker when Celery is connected (``node.serve.supervisor``). A
+their ready file when they are ready, a worker when Celery is connected (``node.serve.supervisor``). A
 ping over the broker reaches workers on every machine.
 """
 

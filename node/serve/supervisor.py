@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Child:
-    """One child process and its history; it writes ``run/NAME.ready`` when it works."""
+    """One child process and its history; it writes ``run/NAME.ready`` when it is ready."""
 
     name: str
     command: Sequence[str]

@@ -92,7 +92,7 @@ def _density_table(settings: Settings) -> list[Finding]:
 
 
 def _radiomics_engine(settings: Settings) -> list[Finding]:
-    """Looks at this machine; a worker elsewhere has its own environment."""
+    """Check this machine only; a worker elsewhere has its own environment."""
     try:
         require_engine(settings.radiomics.engine)
     except EngineNotInstalled as error:

@@ -33,7 +33,7 @@ METAL_REACH_MM: Final = 5.0
 
 LEAST_AGREEMENT: Final = 0.8
 """Dice overlap of a body in the scan and in its mirror image. Fine masks of one network agree by
-0.85 and more; one voxel of 3 mm at the border of a body is worth 0.05 to 0.1."""
+0.85 and more; one voxel of 3 mm at the border of a body changes it by 0.05 to 0.1."""
 
 MEAN_RANGE_HU: Final = (-50.0, 350.0)
 """Marrow with 60 % fat and no mineral at all has about -50 HU; above 350 HU the bone is

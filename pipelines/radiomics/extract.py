@@ -167,7 +167,7 @@ def _parts(mask: NDArray[np.bool_]) -> int:
 def _start(
     pool: Executor, prepared: _Prepared | Abstained, settings: FeatureSettings
 ) -> dict[str, Future[Found | None]]:
-    """Features of the shape and of each image, under way; keys are the prefixes of their names."""
+    """Running computations for shape and images; keys are the prefixes of their feature names."""
     if isinstance(prepared, Abstained):
         return {}
     region = prepared.region
