@@ -22,7 +22,7 @@ from pipelines.contract.job import RESULT_FILE, Job, Outcome, OutputObject, read
 from pipelines.contract.models_used import models_used
 from pipelines.contract.progress import Listener, Stations, no_listener, peak_rss_mb
 from pipelines.contract.secondary_findings import Pipeline
-from pipelines.density.choose import choose_density
+from pipelines.density.attenuation_to_density import choose_density
 from pipelines.gates.all_gates import check_header, check_image
 from pipelines.locate.localize import SPINE_MODEL, Localization, localize
 from pipelines.lumbar.examination import Examination, ExaminationResult
@@ -32,7 +32,7 @@ from pipelines.read.sources import SourceSeries, open_job
 from pipelines.read.volume import CtVolume, Segmentation, read_volume
 from pipelines.reporting.make_result import make_result
 from pipelines.reporting.seg import make_segmentation, segment_numbers
-from pipelines.reporting.sr import make_report
+from pipelines.reporting.sr_content import make_report
 from pipelines.secondary.registry import SECONDARY, SecondaryPipeline, run_secondary
 
 SEG_FILE: Final = "seg.dcm"

@@ -10,12 +10,12 @@ objects as failed until an operator runs ``osteonode redeliver``.
 
 import time
 from pathlib import Path
-from typing import Final
 
 import structlog
 
 from node.config import Destination, Settings
 from node.delivery.cstore import Delivery, Receipt, send
+from node.delivery.retry import is_given_up, retry_wait_s
 from node.dicom_peer import Peer
 from node.errors import PeerUnreachable
 from node.ledger.ledger import Ledger
@@ -23,9 +23,6 @@ from node.ledger.records import DueOutput
 from pipelines.contract.reasons import Reason
 
 log = structlog.get_logger(__name__)
-
-MOST_STEPS: Final = 30
-"""Steps after which the wait stops growing; no power overflows."""
 
 
 def deliver_due(ledger: Ledger, settings: Settings, destination: Destination) -> int:
@@ -101,15 +98,13 @@ def _enter(ledger: Ledger, settings: Settings, output: DueOutput, receipt: Recei
 def _try_later(ledger: Ledger, settings: Settings, output: DueOutput, status: int | None) -> None:
     rules = settings.delivery
     now = time.time()
-    if now - output.created_at > rules.give_up_after_h * 3600:
+    if is_given_up(rules, now - output.created_at):
         remedy = "run osteonode redeliver when the destination is reachable"
         fields = {"job": output.job_key, "destination": output.destination}
         log.error("output_given_up", **fields, remedy=remedy)
         ledger.outbox.record_dead(output, status, Reason.DELIVERY_GIVEN_UP)
         return
-    growth = rules.retry_factor ** min(output.attempts, MOST_STEPS)
-    wait_s = min(rules.first_retry_s * growth, rules.max_retry_s)
-    ledger.outbox.record_retry(output, now + wait_s, status)
+    ledger.outbox.record_retry(output, now + retry_wait_s(rules, output.attempts), status)
 
 
 def destination_peer(settings: Settings, destination: Destination) -> Peer:

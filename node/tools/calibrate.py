@@ -18,7 +18,13 @@ from node.tools.read_folder import select_folder
 from pipelines.contract.calibration import Standard
 from pipelines.contract.density_table import CalibrationEntry, default_table
 from pipelines.contract.durable import write_durably
-from pipelines.density.fit import Pair, fit_entry, measure_rods, parse_rod, read_pairs
+from pipelines.density.fit_site_calibration import (
+    Pair,
+    fit_entry,
+    measure_rods,
+    parse_rod,
+    read_pairs,
+)
 from pipelines.read.volume import read_volume
 
 

@@ -76,22 +76,28 @@ def markdown() -> str:
     files = " and ".join(f"`{path}`" for path in DEFAULT_FILES)
     parts = [MARKDOWN_HEAD.format(variable=CONFIG_VARIABLE, files=files, prefix=ENVIRONMENT_PREFIX)]
     for name, section in _sections():
-        rows = [
-            f"| `{key}` | `{_toml(_default(field))}` | {_text(field)} |"
+        items = [
+            f"* `{key} = {_toml(_default(field))}`: {_text(field)}"
             for key, field in section.model_fields.items()
         ]
-        parts.append(_table(f"[{name}]", _doc(section), rows))
-    rows = [
-        f"| `{key}` | {'required' if field.is_required() else ''} | {_text(field)} |"
+        parts.append(_section(f"[{name}]", _doc(section), items))
+    items = [
+        f"* `{key}`{' (required)' if field.is_required() else ''}: {_text(field)}"
         for key, field in Destination.model_fields.items()
     ]
-    parts.append(_table("[[destinations]]", f"{_doc(Destination)} One block for each.", rows))
+    parts.append(_section("[[destinations]]", f"{_doc(Destination)} One block for each.", items))
     return "\n".join(parts)
 
 
-def _table(title: str, text: str, rows: list[str]) -> str:
-    head = ["| setting | default | meaning |", "|---|---|---|"]
-    return "\n".join([f"## `{title}`", "", text, "", *head, *rows, ""])
+def _section(title: str, text: str, items: list[str]) -> str:
+    lines = [
+        line
+        for item in items
+        for line in textwrap.wrap(
+            item, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+    ]
+    return "\n".join([f"## `{title}`", "", text, "", *lines, ""])
 
 
 def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
@@ -105,7 +111,7 @@ def _doc(section: type[BaseModel]) -> str:
 
 
 def _text(field: FieldInfo) -> str:
-    return (field.description or "").replace("|", "\\|")
+    return field.description or ""
 
 
 def _default(field: FieldInfo) -> Any:

@@ -2,7 +2,7 @@
 
 Takes  Tissues
 Gives  Calibration
-Next   pipelines.density.choose
+Next   pipelines.density.attenuation_to_density
 
 The attenuation of fat falls with the energy of the beam. The effective energy of a scan is the one at
 which the calculated attenuation of fat and muscle fits the measured one best. The attenuation

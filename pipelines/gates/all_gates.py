@@ -2,7 +2,7 @@
 
 Takes  CtVolume, Segmentation
 Gives  Quality
-Next   pipelines.lumbar.measure, pipelines.density.choose
+Next   pipelines.lumbar.measure, pipelines.density.attenuation_to_density
 
 A new gate is a module of this folder with one function of type `Gate`, and one line in a list here.
 """
@@ -34,7 +34,7 @@ HEADER_GATES: Final[tuple[Gate, ...]] = (
 IMAGE_GATES: Final[tuple[Gate, ...]] = (check_contrast,)
 """They run after segmentation, when the contrast phase is known."""
 DENSITY_GATES: Final[tuple[Gate, ...]] = (check_voltage,)
-"""They run when the calibration of the scanner is known; see `pipelines.density.choose`."""
+"""They run when the calibration of the scanner is known; see `pipelines.density.attenuation_to_density`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 Takes  LumbarResult, PipelineResult
 Gives  Examination, ExaminationResult
-Next   pipelines.secondary.registry, pipelines.reporting.sr
+Next   pipelines.secondary.registry, pipelines.reporting.sr_content
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pipelines.contract.findings import ModelUse, Status
 from pipelines.contract.job import Job
 from pipelines.contract.secondary_findings import PipelineResult, SegmentMask
-from pipelines.density.choose import DensityPath
+from pipelines.density.attenuation_to_density import DensityPath
 from pipelines.gates.all_gates import Quality
 from pipelines.locate.localize import Localization
 from pipelines.lumbar.measure import LumbarResult

@@ -21,8 +21,8 @@ from pipelines.contract.findings import (
     VertebraFindings,
 )
 from pipelines.contract.reasons import Reason
+from pipelines.density.attenuation_to_density import DensityPath
 from pipelines.density.categories import categorize
-from pipelines.density.choose import DensityPath
 from pipelines.gates.all_gates import Quality
 from pipelines.locate.localize import Localization, LocatedVertebra
 from pipelines.locate.naming import LUMBAR_COUNT

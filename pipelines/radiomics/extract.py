@@ -2,7 +2,7 @@
 
 Takes  ScalarImage, mask, FeatureSettings
 Gives  RadiomicFeatures
-Next   pipelines.reporting.sr
+Next   pipelines.reporting.sr_content
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

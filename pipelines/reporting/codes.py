@@ -2,7 +2,7 @@
 
 Takes  nothing
 Gives  CodedConcept
-Next   pipelines.reporting.seg, pipelines.reporting.sr
+Next   pipelines.reporting.seg, pipelines.reporting.sr_content
 
 Standard codes are preferred. Concepts without one have a code of the private scheme
 ``99OSTEONODE``, which every object declares in its Coding Scheme Identification Sequence and

@@ -2,7 +2,7 @@
 
 Takes  ModelUse
 Gives  AlgorithmIdentification
-Next   pipelines.reporting.seg, pipelines.reporting.sr
+Next   pipelines.reporting.seg, pipelines.reporting.sr_content
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 Takes  PipelineResult, Segmentation
 Gives  measurement groups
-Next   pipelines.reporting.sr
+Next   pipelines.reporting.sr_content
 """
 
 from typing import Any

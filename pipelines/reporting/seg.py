@@ -2,7 +2,7 @@
 
 Takes  SourceSeries, ExaminationResult
 Gives  Segmentation
-Next   pipelines.reporting.sr
+Next   pipelines.reporting.sr_content
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 Takes  SourceSeries
 Gives  Dataset
-Next   pipelines.reporting.seg, pipelines.reporting.sr
+Next   pipelines.reporting.seg, pipelines.reporting.sr_content
 """
 
 from typing import Final

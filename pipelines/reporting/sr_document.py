@@ -2,7 +2,7 @@
 
 Takes  SourceSeries, measurement groups
 Gives  Comprehensive3DSR
-Next   pipelines.reporting.sr, pipelines.reporting.radiomics
+Next   pipelines.reporting.sr_content, pipelines.reporting.radiomics
 """
 
 from collections.abc import Sequence

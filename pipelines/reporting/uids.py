@@ -2,7 +2,7 @@
 
 Takes  Job
 Gives  str
-Next   pipelines.reporting.seg, pipelines.reporting.sr
+Next   pipelines.reporting.seg, pipelines.reporting.sr_content
 """
 
 from pipelines.contract.uids import derive_uid

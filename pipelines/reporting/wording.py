@@ -2,7 +2,7 @@
 
 Takes  ExaminationResult, AcquisitionHeader
 Gives  str
-Next   pipelines.reporting.sr
+Next   pipelines.reporting.sr_content
 
 Not allowed: a diagnosis, a T-score, a prediction, advice on treatment, and the word normal for a
 withheld value.

@@ -15,7 +15,7 @@ import pytest
 
 from pipelines.reporting.radiomics import REPORT_SERIES as RADIOMICS_SERIES
 from pipelines.reporting.seg import SERIES_NUMBER as SEG_SERIES
-from pipelines.reporting.sr import REPORT_SERIES as SR_SERIES
+from pipelines.reporting.sr_content import REPORT_SERIES as SR_SERIES
 from tests.e2e.node_process import Node, running_node, write_config
 from tests.e2e.segmentations import decode
 from tests.peers.dcmtk import dcmsend

@@ -36,8 +36,8 @@ from pipelines.contract.anatomy import MEASURED_LEVELS, Level
 from pipelines.contract.calibration import Standard
 from pipelines.contract.density_table import CalibrationEntry, DensityTable, default_table
 from pipelines.contract.findings import Abstained, ContrastPhase, Measured
-from pipelines.density.choose import DensityPath, choose_density
-from pipelines.density.fit import fit_entry, measure_rods
+from pipelines.density.attenuation_to_density import DensityPath, choose_density
+from pipelines.density.fit_site_calibration import fit_entry, measure_rods
 from pipelines.gates.all_gates import check_header, check_image
 from pipelines.locate.localize import LocatedVertebra, localize
 from pipelines.lumbar.attenuation import measure_level

@@ -15,9 +15,15 @@ from pipelines.contract.density_table import DensityTable, default_table, read_t
 from pipelines.contract.findings import Abstained, ContrastPhase, DensityCategory, Measured
 from pipelines.contract.reasons import Reason
 from pipelines.density import nist
+from pipelines.density.attenuation_to_density import DensityPath, choose_density
 from pipelines.density.categories import categorize
-from pipelines.density.choose import DensityPath, choose_density
-from pipelines.density.fit import Pair, fit_entry, measure_rods, parse_rod, read_pairs
+from pipelines.density.fit_site_calibration import (
+    Pair,
+    fit_entry,
+    measure_rods,
+    parse_rod,
+    read_pairs,
+)
 from pipelines.density.internal import fit_tissues
 from pipelines.density.tissues import Tissues, measure_tissues
 from pipelines.errors import BadDensityTable

@@ -10,7 +10,7 @@ from pipelines.contract.anatomy import Level
 from pipelines.contract.calibration import GENERIC
 from pipelines.contract.findings import Abstained, LumbarFindings, Measured, Status
 from pipelines.contract.reasons import Reason
-from pipelines.density.choose import DensityPath
+from pipelines.density.attenuation_to_density import DensityPath
 from pipelines.gates.all_gates import Quality
 from pipelines.locate.localize import Localization
 from pipelines.lumbar.attenuation import has_focal_lesion, measure_level

@@ -26,7 +26,7 @@ from pipelines.run import Networks, process
 from pipelines.secondary.hip import FOREST, settings_for
 from tests.pipelines.radiomics.regions import Case, ellipsoid
 from tests.pipelines.reporting.test_seg import Measured, measured
-from tests.pipelines.reporting.test_sr import meaning
+from tests.pipelines.reporting.test_sr_content import meaning
 from tests.pipelines.stacks import (
     Stack,
     known_localization,

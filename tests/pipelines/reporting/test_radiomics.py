@@ -19,7 +19,7 @@ from pipelines.reporting.seg import make_segmentation, segment_numbers
 from pipelines.run import Networks, process
 from tests.peers.validator import dciodvfy_errors
 from tests.pipelines.reporting.test_seg import Measured, measured
-from tests.pipelines.reporting.test_sr import groups, meaning
+from tests.pipelines.reporting.test_sr_content import groups, meaning
 from tests.pipelines.stacks import (
     LEVELS,
     Stack,

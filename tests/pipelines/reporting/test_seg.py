@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pipelines.contract.anatomy import Level
 from pipelines.contract.calibration import GENERIC
 from pipelines.contract.job import Job
-from pipelines.density.choose import DensityPath
+from pipelines.density.attenuation_to_density import DensityPath
 from pipelines.gates.all_gates import check_header
 from pipelines.locate.localize import Localization
 from pipelines.lumbar.measure import LumbarResult, measure_lumbar

@@ -11,7 +11,7 @@ from pipelines.lumbar.vertebral_features import LevelFeatures
 from tests.peers.validator import dciodvfy_errors
 from tests.pipelines.reporting.test_radiomics import report_of as radiomics_of
 from tests.pipelines.reporting.test_seg import Measured, measured
-from tests.pipelines.reporting.test_sr import report_of
+from tests.pipelines.reporting.test_sr_content import report_of
 from tests.pipelines.stacks import LEVELS, Stack, read
 
 NAMES = [

@@ -17,7 +17,7 @@ from pipelines.contract.calibration import GENERIC
 from pipelines.contract.findings import Abstained, ContrastPhase, Measured
 from pipelines.contract.reasons import Reason
 from pipelines.contract.secondary_findings import MeasurementGroup, Pipeline, PipelineResult
-from pipelines.density.choose import DensityPath
+from pipelines.density.attenuation_to_density import DensityPath
 from pipelines.errors import UnreadablePixels
 from pipelines.gates.all_gates import Quality
 from pipelines.gates.concern import Concern, Reach

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipelines.density.fit import measure_rods
+from pipelines.density.fit_site_calibration import measure_rods
 from training.cohort.matter.physics import mineral_in_water_hu_per_mg_cm3
 from training.cohort.scan.as_ct_volume import volume
 from training.cohort.scan.equipment import GENERIC, HELD_OUT

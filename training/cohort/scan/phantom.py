@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from pipelines.density.fit import Rod
+from pipelines.density.fit_site_calibration import Rod
 from training.cohort.body.anatomy import Anatomy
 from training.cohort.body.plan import plan_body
 from training.cohort.matter.physics import mineral_in_water_hu_per_mg_cm3

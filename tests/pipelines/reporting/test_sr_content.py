@@ -18,12 +18,12 @@ from pipelines.contract.secondary_findings import (
     PipelineResult,
     Quantity,
 )
-from pipelines.density.choose import DensityPath
+from pipelines.density.attenuation_to_density import DensityPath
 from pipelines.gates.all_gates import Quality
 from pipelines.lumbar.examination import ExaminationResult
 from pipelines.lumbar.measure import measure_lumbar, nothing_reported
 from pipelines.reporting.seg import make_segmentation
-from pipelines.reporting.sr import make_report
+from pipelines.reporting.sr_content import make_report
 from pipelines.reporting.wording import headline
 from tests.peers.validator import dciodvfy_errors
 from tests.pipelines.reporting.test_seg import Measured, measured
