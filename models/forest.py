@@ -149,7 +149,7 @@ class ForestModel:
         return {name: float(share) for name, share in zip(self.classes, shares, strict=True)}
 
     def is_like_training(self, values: Mapping[str, float]) -> bool:
-        """Whether the inputs lie among the training cases; true where the file has no reach.
+        """Whether the inputs lie among the training cases; true where the file does not hold their range.
 
         Raises as `probabilities` does.
 

@@ -24,7 +24,7 @@ from models.structures_3mm import CENTRE_CHANNEL, FEMORA, HU_CENTRE, HU_RANGE, H
 
 LOGGER = logging.getLogger(__name__)
 MULTIPLE = 16
-"""Sizes that a 3 mm network can halve four times."""
+"""Sides of the input are multiples of 16: a 3 mm network halves them four times."""
 TILE = (128, 96, 128)
 
 Image = TypeVar("Image", torch.Tensor, NDArray[np.float32])
@@ -47,7 +47,7 @@ class SpineProbabilities:
     centre: NDArray[np.float32]
 
     def turned_back(self) -> "SpineProbabilities":
-        """Those of a mirror image as those of the image itself: left and right exchanged."""
+        """Map the probabilities of a mirror image back to the image; left and right femora swap."""
         structures = exchanged(self.structures)
         structures[list(FEMORA)] = structures[list(FEMORA[::-1])]
         return SpineProbabilities(structures=structures, centre=exchanged(self.centre))
@@ -66,7 +66,7 @@ def spine_probabilities(
     Parameters
     ----------
     name
-        Of the network's card.
+        Name on the model card.
     hu : (slices, rows, columns) float32, HU
         Axes up, posterior, left; 3 mm.
     """
@@ -96,7 +96,7 @@ def hip_probabilities(
 
 
 def _coarse_logits(name: str, hu: NDArray[np.float32], device: str) -> torch.Tensor:
-    """(channels, slices, rows, columns) of a 3 mm network; air is added for sizes it can halve."""
+    """(channels, slices, rows, columns) of a 3 mm network; the input is padded with air to multiples of 16."""
     scaled = (np.clip(hu, *HU_RANGE) - HU_CENTRE) / HU_SCALE
     lowest = (HU_RANGE[0] - HU_CENTRE) / HU_SCALE
     padding = [(0, -size % MULTIPLE) for size in hu.shape]
@@ -175,7 +175,7 @@ def mirror_passes(run: Callable[[Image], Output], image: Image) -> tuple[Output,
     Returns
     -------
     of the image, of the mirror image
-        The second is not turned back; `exchanged` does that for maps.
+        The second is not flipped back; `exchanged` does that for maps.
     """
     with lack_of_memory_raised("an image and its mirror image"):
         return run(image), run(exchanged(image))
@@ -187,7 +187,7 @@ def mirror_mean(run: Callable[[Image], Image], image: Image, *, maps: bool = Tru
     Parameters
     ----------
     maps
-        Whether the output has the columns of the image, which are then turned back.
+        Whether the output has the columns of the image; the mirrored one is then flipped back.
     """
     plain, mirrored = mirror_passes(run, image)
     mean = plain + (exchanged(mirrored) if maps else mirrored)

@@ -14,7 +14,7 @@ from node.series.index import SeriesRecord
 from pipelines.contract.reasons import Reason
 
 MINIMUM_SLICES: Final = 8
-"""Fewer slices are too few to measure a vertebra."""
+"""At 5 mm, eight slices cover 35 mm: about one vertebra."""
 ORIENTATION_TOLERANCE: Final = 1e-3
 GAP_FACTOR: Final = 1.5
 """A step longer than this many slice distances is a gap."""

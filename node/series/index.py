@@ -99,7 +99,7 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def header_of(dataset: Dataset) -> dict[str, Any]:
-    """The same from a data set."""
+    """Attributes that `read_header` returns, from an open data set."""
     header: dict[str, Any] = {name: _text(frame_value(dataset, 0, name)) for name in TEXTS}
     header |= {name: _number(frame_value(dataset, 0, name)) for name in NUMBERS}
     if is_multiframe(dataset):

@@ -26,10 +26,11 @@ FLUID_HU: Final = (0.0, 600.0)
 CLEAR_MM: Final = 3.0
 """Gap that excludes the cortex of the body."""
 CALM_MM: Final = 2.5
-"""Thinner slices are averaged to about this: noise in single ones exceeds the range of fluid."""
+"""Thin slices are averaged to about this thickness, because the noise of one exceeds the range of fluid."""
 BALL_TO_CUBE: Final = 0.806
 """Side of the cube with the volume of the ball, divided by the diameter of the ball."""
 WHOLE_SHARE: Final = 0.98
+"""Least share of fluid in a ball."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +67,9 @@ class Perfusion:
     Parameters
     ----------
     brightest
-        Largest of all levels before the spine: an upper bound of the blood's attenuation.
+        Highest value in front of the spine over all levels: an upper bound of the blood's attenuation.
     aorta, cava
-        Brightest ball before the spine on either side, median of the levels.
+        Brightest ball in front of the spine on either side, median of the levels.
     kidney
         Brightest ball beside the spine, the brighter side of L1 to L3.
     """

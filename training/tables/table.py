@@ -14,7 +14,7 @@ from training.statistics.estimate import Estimate
 from training.tables.published import Published
 
 VIRTUAL = "virtual cohort"
-"""Label of every reproduced figure, unless the data of a hospital were used."""
+"""Label of every reproduced figure."""
 DIGITS = 4
 PROSE_WIDTH = 120
 
@@ -146,7 +146,7 @@ def markdown(table: StudyTable) -> str:
         "",
         *_wrapped(
             f"`{table.run.command}` (seed {table.run.seed}, {table.run.device}, "
-            f"{table.run.duration_s:g} s). Simulated subjects are no patients."
+            f"{table.run.duration_s:g} s). Simulated subjects are not patients."
         ),
         "",
         "| metric | published | reproduced (95 % CI) | baseline | n | cohort |",
