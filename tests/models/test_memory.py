@@ -28,7 +28,7 @@ class Steps(logging.Handler):
     def emit(self, record):
         steps.append(record.getMessage())
 logging.getLogger("models.inference").addHandler(Steps())
-inference.spine_probabilities("spine", np.zeros((32, 32, 32), np.float32))  # loads the network
+inference.spine_probabilities("spine_3mm", np.zeros((32, 32, 32), np.float32))  # loads the network
 inference.TILE = (64, 64, 64)  # so that tiles need far less than the whole volume
 hu = np.zeros((256, 96, 128), np.float32)
 hard = resource.getrlimit(resource.RLIMIT_AS)[1]
@@ -37,7 +37,7 @@ for megabytes in map(int, sys.argv[2:]):
     taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + megabytes * 2**20, hard))
     try:
-        found = inference.spine_probabilities("spine", hu).structures
+        found = inference.spine_probabilities("spine_3mm", hu).structures
         result = {"shape": found.shape, "finite": bool(np.isfinite(found).all())}
     except Exception as error:
         result = {"error": repr(error), "is_ours": isinstance(error, OutOfMemory)}

@@ -94,6 +94,9 @@ def run(
     return outcome, json.loads(text)
 
 
+TRACKING_IDENTIFIER = "112039"
+
+
 def groups_of(report: pydicom.Dataset, pipeline: str) -> list[pydicom.Dataset]:
     """Measurement groups whose tracking identifier begins with the pipeline."""
     found = []
@@ -101,7 +104,11 @@ def groups_of(report: pydicom.Dataset, pipeline: str) -> list[pydicom.Dataset]:
         if item.ConceptNameCodeSequence[0].CodeValue != "126010":
             continue
         for group in item.ContentSequence:
-            names = [one.TextValue for one in group.ContentSequence if one.ValueType == "TEXT"]
+            names = [
+                one.TextValue
+                for one in group.ContentSequence
+                if one.ConceptNameCodeSequence[0].CodeValue == TRACKING_IDENTIFIER
+            ]
             if any(str(name).startswith(pipeline) for name in names):
                 found.append(group)
     return found

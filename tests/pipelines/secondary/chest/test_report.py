@@ -299,10 +299,10 @@ def test_ranges_of_a_density(density: float, expected: int) -> None:
 
 
 def test_the_report_names_no_probability_of_fracture(tmp_path: Path) -> None:
-    """docs/domain.md 4.2: likeness to ranges, no T-score, no risk."""
+    """docs/domain.md 4.2: similarity to ranges, no T-score, no risk."""
     run(tmp_path)
 
     words = str(pydicom.dcmread(tmp_path / "output" / "sr.dcm")).lower()
-    assert "likeness to spines" in words
+    assert "similarity to spines" in words
     for forbidden in ("t-score", "probability of", "risk of"):
         assert forbidden not in words.replace("no t-score", "")

@@ -134,7 +134,7 @@ def test_a_killed_worker_raises_an_error_with_the_next_step(tmp_path):
 
     plan = replace(PLAN, subjects=6, what="femora")
     make_item(plan, plan.seeds[0], tmp_path)
-    with pytest.raises(WorkerDied, match="resumes"):
+    with pytest.raises(WorkerDied, match="resume"):
         generate(
             plan,
             tmp_path,
