@@ -3,6 +3,8 @@
 Takes  CtVolume, Segmentation, Quality, DensityTable
 Gives  DensityPath
 Next   pipelines.lumbar.measure
+
+The line from HU to mg/cm3 with its uncertainty is `pipelines.contract.calibration.Calibration`.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,8 @@ Takes  CtVolume, Segmentation
 Gives  Quality
 Next   pipelines.lumbar.measure, pipelines.density.attenuation_to_density
 
-A new gate is a module of this folder with one function of type `Gate`, and one line in a list here.
+A new gate is a module of this folder with one function of type `Gate`, one line in a list here, and
+a reason in `pipelines.contract.reasons`.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Make the training examples of study 1: simulated CT of single vertebrae, with simulated DXA.
+"""Make and read the examples of study 1: CT of single vertebrae with DXA, simulated here.
 
     python -m training.study1.examples --out runs/study1/examples --patients 460 --jobs 2
 
