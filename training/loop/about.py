@@ -7,7 +7,7 @@ texts of a model card from it. A card therefore cannot name data that the run di
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
@@ -58,6 +58,11 @@ class Source(_Record):
         """Text for a model card."""
         licence = f" ({self.licence})" if self.licence else ""
         return f"{self.kind}: {self.count} {self.what}{licence}"
+
+
+def used_sources(sources: Iterable[Source]) -> tuple[Source, ...]:
+    """The sources of which a run holds at least one item."""
+    return tuple(one for one in sources if one.count)
 
 
 class Part(_Record):

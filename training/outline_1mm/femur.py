@@ -26,7 +26,7 @@ from training.cohort.matter.media import Media
 from training.cohort.paint.grid import Grid
 from training.cohort.paint.raster import Shape, broadcastable
 from training.cohort.people.subject import draw_subject
-from training.loop.about import Kind, Source
+from training.loop.about import Kind, Source, used_sources
 from training.outline_1mm.bone import (
     BoneLook,
     add_clutter,
@@ -239,7 +239,7 @@ def femur_sources_of(data: Path | None, patients: int) -> tuple[Source, ...]:
         Source(kind=Kind.VIRTUAL, count=patients, what="of training/cohort, their femora"),
         Source(kind=Kind.PHANTOM, count=len(phantoms), what="of ICRP 110, soft tissue around hips"),
     )
-    return tuple(one for one in found if one.count)
+    return used_sources(found)
 
 
 def _cached(

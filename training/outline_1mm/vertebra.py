@@ -22,7 +22,7 @@ from training.cohort.body.vertebra import body_shape, vertebra_shape
 from training.cohort.matter.media import Media
 from training.cohort.paint.grid import Grid
 from training.cohort.people.subject import draw_subject
-from training.loop.about import Kind, Source
+from training.loop.about import Kind, Source, used_sources
 from training.outline_1mm.bone import (
     add_clutter,
     coverage,
@@ -235,7 +235,7 @@ def vertebra_sources_of(data: Path | None, patients: int) -> tuple[Source, ...]:
         ),
         Source(kind=Kind.VIRTUAL, count=patients, what="of training/cohort, a vertebra of each"),
     )
-    return tuple(one for one in found if one.count)
+    return used_sources(found)
 
 
 def _store(one: VertebraSpecimen, path: Path) -> None:

@@ -24,7 +24,7 @@ from models.networks.spine_3mm import spine_3mm_network
 from training.cohort.icrp110.organ_maps import reference_specimen
 from training.cohort.icrp110.specimen import Specimen, kept, virtual_specimen
 from training.cohort.people.form import TRAINING_FAMILIES
-from training.loop.about import Kind, Source, settings_of
+from training.loop.about import Kind, Source, settings_of, used_sources
 from training.loop.checkpoint import TrainingState
 from training.loop.command import CACHE, patch_trainer_parser, print_run
 from training.loop.patches import LEARNING_RATE, Losses, Pace, output_of, start, train_on
@@ -183,7 +183,7 @@ def sources_of(config: Config) -> tuple[Source, ...]:
                 licence="CC BY-SA 4.0; MIT",
             ),
         ]
-    return tuple(one for one in found if one.count)
+    return used_sources(found)
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ from torch.nn import functional
 from models.networks.dxa_equivalent import bmd_network, class_network
 from pipelines.secondary.dxa_equivalent.network_input import Normalization, coarse, normalized
 from training.cohort.people.densitometry import NHANES_III, t_score, who_class
-from training.loop.about import Kind, Source, read_about, settings_of
+from training.loop.about import Kind, Source, read_about, settings_of, used_sources
 from training.loop.checkpoint import (
     STATE,
     WEIGHTS,
@@ -221,7 +221,7 @@ def sources_of(examples: Sequence[Example]) -> tuple[Source, ...]:
             what=f"patients {what(len(examples) - vertebrae)}",
         ),
     )
-    return tuple(one for one in found if one.count)
+    return used_sources(found)
 
 
 def earlier_run(folder: Path | None) -> str:

@@ -32,7 +32,7 @@ from pipelines.secondary.chest.network_input import (
     WINDOW_HU,
     cut_square,
 )
-from training.loop.about import Kind, Source, settings_of
+from training.loop.about import Kind, Source, settings_of, used_sources
 from training.loop.checkpoint import (
     TrainingState,
     averaged,
@@ -256,7 +256,7 @@ def sources_of(subjects: Sequence[ChestSubject]) -> tuple[Source, ...]:
         Source(kind=Kind.VIRTUAL, count=virtual, what="with two slices each"),
         Source(kind=Kind.REAL, count=len(subjects) - virtual, what="subjects, two slices each"),
     )
-    return tuple(one for one in found if one.count)
+    return used_sources(found)
 
 
 def train(config: Config) -> TrainingState:
